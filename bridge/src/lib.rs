@@ -1,1 +1,4 @@
-//! placeholder
+//! The parts of the program `vmbridge`.
+
+pub mod config;
+pub mod secret;
