@@ -1,0 +1,25 @@
+//! Custom attributes: definitions live in one manager, values on each object.
+
+use super::data_object;
+
+data_object! {
+    /// Definition of a custom attribute (`CustomFieldDef`).
+    pub struct CustomFieldDef {
+        /// Number by which values refer to it.
+        "key" => key: one i32,
+        /// Name shown to people.
+        "name" => name: one Box<str>,
+        /// Type of object it is for, or nothing when it is for all.
+        "managedObjectType" => managed_object_type: opt Box<str>,
+    }
+}
+
+data_object! {
+    /// Value of a custom attribute on one object (`CustomFieldStringValue`).
+    pub struct CustomValue {
+        /// Number of its definition.
+        "key" => key: one i32,
+        /// The value.
+        "value" => value: one Box<str>,
+    }
+}

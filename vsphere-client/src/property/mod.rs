@@ -1,0 +1,15 @@
+//! Properties of managed objects: which ones are read, how they are decoded, and how changes to them are told.
+
+mod change;
+mod objects;
+mod report;
+mod spec;
+
+pub use change::{Change, Properties};
+pub use objects::{
+    ComputeResource, CustomFields, Datacenter, Datastore, EventCollector, Folder, HostSystem, Network, ObjectProperties,
+    ResourcePool, VirtualApp, VirtualMachine,
+};
+pub(crate) use report::{ReportSink, UpdatePage, decode_retrieve_result, decode_update_set};
+pub use report::{ObjectReport, ReportKind};
+pub(crate) use spec::{FleetSpec, VIEW_TYPES, is_known_path};

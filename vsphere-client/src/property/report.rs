@@ -1,0 +1,235 @@
+//! Reports on objects, as the property collector sends them: the first state of each, then every change.
+
+use super::ObjectProperties;
+use crate::ids::MoRef;
+use crate::xml::{Decoder, XmlError, XmlErrorKind};
+
+/// What is told of one object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectReport {
+    /// The object.
+    pub object: MoRef,
+    /// What happened to it.
+    pub kind: ReportKind,
+    /// What is known of its properties; empty when it has left.
+    pub properties: ObjectProperties,
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportKind {
+    /// It is reported for the first time, with all properties that have a value.
+    Entered,
+    /// Some properties changed.
+    Modified,
+    /// It is gone, or can no longer be seen.
+    Left,
+}
+
+/// Takes reports while an answer is being decoded.
+///
+/// Reports leave in batches, so that an answer of any length needs little memory. Sending a batch may block, which is only
+/// allowed on a thread of its own; the remainder, and everything in a short answer that is decoded in place, is returned.
+pub(crate) struct ReportSink {
+    batch: Vec<ObjectReport>,
+    kept: Vec<ObjectReport>,
+    send: Box<dyn FnMut(Vec<ObjectReport>) -> bool + Send>,
+}
+
+/// Reports in one batch: large enough that handing it over costs nothing, small enough that a few in flight stay small.
+const BATCH: usize = 128;
+
+impl ReportSink {
+    /// A sink that hands full batches to `send`, which blocks while there is no room and answers `false` when nobody
+    /// wants them any more.
+    pub(crate) fn new(send: impl FnMut(Vec<ObjectReport>) -> bool + Send + 'static) -> Self {
+        Self { batch: Vec::new(), kept: Vec::new(), send: Box::new(send) }
+    }
+
+    fn push(&mut self, d: &Decoder, report: ObjectReport) -> Result<(), XmlError> {
+        // Events are for the watch itself, which gets what is returned.
+        if matches!(report.properties, ObjectProperties::EventCollector(_)) {
+            self.kept.push(report);
+            return Ok(());
+        }
+        self.batch.push(report);
+        if self.batch.len() >= BATCH && d.may_block() {
+            let batch = std::mem::take(&mut self.batch);
+            if !(self.send)(batch) {
+                return Err(d.error(XmlErrorKind::Abandoned));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn rest(mut self) -> Vec<ObjectReport> {
+        self.batch.append(&mut self.kept);
+        self.batch
+    }
+}
+
+/// One page of a one-time read (`RetrieveResult`): the token for the next page, if there is one.
+pub(crate) fn decode_retrieve_result(d: &mut Decoder, sink: &mut ReportSink) -> Result<Option<String>, XmlError> {
+    let mut token = None;
+    while d.child()? {
+        match d.name() {
+            "returnval" => {
+                while d.child()? {
+                    match d.name() {
+                        "token" => token = Some(d.read()?),
+                        "objects" => {
+                            let report = object_content(d)?;
+                            sink.push(d, report)?;
+                        }
+                        _ => d.skip()?,
+                    }
+                }
+            }
+            _ => d.skip()?,
+        }
+    }
+    Ok(token)
+}
+
+/// The end of one page of a live read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct UpdatePage {
+    /// From which the next page continues; nothing when the wait ended without any change.
+    pub(crate) version: Option<String>,
+    /// Whether the next page is there already.
+    pub(crate) truncated: bool,
+}
+
+/// One page of a live read (`UpdateSet`).
+pub(crate) fn decode_update_set(d: &mut Decoder, sink: &mut ReportSink) -> Result<UpdatePage, XmlError> {
+    let mut page = UpdatePage::default();
+    while d.child()? {
+        match d.name() {
+            "returnval" => {
+                while d.child()? {
+                    match d.name() {
+                        "version" => page.version = Some(d.read()?),
+                        "truncated" => page.truncated = d.read()?,
+                        "filterSet" => {
+                            while d.child()? {
+                                match d.name() {
+                                    "objectSet" => {
+                                        let report = object_update(d)?;
+                                        sink.push(d, report)?;
+                                    }
+                                    _ => d.skip()?,
+                                }
+                            }
+                        }
+                        _ => d.skip()?,
+                    }
+                }
+            }
+            _ => d.skip()?,
+        }
+    }
+    Ok(page)
+}
+
+fn object_content(d: &mut Decoder) -> Result<ObjectReport, XmlError> {
+    let mut report = Pending::new(ReportKind::Entered);
+    while d.child()? {
+        match d.name() {
+            "obj" => report.object = Some(ObjectReport::first(d, ReportKind::Entered)?),
+            "propSet" => report.change(d)?,
+            "missingSet" => report.missing(d)?,
+            _ => d.skip()?,
+        }
+    }
+    report.finish(d)
+}
+
+fn object_update(d: &mut Decoder) -> Result<ObjectReport, XmlError> {
+    let mut report = Pending::new(ReportKind::Modified);
+    while d.child()? {
+        match d.name() {
+            "kind" => {
+                report.kind = d.parse("enter, modify or leave", |text| match text {
+                    "enter" => Some(ReportKind::Entered),
+                    "modify" => Some(ReportKind::Modified),
+                    "leave" => Some(ReportKind::Left),
+                    _ => None,
+                })?;
+            }
+            "obj" => report.object = Some(ObjectReport::first(d, report.kind)?),
+            "changeSet" => report.change(d)?,
+            "missingSet" => report.missing(d)?,
+            _ => d.skip()?,
+        }
+    }
+    report.finish(d)
+}
+
+impl ObjectReport {
+    fn first(d: &mut Decoder, kind: ReportKind) -> Result<Self, XmlError> {
+        let object: MoRef = d.read()?;
+        let properties = ObjectProperties::empty(object.mo_kind());
+        Ok(Self { object, kind, properties })
+    }
+}
+
+/// A report while it is being read. The API sends the object before its properties.
+struct Pending {
+    kind: ReportKind,
+    object: Option<ObjectReport>,
+    path: String,
+}
+
+impl Pending {
+    fn new(kind: ReportKind) -> Self {
+        Self { kind, object: None, path: String::new() }
+    }
+
+    fn report<'a>(&'a mut self, d: &Decoder) -> Result<&'a mut ObjectReport, XmlError> {
+        let missing = || d.error(XmlErrorKind::Expected { expected: "obj", found: "its properties".into() });
+        self.object.as_mut().ok_or_else(missing)
+    }
+
+    /// A `propSet` or `changeSet`: the path, for changes the operation, and the value unless it has none.
+    fn change(&mut self, d: &mut Decoder) -> Result<(), XmlError> {
+        let mut path = std::mem::take(&mut self.path);
+        path.clear();
+        let mut has_value = false;
+        while d.child()? {
+            match d.name() {
+                "name" => path.push_str(d.text()?),
+                "val" => {
+                    self.report(d)?.properties.set(&path, d)?;
+                    has_value = true;
+                }
+                // Without partial updates the operations are assign (with a value, or none to unset it) and removals (none).
+                _ => d.skip()?,
+            }
+        }
+        if !has_value {
+            self.report(d)?.properties.unset(&path);
+        }
+        self.path = path;
+        Ok(())
+    }
+
+    fn missing(&mut self, d: &mut Decoder) -> Result<(), XmlError> {
+        let mut path = String::new();
+        while d.child()? {
+            match d.name() {
+                "path" => path = d.read()?,
+                _ => d.skip()?,
+            }
+        }
+        self.report(d)?.properties.unreadable(&path);
+        Ok(())
+    }
+
+    fn finish(mut self, d: &Decoder) -> Result<ObjectReport, XmlError> {
+        self.report(d)?.kind = self.kind;
+        match self.object {
+            Some(report) => Ok(report),
+            None => Err(d.error(XmlErrorKind::Expected { expected: "obj", found: "nothing".into() })),
+        }
+    }
+}

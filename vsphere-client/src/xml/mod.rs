@@ -1,0 +1,19 @@
+//! Reading XML as a stream of elements, within limits.
+//!
+//! Answers of a large vCenter are hundreds of megabytes, so nothing here builds a document tree: a [`Decoder`] walks forward
+//! once and the typed decoders take what they need. Everything that arrives is treated as hostile. What is malformed, too
+//! deep, too large, in another encoding than UTF-8, or declares entities ends in an [`XmlError`] that names the byte
+//! offset; it never panics and never grows memory beyond the [`Limits`].
+
+mod body;
+mod decoder;
+mod error;
+mod value;
+mod write;
+
+pub use body::{Body, BodyFeed, Limits};
+pub use decoder::Decoder;
+pub use error::{XmlError, XmlErrorKind};
+pub(crate) use error::shorten_line;
+pub use value::{FromXml, Named};
+pub(crate) use write::Element;
