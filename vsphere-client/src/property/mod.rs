@@ -10,6 +10,6 @@ pub use objects::{
     ComputeResource, CustomFields, Datacenter, Datastore, EventCollector, Folder, HostSystem, Network, ObjectProperties,
     ResourcePool, VirtualApp, VirtualMachine,
 };
-pub(crate) use report::{ReportSink, UpdatePage, decode_retrieve_result, decode_update_set};
-pub use report::{ObjectReport, ReportKind};
+pub(crate) use report::ReportSink;
+pub use report::{ObjectReport, ReportKind, UpdatePage, decode_retrieve_result, decode_update_set};
 pub(crate) use spec::{FleetSpec, VIEW_TYPES, is_known_path};

@@ -46,7 +46,7 @@ impl ReportSink {
         Self { batch: Vec::new(), kept: Vec::new(), send: Box::new(send) }
     }
 
-    fn push(&mut self, d: &Decoder, report: ObjectReport) -> Result<(), XmlError> {
+    pub(crate) fn push(&mut self, d: &Decoder, report: ObjectReport) -> Result<(), XmlError> {
         // Events are for the watch itself, which gets what is returned.
         if matches!(report.properties, ObjectProperties::EventCollector(_)) {
             self.kept.push(report);
@@ -68,8 +68,15 @@ impl ReportSink {
     }
 }
 
-/// One page of a one-time read (`RetrieveResult`): the token for the next page, if there is one.
-pub(crate) fn decode_retrieve_result(d: &mut Decoder, sink: &mut ReportSink) -> Result<Option<String>, XmlError> {
+/// Reads one page of a one-time read (`RetrieveResult`), inside the response element: each object goes to `each`, the token
+/// for the next page, if there is one, is returned.
+///
+/// # Errors
+/// When the answer is malformed, or with the error of `each`.
+pub fn decode_retrieve_result(
+    d: &mut Decoder,
+    mut each: impl FnMut(&Decoder, ObjectReport) -> Result<(), XmlError>,
+) -> Result<Option<String>, XmlError> {
     let mut token = None;
     while d.child()? {
         match d.name() {
@@ -79,7 +86,7 @@ pub(crate) fn decode_retrieve_result(d: &mut Decoder, sink: &mut ReportSink) -> 
                         "token" => token = Some(d.read()?),
                         "objects" => {
                             let report = object_content(d)?;
-                            sink.push(d, report)?;
+                            each(d, report)?;
                         }
                         _ => d.skip()?,
                     }
@@ -93,15 +100,21 @@ pub(crate) fn decode_retrieve_result(d: &mut Decoder, sink: &mut ReportSink) -> 
 
 /// The end of one page of a live read.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct UpdatePage {
+pub struct UpdatePage {
     /// From which the next page continues; nothing when the wait ended without any change.
-    pub(crate) version: Option<String>,
+    pub version: Option<String>,
     /// Whether the next page is there already.
-    pub(crate) truncated: bool,
+    pub truncated: bool,
 }
 
-/// One page of a live read (`UpdateSet`).
-pub(crate) fn decode_update_set(d: &mut Decoder, sink: &mut ReportSink) -> Result<UpdatePage, XmlError> {
+/// Reads one page of a live read (`UpdateSet`), inside the response element: each object goes to `each`.
+///
+/// # Errors
+/// When the answer is malformed, or with the error of `each`.
+pub fn decode_update_set(
+    d: &mut Decoder,
+    mut each: impl FnMut(&Decoder, ObjectReport) -> Result<(), XmlError>,
+) -> Result<UpdatePage, XmlError> {
     let mut page = UpdatePage::default();
     while d.child()? {
         match d.name() {
@@ -115,7 +128,7 @@ pub(crate) fn decode_update_set(d: &mut Decoder, sink: &mut ReportSink) -> Resul
                                 match d.name() {
                                     "objectSet" => {
                                         let report = object_update(d)?;
-                                        sink.push(d, report)?;
+                                        each(d, report)?;
                                     }
                                     _ => d.skip()?,
                                 }

@@ -162,7 +162,7 @@ impl Pass {
             .child(options);
         let mut sink = self.sink();
         let read = move |d: &mut crate::xml::Decoder| {
-            let token = decode_retrieve_result(d, &mut sink)?;
+            let token = decode_retrieve_result(d, |d, report| sink.push(d, report))?;
             Ok((token, sink.rest()))
         };
         let (mut token, rest) =
@@ -173,7 +173,7 @@ impl Pass {
             let request = Element::new("ContinueRetrievePropertiesEx").moref("_this", &collector).text("token", &next);
             let mut sink = self.sink();
             let read = move |d: &mut crate::xml::Decoder| {
-                let token = decode_retrieve_result(d, &mut sink)?;
+                let token = decode_retrieve_result(d, |d, report| sink.push(d, report))?;
                 Ok((token, sink.rest()))
             };
             let operation = operation!("ContinueRetrievePropertiesEx");
@@ -244,7 +244,7 @@ impl Pass {
             Element::new("WaitForUpdatesEx").moref("_this", collector).text("version", version).child(options);
         let mut sink = self.sink();
         let read = move |d: &mut crate::xml::Decoder| {
-            let page = decode_update_set(d, &mut sink)?;
+            let page = decode_update_set(d, |d, report| sink.push(d, report))?;
             Ok((page, sink.rest()))
         };
         let operation = operation!("WaitForUpdatesEx");

@@ -1,0 +1,4 @@
+//! Integration tests of the client.
+
+mod hostile;
+mod wire;
