@@ -1,0 +1,205 @@
+//! The configuration: `vmbridge.toml` with `VMBRIDGE_*` environment variables on top.
+//!
+//! It is checked in full before anything starts. What fails here is always something that a person wrote, so failure
+//! is a [`ConfigErrors`]: every mistake at once, each with file, line and column (or the environment variable), what is
+//! allowed, and what was probably meant. Secrets are not part of the configuration, only references to them are, and an
+//! error never repeats a value that could be one.
+//!
+//! Each section is one module with a table of its keys and a function that reads it. To add one: write the module, and
+//! name its `SECTION` in [`ROOT`] and its `read` in [`read`]. The reference (`docs/configuration.md`), the suggestions
+//! and the environment variables follow from the table.
+
+mod environment;
+mod error;
+mod http;
+mod limits;
+mod log;
+mod node;
+mod overrides;
+mod reader;
+mod reference;
+mod schema;
+mod source;
+mod values;
+mod vcenter;
+mod vmc;
+mod words;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+pub use environment::Environment;
+pub use error::{ConfigErrors, Problem};
+pub use http::Http;
+pub use limits::Limits;
+pub use log::{Log, LogFormat};
+pub use overrides::PROGRAM_VARIABLES;
+pub use reference::reference_markdown;
+pub use values::NameFilter;
+pub use vcenter::Vcenter;
+pub use vmc::{Credentials, Vmc, VmcAuth, VmcVcenter};
+
+use node::{Origin, Table};
+use reader::{Context, TableReader};
+use schema::{Section, Shape};
+use source::SourceText;
+
+/// The largest file that is read, in bytes.
+const LARGEST: usize = 1024 * 1024;
+/// The most dots in one line: a bound for the depth of tables that dotted keys can make.
+const MOST_DOTS: usize = 100;
+
+/// Everything that is configured. It holds no secrets, only references to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// What is written to the log, and how.
+    pub log: Log,
+    /// Where health and metrics are served.
+    pub http: Http,
+    /// How much, how often, how long.
+    pub limits: Limits,
+    /// The vCenters to connect to.
+    pub vcenters: Vec<Vcenter>,
+    /// The organisations of VMware Cloud on AWS whose SDDCs are followed.
+    pub vmc: Vec<Vmc>,
+}
+
+static ROOT: Section = Section {
+    name: "",
+    shape: Shape::One,
+    doc: "",
+    keys: &[],
+    sections: &[&vcenter::SECTION, &vmc::SECTION, &limits::SECTION, &log::SECTION, &http::SECTION],
+};
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// When the file cannot be read, or with everything that is wrong in it and in the environment.
+pub fn load(path: &Path, environment: &Environment) -> Result<Config, ConfigErrors> {
+    let whole =
+        |message: String, help: Option<&str>| ConfigErrors::whole(path, message, help.map(str::to_owned));
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| whole(format!("the configuration cannot be read: {error}"), None))?;
+    if bytes.len() > LARGEST {
+        return Err(whole(format!("the configuration is larger than {LARGEST} bytes"), None));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        whole(format!("the configuration is not UTF-8 text (line {line})"), Some("save the file as UTF-8"))
+    })?;
+    parse(&text, path, environment)
+}
+
+/// Checks the text of a configuration. `path` is its name in messages, and relative paths start at its directory.
+///
+/// # Errors
+/// With everything that is wrong in the text and in the environment.
+pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Config, ConfigErrors> {
+    let mut errors = ConfigErrors {
+        path: path.to_owned(),
+        source: SourceText::new(text.to_owned()),
+        problems: Vec::new(),
+    };
+    if let Some(problem) = too_deep(text) {
+        errors.problems.push(problem);
+        return Err(errors);
+    }
+    let (document, mistakes) = DeTable::parse_recoverable(errors.source.as_str());
+    let syntax: Vec<Problem> = mistakes.iter().map(syntax_problem).collect();
+    let mut table = Table::from_toml(document.get_ref());
+    let overrides::Applied { problems, unmatched } = overrides::apply(&ROOT, &mut table, environment);
+
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let context = Context {
+        environment,
+        base: absolute.parent().unwrap_or(Path::new("/")),
+        source: RefCell::new(errors.source.clone()),
+        problems: RefCell::new(problems),
+        secret_variables: RefCell::default(),
+    };
+    let reader = TableReader::new(&context, &ROOT, &table, Origin::File(0..0), String::new());
+    let config = read(&reader);
+
+    let secret_variables = context.secret_variables.into_inner();
+    errors.source = context.source.into_inner();
+    errors.problems = context.problems.into_inner();
+    let stray = unmatched.into_iter().filter(|stray| !secret_variables.contains(&stray.variable));
+    errors.problems.extend(stray.map(overrides::Unmatched::problem));
+    errors.add_syntax(syntax);
+    match config {
+        Some(config) if errors.problems.is_empty() => Ok(config),
+        Some(_) | None => {
+            errors.sort();
+            Err(errors)
+        }
+    }
+}
+
+/// Reads every section.
+fn read(root: &TableReader<'_>) -> Option<Config> {
+    let vcenter_tables = root.sections(&vcenter::SECTION);
+    let vmc_tables = root.sections(&vmc::SECTION);
+    if vcenter_tables.is_empty() && vmc_tables.is_empty() && !root.has("vcenter") && !root.has("vmc") {
+        let help = "add a [[vcenter]] with name, url, username and password, or a [[vmc]]";
+        root.wrong("vcenter", "nothing to connect to is configured", help);
+    }
+    refuse_same_names(vcenter_tables.iter().chain(&vmc_tables));
+    let vcenters: Vec<Option<Vcenter>> = vcenter_tables.iter().map(vcenter::read).collect();
+    let vmc: Vec<Option<Vmc>> = vmc_tables.iter().map(vmc::read).collect();
+    let limits = root.section_or_empty(&limits::SECTION).as_ref().and_then(limits::read);
+    let log = root.section_or_empty(&log::SECTION).as_ref().and_then(log::read);
+    let http = root.section_or_empty(&http::SECTION).as_ref().and_then(http::read);
+    Some(Config {
+        log: log?,
+        http: http?,
+        limits: limits?,
+        vcenters: vcenters.into_iter().collect::<Option<_>>()?,
+        vmc: vmc.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+/// Reports entries whose name another entry has already.
+fn refuse_same_names<'r, 't: 'r>(tables: impl Iterator<Item = &'r TableReader<'t>>) {
+    let mut seen = BTreeMap::new();
+    for table in tables {
+        let Some(name) = table.name() else { continue };
+        if let Some(first) = seen.insert(name, table.path()) {
+            table.wrong(
+                "name",
+                format!("the name `{name}` is taken already, by {first}"),
+                "every [[vcenter]] and [[vmc]] needs its own name",
+            );
+        }
+    }
+}
+
+fn syntax_problem(error: &toml::de::Error) -> Problem {
+    let origin = error.span().map(Origin::File);
+    Problem::new(origin, "", format!("not valid TOML: {}", error.message()))
+}
+
+/// Refuses a text whose dotted keys could nest tables deeper than the stack can follow.
+fn too_deep(text: &str) -> Option<Problem> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let dots = line.bytes().filter(|byte| *byte == b'.').count();
+        if dots > MOST_DOTS && !line.trim_start().starts_with('#') {
+            let origin = Origin::File(start..start + line.trim_end().len());
+            let message = format!("more than {MOST_DOTS} dots in one line");
+            return Some(Problem::new(Some(origin), "", message).with_help("break the line"));
+        }
+        start += line.len();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Secrets in AWS Systems Manager Parameter Store, and through it in Secrets Manager.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_ssm::types::ParameterType;
+use secrecy::SecretString;
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::Failure;
+
+/// All attempts together. A start must not hang because one secret store does.
+const PATIENCE: Duration = Duration::from_secs(30);
+const ATTEMPT: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(5);
+/// A secret is needed to do anything at all, and nothing else retries it: the one place where the SDK does.
+const ATTEMPTS: u32 = 3;
+
+/// Reads parameters.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    given: Option<SdkConfig>,
+    loaded: OnceCell<SdkConfig>,
+}
+
+impl Parameters {
+    pub(super) fn new(given: Option<SdkConfig>) -> Self {
+        Self { given, loaded: OnceCell::new() }
+    }
+
+    async fn aws(&self) -> &SdkConfig {
+        match &self.given {
+            Some(config) => config,
+            None => self.loaded.get_or_init(|| aws_config::load_defaults(BehaviorVersion::latest())).await,
+        }
+    }
+
+    /// The value of a parameter, decrypted.
+    pub(super) async fn get(
+        &self,
+        name: &str,
+        region: Option<&str>,
+        endpoint: Option<&Url>,
+    ) -> Result<SecretString, Failure> {
+        let shared = self.aws().await;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(PATIENCE)
+            .build();
+        let mut config = aws_sdk_ssm::config::Builder::from(shared)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts);
+        if let Some(region) = region {
+            config = config.region(Region::new(region.to_owned()));
+        } else if shared.region().is_none() {
+            return Err(Failure::new(
+                "no AWS Region is known; set `region` next to `ssm_parameter`, or AWS_REGION",
+            ));
+        }
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
+        }
+        let client = aws_sdk_ssm::Client::from_conf(config.build());
+        let answer =
+            client.get_parameter().name(name).with_decryption(true).send().await.map_err(|error| {
+                let reason = match error.code() {
+                    Some(code) => explained(code),
+                    None => DisplayErrorContext(&error).to_string(),
+                };
+                Failure::because(reason, error)
+            })?;
+        let parameter = answer.parameter.ok_or_else(|| Failure::new("the answer holds no parameter"))?;
+        if parameter.r#type == Some(ParameterType::String) {
+            tracing::warn!(
+                parameter = name,
+                "this secret is a plain String parameter; as a SecureString it would be encrypted"
+            );
+        }
+        parameter.value.map(SecretString::from).ok_or_else(|| Failure::new("the parameter has no value"))
+    }
+}
+
+/// An AWS error code with what to do about it.
+fn explained(code: &str) -> String {
+    let advice = match code {
+        "ParameterNotFound" => "there is no such parameter in this account and Region",
+        "ParameterVersionNotFound" => "the parameter has no such version",
+        "AccessDeniedException" => {
+            "the role needs ssm:GetParameter on it, kms:Decrypt on its key, and for Secrets Manager secretsmanager:GetSecretValue"
+        }
+        "InvalidKeyId" => "the key that encrypts it cannot be used; the role needs kms:Decrypt",
+        "UnrecognizedClientException" | "ExpiredTokenException" | "InvalidSignatureException" => {
+            "the AWS credentials are not accepted"
+        }
+        _ => return format!("AWS answered {code}"),
+    };
+    format!("{advice} ({code})")
+}
