@@ -38,11 +38,19 @@ impl BodyFeed {
 #[derive(Debug)]
 pub struct Body {
     current: Bytes,
-    rest: Option<mpsc::Receiver<io::Result<Bytes>>>,
+    rest: Rest,
     limits: Limits,
     taken: u64,
     token: usize,
     arriving: bool,
+}
+
+/// What follows the current piece.
+#[derive(Debug)]
+enum Rest {
+    None,
+    Pieces(std::vec::IntoIter<Bytes>),
+    Arriving(mpsc::Receiver<io::Result<Bytes>>),
 }
 
 /// Marks errors that come from a limit, so that they can be told from those of the network.
@@ -54,14 +62,20 @@ impl Body {
     /// A body that is already complete.
     #[must_use]
     pub fn complete(bytes: Bytes, limits: Limits) -> Self {
-        Self { current: bytes, rest: None, limits, taken: 0, token: 0, arriving: false }
+        Self { current: bytes, rest: Rest::None, limits, taken: 0, token: 0, arriving: false }
+    }
+
+    /// A body that is complete, in pieces.
+    #[must_use]
+    pub fn of_pieces(pieces: Vec<Bytes>, limits: Limits) -> Self {
+        Self { rest: Rest::Pieces(pieces.into_iter()), ..Self::complete(Bytes::new(), limits) }
     }
 
     /// A body that begins with `start` and continues with what the feed sends. Reading it blocks the thread.
     #[must_use]
     pub fn arriving(start: Bytes, limits: Limits) -> (Self, BodyFeed) {
         let (sender, receiver) = mpsc::channel(8);
-        (Self { rest: Some(receiver), arriving: true, ..Self::complete(start, limits) }, BodyFeed(sender))
+        (Self { rest: Rest::Arriving(receiver), arriving: true, ..Self::complete(start, limits) }, BodyFeed(sender))
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -117,11 +131,14 @@ impl Body {
             return Err(io::Error::other(LimitExceeded("the size of one answer")));
         }
         while self.current.is_empty() {
-            let Some(rest) = &mut self.rest else { return Ok(()) };
-            match rest.blocking_recv() {
-                Some(Ok(piece)) => self.current = piece,
-                Some(Err(error)) => return Err(error),
-                None => self.rest = None,
+            let next = match &mut self.rest {
+                Rest::None => return Ok(()),
+                Rest::Pieces(pieces) => pieces.next().map(Ok),
+                Rest::Arriving(receiver) => receiver.blocking_recv(),
+            };
+            match next {
+                Some(piece) => self.current = piece?,
+                None => self.rest = Rest::None,
             }
         }
         Ok(())

@@ -256,8 +256,17 @@ impl Decoder {
 /// Keeps the two attributes that mean something in SOAP answers.
 #[inline]
 fn keep_types(start: &BytesStart<'_>, xsi_type: &mut String, mo_type: &mut String) -> Result<(), quick_xml::Error> {
-    // Most elements have no attributes at all.
-    if start.attributes_raw().is_empty() {
+    // Most elements have no attributes at all, and most of the others exactly one of these two.
+    let raw = start.attributes_raw();
+    if raw.is_empty() {
+        return Ok(());
+    }
+    if let Some(value) = only(raw, "xsi:type=\"") {
+        xsi_type.push_str(value);
+        return Ok(());
+    }
+    if let Some(value) = only(raw, "type=\"") {
+        mo_type.push_str(value);
         return Ok(());
     }
     for attribute in start.attributes().with_checks(false) {
@@ -270,6 +279,14 @@ fn keep_types(start: &BytesStart<'_>, xsi_type: &mut String, mo_type: &mut Strin
         }
     }
     Ok(())
+}
+
+/// The value of the one attribute that begins with `opening`, if `raw` is that and nothing else.
+#[inline]
+fn only<'a>(raw: &'a str, opening: &str) -> Option<&'a str> {
+    let value = raw.trim_ascii().strip_prefix(opening)?.strip_suffix('"')?;
+    // An attribute value may also hold references and white space that is to be normalised; type names never do.
+    value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-' | b'.')).then_some(value)
 }
 
 /// What may stand between elements without meaning anything.

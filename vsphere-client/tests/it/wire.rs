@@ -253,7 +253,7 @@ fn vm(report: &ObjectReport) -> &VirtualMachine {
 
 #[test]
 fn a_page_of_objects_decodes_with_recorded_values_in_it() {
-    let datastores = recorded_value("vm-all-properties/014-FetchResponse.xml");
+    let datastores = recorded_value("vm-all-properties/031-FetchResponse.xml");
     let inside = format!(
         "<returnval><token>1</token><objects><obj type=\"VirtualMachine\">vm-19</obj>\
          <propSet><name>name</name><val xsi:type=\"xsd:string\">a%2fb &amp; c</val></propSet>\
