@@ -124,7 +124,9 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
         source: RefCell::new(errors.source.clone()),
         problems: RefCell::new(problems),
         secret_variables: RefCell::default(),
+        misread: !syntax.is_empty(),
     };
+    context.source.borrow_mut().allow_headers(&ROOT.paths());
     let reader = TableReader::new(&context, &ROOT, &table, Origin::File(0..0), String::new());
     let config = read(&reader);
 
@@ -147,7 +149,7 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
 fn read(root: &TableReader<'_>) -> Option<Config> {
     let vcenter_tables = root.sections(&vcenter::SECTION);
     let vmc_tables = root.sections(&vmc::SECTION);
-    if vcenter_tables.is_empty() && vmc_tables.is_empty() && !root.has("vcenter") && !root.has("vmc") {
+    if vcenter_tables.is_empty() && vmc_tables.is_empty() && root.flawless() {
         let help = "add a [[vcenter]] with name, url, username and password, or a [[vmc]]";
         root.wrong("vcenter", "nothing to connect to is configured", help);
     }
@@ -171,11 +173,12 @@ fn refuse_same_names<'r, 't: 'r>(tables: impl Iterator<Item = &'r TableReader<'t
     let mut seen = BTreeMap::new();
     for table in tables {
         let Some(name) = table.name() else { continue };
-        if let Some(first) = seen.insert(name, table.path()) {
+        if let Some(Some(line)) = seen.insert(name, table.line()) {
+            let help = "every [[vcenter]] and [[vmc]] needs its own name";
             table.wrong(
                 "name",
-                format!("the name `{name}` is taken already, by {first}"),
-                "every [[vcenter]] and [[vmc]] needs its own name",
+                format!("the name `{name}` is taken already, by the entry in line {line}"),
+                help,
             );
         }
     }

@@ -212,7 +212,9 @@ fn help(root: &'static Section, table: &Table, rest: &str) -> String {
         if named.iter().any(|(_, name, _)| after(rest, name).is_some()) {
             continue;
         }
-        let names: Vec<&str> = named.iter().map(|(_, name, _)| *name).collect();
+        let mut names: Vec<&str> = named.iter().map(|(_, name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
         return if names.is_empty() {
             format!(
                 "there is no [[{}]] with a name in the file; a variable can only change one that is there",
@@ -227,14 +229,14 @@ fn help(root: &'static Section, table: &Table, rest: &str) -> String {
         };
     }
     let mut all = Vec::new();
-    collect(root, Some(table), PREFIX, &mut all);
-    match words::closest(&format!("{PREFIX}{rest}"), &all) {
-        Some(meant) => format!("did you mean {meant}?"),
+    collect(root, Some(table), "", &mut all);
+    match words::closest(rest, &all) {
+        Some(meant) => format!("did you mean {PREFIX}{meant}?"),
         None => "variables are named VMBRIDGE_<SECTION>__<KEY> or VMBRIDGE_<SECTION>__<NAME>__<KEY>, see docs/configuration.md".to_owned(),
     }
 }
 
-/// Every variable that would be accepted.
+/// Every variable that would be accepted, without the prefix of all.
 fn collect(section: &'static Section, table: Option<&Table>, prefix: &str, all: &mut Vec<String>) {
     for key in section.keys {
         if section.shape == Shape::Many && key.name() == "name" {

@@ -22,11 +22,32 @@ pub(super) struct Context<'a> {
     pub(super) problems: RefCell<Vec<Problem>>,
     /// Names of environment variables that secrets are read from: they are not overrides.
     pub(super) secret_variables: RefCell<Vec<String>>,
+    /// Whether parts of the file could not be parsed. What looks like a key or a
+    /// harmless value may then be part of a secret.
+    pub(super) misread: bool,
 }
 
 impl Context<'_> {
     pub(super) fn report(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// Takes note of one key: lets messages show it, and reports it if it is none of those that are allowed.
+    fn key(&self, setting: &str, entry: &Entry, allowed: &[&str]) {
+        let known = allowed.contains(&entry.key.as_str());
+        let shown = known || !self.misread || words::closest(&entry.key, allowed).is_some();
+        if shown {
+            self.allow(&entry.key_origin);
+        }
+        if known {
+            return;
+        }
+        // Keys in quotes can hold anything.
+        let key: String = entry.key.chars().take(60).collect();
+        let message =
+            if shown { format!("unknown key `{}`", key.escape_debug()) } else { "unknown key".to_owned() };
+        let problem = Problem::new(Some(entry.key_origin.clone()), setting, message);
+        self.report(problem.with_help(words::suggestion(&entry.key, allowed)));
     }
 
     fn allow(&self, origin: &Origin) {
@@ -53,9 +74,12 @@ impl<'a> Cell<'a> {
         None
     }
 
-    /// Declares that this value cannot be secret, so that messages may show it.
+    /// Declares that this value cannot be secret, so that messages may show it. Says nothing about what is within it.
     pub(super) fn allow(&self) {
-        self.context.allow(&self.node.origin);
+        let scalar = !matches!(self.node.value, Value::Array(_) | Value::Table(_) | Value::TooDeep);
+        if scalar && !self.context.misread {
+            self.context.allow(&self.node.origin);
+        }
     }
 
     /// Reports that this is of the wrong type.
@@ -103,24 +127,9 @@ impl<'a> Cell<'a> {
     /// Reports every key of a table value that is not among `allowed`.
     pub(super) fn refuse_unknown(&self, table: &Table, allowed: &[&str]) {
         for entry in &table.entries {
-            self.context.allow(&entry.key_origin);
-            if !allowed.contains(&entry.key.as_str()) {
-                self.context.report(unknown(&self.setting, entry, allowed));
-            }
+            self.context.key(&self.setting, entry, allowed);
         }
     }
-}
-
-fn unknown(setting: &str, entry: &Entry, allowed: &[&str]) -> Problem {
-    let key = printable(&entry.key);
-    Problem::new(Some(entry.key_origin.clone()), setting, format!("unknown key `{key}`"))
-        .with_help(words::suggestion(&entry.key, allowed))
-}
-
-/// A key as it may be printed: keys in quotes can hold anything.
-fn printable(key: &str) -> String {
-    let short: String = key.chars().take(60).collect();
-    short.escape_debug().to_string()
 }
 
 /// One table that is being read by its section's declaration.
@@ -144,10 +153,7 @@ impl<'a> TableReader<'a> {
     ) -> Self {
         let allowed = section.names();
         for entry in &table.entries {
-            context.allow(&entry.key_origin);
-            if !allowed.contains(&entry.key.as_str()) {
-                context.report(unknown(&path, entry, &allowed));
-            }
+            context.key(&path, entry, &allowed);
         }
         Self { context, section, table, origin, path }
     }
@@ -156,9 +162,12 @@ impl<'a> TableReader<'a> {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    /// The full name of this table, such as `vcenter.dc1`.
-    pub(super) fn path(&self) -> &str {
-        &self.path
+    /// The line in which this table begins.
+    pub(super) fn line(&self) -> Option<usize> {
+        match &self.origin {
+            Origin::File(span) => Some(self.context.source.borrow().place(span.start).line),
+            Origin::Variable(_) => None,
+        }
     }
 
     /// The text of the key `name`, if there is one.
@@ -167,6 +176,11 @@ impl<'a> TableReader<'a> {
             Value::String(name) => Some(name),
             _ => None,
         }
+    }
+
+    /// Whether nothing was reported so far, about any part of the configuration.
+    pub(super) fn flawless(&self) -> bool {
+        self.context.problems.borrow().is_empty()
     }
 
     /// Whether a key or table is written.

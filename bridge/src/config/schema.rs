@@ -122,4 +122,14 @@ impl Section {
             .chain(self.sections.iter().map(|section| section.name))
             .collect()
     }
+
+    /// The full names of all tables within this one.
+    pub(super) fn paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        for section in self.sections {
+            paths.push(section.name.to_owned());
+            paths.extend(section.paths().iter().map(|inner| format!("{}.{inner}", section.name)));
+        }
+        paths
+    }
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 const LONGEST_LINE: usize = 160;
 
 /// A configuration file's text.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct SourceText {
     text: String,
     /// Byte offsets of the starts of lines.
@@ -43,9 +43,23 @@ impl SourceText {
         &self.text
     }
 
-    /// Declares that this part holds no secret.
+    /// Declares that this part holds no secret. Only its first line counts: a string that was not closed can reach
+    /// over everything that follows.
     pub(super) fn allow(&mut self, span: Range<usize>) {
-        self.shown.push(span);
+        let end = self.line_span(self.line_of(span.start)).end;
+        self.shown.push(span.start..span.end.min(end));
+    }
+
+    /// Declares that lines which are nothing but the header of one of these tables hold no secret.
+    pub(super) fn allow_headers(&mut self, tables: &[String]) {
+        for line in 0..self.lines.len() {
+            let span = self.line_span(line);
+            let text = self.text.get(span.clone()).unwrap_or_default().trim();
+            let name = text.trim_start_matches('[').trim_end_matches(']');
+            if text.starts_with('[') && tables.iter().any(|table| table == name) {
+                self.allow(span);
+            }
+        }
     }
 
     fn line_of(&self, offset: usize) -> usize {
@@ -104,8 +118,10 @@ impl SourceText {
         if !marker.contains('^') {
             marker.push('^');
         }
-        if self.text.get(end..whole.end).is_some_and(|rest| !rest.trim().is_empty()) && !line.ends_with('…')
-        {
+        let rest = self.text.get(end..whole.end).unwrap_or_default().trim_end();
+        if rest.chars().all(|c| matches!(c, ' ' | ']' | '}')) {
+            line.push_str(rest);
+        } else if !line.ends_with('…') {
             line.push_str(" …");
         }
         (line.chars().count() <= LONGEST_LINE).then(|| Excerpt { line, marker: marker.trim_end().to_owned() })
