@@ -20,12 +20,13 @@ const WORLD_READ: u32 = 0o004;
 /// back what was already read.
 pub(super) async fn read(setting: &str, path: &Path) -> Result<SecretString, Failure> {
     let unreadable = |error: std::io::Error| Failure::because("it cannot be opened", error);
+    // Before it is opened: opening a pipe waits for somebody to write into it.
+    if !tokio::fs::metadata(path).await.map_err(unreadable)?.is_file() {
+        return Err(Failure::new("it is not a regular file"));
+    }
     let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     // Asked of the open file, so that it cannot be exchanged in between.
     let metadata = file.metadata().await.map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(Failure::new("it is not a regular file"));
-    }
     let mode = metadata.permissions().mode();
     if mode & FOREIGN_WRITE != 0 {
         return Err(Failure::new(format!(

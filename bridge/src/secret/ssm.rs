@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::ParameterType;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -66,14 +66,13 @@ impl Parameters {
             config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
         }
         let client = aws_sdk_ssm::Client::from_conf(config.build());
-        let answer =
-            client.get_parameter().name(name).with_decryption(true).send().await.map_err(|error| {
-                let reason = match error.code() {
-                    Some(code) => explained(code),
-                    None => DisplayErrorContext(&error).to_string(),
-                };
-                Failure::because(reason, error)
-            })?;
+        let answer = client
+            .get_parameter()
+            .name(name)
+            .with_decryption(true)
+            .send()
+            .await
+            .map_err(|error| Failure::because(explained(&error), error))?;
         let parameter = answer.parameter.ok_or_else(|| Failure::new("the answer holds no parameter"))?;
         if parameter.r#type == Some(ParameterType::String) {
             tracing::warn!(
@@ -85,8 +84,21 @@ impl Parameters {
     }
 }
 
-/// An AWS error code with what to do about it.
-fn explained(code: &str) -> String {
+/// What went wrong with a call, and what to do about it. The details are in the error's own chain.
+fn explained<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+    let Some(code) = error.code() else {
+        return match error {
+            SdkError::TimeoutError(_) => "AWS did not answer in time",
+            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+                "AWS cannot be reached; is the endpoint right, and does the network allow it?"
+            }
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                "the call could not be made; are there AWS credentials?"
+            }
+            _ => "the answer is not one of AWS Systems Manager",
+        }
+        .to_owned();
+    };
     let advice = match code {
         "ParameterNotFound" => "there is no such parameter in this account and Region",
         "ParameterVersionNotFound" => "the parameter has no such version",
