@@ -24,12 +24,13 @@ fn answer() -> Bytes {
     let config = include_str!("../tests/wire/vm-all-properties/020-FetchResponse.xml");
     let guest = include_str!("../tests/wire/vm-all-properties/029-FetchResponse.xml");
     let hardware = config.split("</hardware>").next().unwrap_or_default();
-    let devices: String = hardware.split("<device xsi:type=").skip(1).fold(String::new(), |mut all, device| {
-        // The last one is followed by other elements of the hardware.
-        let end = device.rfind("</device>").unwrap_or(0);
-        all.push_str(&format!("<VirtualDevice xsi:type={}</VirtualDevice>", &device[..end]));
-        all
-    });
+    let devices: String =
+        hardware.split("<device xsi:type=").skip(1).fold(String::new(), |mut all, device| {
+            // The last one is followed by other elements of the hardware.
+            let end = device.rfind("</device>").unwrap_or(0);
+            all.push_str(&format!("<VirtualDevice xsi:type={}</VirtualDevice>", &device[..end]));
+            all
+        });
     let value = |text: &str, name: &str| {
         let open = format!("<{name}>");
         let start = text.find(&open).expect("a recorded element") + open.len();

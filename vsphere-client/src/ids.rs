@@ -64,8 +64,19 @@ macro_rules! kinds {
     };
 }
 kinds!(
-    VirtualMachine, HostSystem, ComputeResource, ClusterComputeResource, Datastore, Datacenter, Folder, StoragePod,
-    ResourcePool, VirtualApp, Network, DistributedVirtualPortgroup, OpaqueNetwork,
+    VirtualMachine,
+    HostSystem,
+    ComputeResource,
+    ClusterComputeResource,
+    Datastore,
+    Datacenter,
+    Folder,
+    StoragePod,
+    ResourcePool,
+    VirtualApp,
+    Network,
+    DistributedVirtualPortgroup,
+    OpaqueNetwork,
 );
 
 impl MoKind {

@@ -44,5 +44,4 @@ pub mod vmc;
 pub mod watch;
 pub mod xml;
 
-mod clock;
 mod single_flight;

@@ -108,12 +108,20 @@ impl Shape {
     fn of(type_name: &str) -> Self {
         match type_name {
             "VirtualDisk" => Self::Disk,
-            "VirtualLsiLogicController" | "VirtualLsiLogicSASController" | "VirtualBusLogicController"
-            | "ParaVirtualSCSIController" | "VirtualSCSIController" => Self::Scsi,
-            "VirtualE1000" | "VirtualE1000e" | "VirtualVmxnet" | "VirtualVmxnet2" | "VirtualVmxnet3"
-            | "VirtualVmxnet3Vrdma" | "VirtualPCNet32" | "VirtualSriovEthernetCard" | "VirtualEthernetCard" => {
-                Self::Ethernet
-            }
+            "VirtualLsiLogicController"
+            | "VirtualLsiLogicSASController"
+            | "VirtualBusLogicController"
+            | "ParaVirtualSCSIController"
+            | "VirtualSCSIController" => Self::Scsi,
+            "VirtualE1000"
+            | "VirtualE1000e"
+            | "VirtualVmxnet"
+            | "VirtualVmxnet2"
+            | "VirtualVmxnet3"
+            | "VirtualVmxnet3Vrdma"
+            | "VirtualPCNet32"
+            | "VirtualSriovEthernetCard"
+            | "VirtualEthernetCard" => Self::Ethernet,
             "VirtualPCIPassthrough" => Self::Passthrough,
             _ => Self::Other,
         }

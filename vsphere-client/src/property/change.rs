@@ -62,7 +62,6 @@ impl<T> Change<T> {
     }
 }
 
-
 /// A set of properties of one type of managed object, read together.
 ///
 /// Implemented by [`properties!`](crate::properties); a field of type [`Change`] for each property path.

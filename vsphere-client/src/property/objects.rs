@@ -6,8 +6,8 @@ use super::Change;
 use super::Properties as _;
 use crate::ids::{MoKind, MoRef};
 use crate::model::{
-    AboutInfo, ConnectionState, CustomFieldDef, CustomValue, Device, Event, FaultToleranceInfo, GuestFamily, GuestNic,
-    HostConnectionState, ManagedBy, PowerState, SnapshotInfo, ToolsRunningStatus,
+    AboutInfo, ConnectionState, CustomFieldDef, CustomValue, Device, Event, FaultToleranceInfo, GuestFamily,
+    GuestNic, HostConnectionState, ManagedBy, PowerState, SnapshotInfo, ToolsRunningStatus,
 };
 use crate::properties;
 use crate::xml::{Decoder, Named, XmlError};
@@ -286,7 +286,9 @@ impl ObjectProperties {
         match kind {
             MoKind::VirtualMachine => Self::VirtualMachine(Box::default()),
             MoKind::HostSystem => Self::HostSystem(Box::default()),
-            MoKind::ComputeResource | MoKind::ClusterComputeResource => Self::ComputeResource(ComputeResource::default()),
+            MoKind::ComputeResource | MoKind::ClusterComputeResource => {
+                Self::ComputeResource(ComputeResource::default())
+            }
             MoKind::Datastore => Self::Datastore(Box::default()),
             MoKind::Datacenter => Self::Datacenter(Datacenter::default()),
             MoKind::Folder | MoKind::StoragePod => Self::Folder(Folder::default()),
@@ -295,8 +297,12 @@ impl ObjectProperties {
             MoKind::Network | MoKind::DistributedVirtualPortgroup | MoKind::OpaqueNetwork => {
                 Self::Network(Network::default())
             }
-            MoKind::Other(name) if &**name == CustomFields::TYPE => Self::CustomFields(CustomFields::default()),
-            MoKind::Other(name) if &**name == EventCollector::TYPE => Self::EventCollector(EventCollector::default()),
+            MoKind::Other(name) if &**name == CustomFields::TYPE => {
+                Self::CustomFields(CustomFields::default())
+            }
+            MoKind::Other(name) if &**name == EventCollector::TYPE => {
+                Self::EventCollector(EventCollector::default())
+            }
             MoKind::Other(_) => Self::Other,
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ComputeResource, CustomFields, Datacenter, Datastore, EventCollector, Folder, HostSystem, Network, Properties,
-    ResourcePool, VirtualApp, VirtualMachine,
+    ComputeResource, CustomFields, Datacenter, Datastore, EventCollector, Folder, HostSystem, Network,
+    Properties, ResourcePool, VirtualApp, VirtualMachine,
 };
 use crate::ids::MoRef;
 use crate::xml::Element;

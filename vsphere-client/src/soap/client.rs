@@ -112,7 +112,9 @@ impl SoapClient {
         let cookie = session_cookie(&response);
         let decoded = self.decode(response, operation.response, read).await.map_err(|kind| match kind {
             // A proxy's error page, not a broken answer of the API.
-            ErrorKind::Decode(error) if status == 500 && !error.is_incomplete() => fail(ErrorKind::Status(status)),
+            ErrorKind::Decode(error) if status == 500 && !error.is_incomplete() => {
+                fail(ErrorKind::Status(status))
+            }
             kind => fail(kind),
         })?;
         match decoded {
@@ -135,7 +137,8 @@ impl SoapClient {
             return decode_envelope(&mut decoder, element, read).map_err(ErrorKind::Decode);
         }
         let (body, feed) = Body::arriving(start, self.limits);
-        let decoding = tokio::task::spawn_blocking(move || decode_envelope(&mut Decoder::new(body), element, read));
+        let decoding =
+            tokio::task::spawn_blocking(move || decode_envelope(&mut Decoder::new(body), element, read));
         let mut broken = None;
         loop {
             let piece = match pieces.next().await {
@@ -157,7 +160,9 @@ impl SoapClient {
         match decoding.await {
             Ok(Ok(value)) => Ok(value),
             // The connection's own error says more than that the answer was incomplete.
-            Ok(Err(error)) => Err(broken.filter(|_| error.is_incomplete()).unwrap_or(ErrorKind::Decode(error))),
+            Ok(Err(error)) => {
+                Err(broken.filter(|_| error.is_incomplete()).unwrap_or(ErrorKind::Decode(error)))
+            }
             // The decoder does not panic, and nothing aborts it but the end of the runtime.
             Err(error) => Err(ErrorKind::Setup(error.to_string())),
         }
@@ -188,7 +193,10 @@ macro_rules! operation {
 }
 pub(crate) use operation;
 
-async fn in_time<T>(patience: Duration, doing: impl Future<Output = reqwest::Result<T>>) -> Result<T, ErrorKind> {
+async fn in_time<T>(
+    patience: Duration,
+    doing: impl Future<Output = reqwest::Result<T>>,
+) -> Result<T, ErrorKind> {
     match tokio::time::timeout(patience, doing).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(connection_error(error)),

@@ -59,11 +59,20 @@ impl Fault {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match &self.kind {
-            FaultKind::NotAuthenticated | FaultKind::RequestCanceled | FaultKind::InvalidCollectorVersion => true,
+            FaultKind::NotAuthenticated | FaultKind::RequestCanceled | FaultKind::InvalidCollectorVersion => {
+                true
+            }
             FaultKind::Other(name) => matches!(
                 name.as_str(),
-                "HostCommunication" | "HostNotReachable" | "SystemError" | "RuntimeFault" | "Timedout" | "TaskInProgress"
-                    | "ConcurrentAccess" | "OutOfBounds" | "VimFault"
+                "HostCommunication"
+                    | "HostNotReachable"
+                    | "SystemError"
+                    | "RuntimeFault"
+                    | "Timedout"
+                    | "TaskInProgress"
+                    | "ConcurrentAccess"
+                    | "OutOfBounds"
+                    | "VimFault"
             ),
             _ => false,
         }

@@ -37,7 +37,10 @@ pub struct ConnectOptions {
 
 impl fmt::Debug for ConnectOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectOptions").field("url", &self.url.as_str()).field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("ConnectOptions")
+            .field("url", &self.url.as_str())
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +70,8 @@ impl Vcenter {
             let server: Arc<str> = options.url.host_str().unwrap_or_default().into();
             Error::new("connect", &server, ErrorKind::Setup(message))
         };
-        let http = http::client(&options.trust, &options.http).map_err(|error| setup(crate::error::chain(&error)))?;
+        let http = http::client(&options.trust, &options.http)
+            .map_err(|error| setup(crate::error::chain(&error)))?;
         let soap = SoapClient::new(http, &options.url, options.limits, options.patience);
         Ok(Self { inner: Arc::new(Inner { soap, options, session: SessionCell::new() }) })
     }
@@ -78,8 +82,9 @@ pub(super) async fn log_in(soap: &SoapClient, options: &ConnectOptions) -> Resul
     let operation = operation!("RetrieveServiceContent");
     let request = service_instance("RetrieveServiceContent");
     let answer =
-        soap.call(operation, version, None, request, Duration::ZERO, |d| returnval::<ServiceContent>(d)).await?;
-    let content = answer.value.ok_or_else(|| soap.error(operation.name, ErrorKind::Missing("a service content")))?;
+        soap.call(operation, version, None, request, Duration::ZERO, returnval::<ServiceContent>).await?;
+    let content =
+        answer.value.ok_or_else(|| soap.error(operation.name, ErrorKind::Missing("a service content")))?;
     if content.about.api_type != "VirtualCenter" {
         let what = format!("this is {}, not a vCenter", content.about.full_name);
         return Err(soap.error(operation.name, ErrorKind::Unsupported(what)));
@@ -119,7 +124,7 @@ async fn log_in_to(
         .text("password", options.password.expose_secret())
         .text("locale", "en");
     let answer = soap
-        .call(operation, version, cookie.as_deref(), request, Duration::ZERO, |d| returnval::<UserSession>(d))
+        .call(operation, version, cookie.as_deref(), request, Duration::ZERO, returnval::<UserSession>)
         .await?;
     let user = answer.value.ok_or_else(|| lacks("a user session"))?;
     let cookie = answer.cookie.or(cookie).ok_or_else(|| lacks("a session cookie"))?;
@@ -155,7 +160,14 @@ pub(super) async fn log_out(soap: &SoapClient, session: &Session) -> Result<(), 
     let request = Element::new("Logout").moref("_this", &manager);
     let wait = Duration::ZERO;
     let answer = soap
-        .call(operation!("Logout"), session.version, Some(&session.cookie), request, wait, |d| d.skip_rest())
+        .call(
+            operation!("Logout"),
+            session.version,
+            Some(&session.cookie),
+            request,
+            wait,
+            crate::xml::Decoder::skip_rest,
+        )
         .await;
     match answer {
         Ok(_) => Ok(()),

@@ -37,12 +37,16 @@ impl Vcenter {
         let manager = manager.ok_or_else(|| self.lacks(operation, "an event manager"))?;
         let filter = Element::new("filter").each(types, |filter, name| filter.text("eventTypeId", name));
         let request = Element::new("CreateCollectorForEvents").moref("_this", manager).child(filter);
-        let object = self.call_in(&lease, operation, request, Duration::ZERO, |d| returnval(d)).await?;
+        let object = self.call_in(&lease, operation, request, Duration::ZERO, returnval).await?;
         let object: MoRef = object.ok_or_else(|| self.lacks(operation, "a collector"))?;
         let history = EventHistory { lease, object };
-        let request = Element::new("SetCollectorPageSize").moref("_this", &history.object).text("maxCount", page);
+        let request =
+            Element::new("SetCollectorPageSize").moref("_this", &history.object).text("maxCount", page);
         let operation = operation!("SetCollectorPageSize");
-        match self.call_in(&history.lease, operation, request, Duration::ZERO, |d| d.skip_rest()).await {
+        match self
+            .call_in(&history.lease, operation, request, Duration::ZERO, crate::xml::Decoder::skip_rest)
+            .await
+        {
             Ok(()) => Ok(history),
             Err(error) => {
                 self.destroy_event_history(&history).await?;
@@ -58,7 +62,7 @@ impl Vcenter {
     pub async fn next_events(&self, history: &EventHistory, most: u32) -> Result<Vec<Event>, Error> {
         let request = Element::new("ReadNextEvents").moref("_this", &history.object).text("maxCount", most);
         let operation = operation!("ReadNextEvents");
-        self.call_in(&history.lease, operation, request, Duration::ZERO, |d| returnvals(d)).await
+        self.call_in(&history.lease, operation, request, Duration::ZERO, returnvals).await
     }
 
     /// Removes a collector; a session may have only a few dozen of them.

@@ -63,7 +63,10 @@ pub struct Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("user", &self.user).field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("user", &self.user)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,8 +100,12 @@ impl Vcenter {
         let login = move || -> futures_util::future::BoxFuture<'static, Result<Arc<Session>, Error>> {
             Box::pin(async move { connect::log_in(&soap, &options).await.map(Arc::new) })
         };
-        let (generation, session) =
-            self.inner.session.get_or_login(login).await.map_err(|closed| closed.unwrap_or_else(|| self.closed()))?;
+        let (generation, session) = self
+            .inner
+            .session
+            .get_or_login(login)
+            .await
+            .map_err(|closed| closed.unwrap_or_else(|| self.closed()))?;
         Ok(Lease { session, generation })
     }
 
@@ -150,9 +157,8 @@ impl Vcenter {
     /// # Errors
     /// As every call.
     pub async fn current_time(&self) -> Result<Timestamp, Error> {
-        let time = self
-            .call(operation!("CurrentTime"), |_| Ok(service_instance("CurrentTime")), |d| returnval(d))
-            .await?;
+        let time =
+            self.call(operation!("CurrentTime"), |_| Ok(service_instance("CurrentTime")), returnval).await?;
         time.ok_or_else(|| self.lacks(operation!("CurrentTime"), "the time"))
     }
 
@@ -164,18 +170,28 @@ impl Vcenter {
     pub async fn session_is_active(&self) -> Result<bool, Error> {
         let lease = self.lease().await?;
         let operation = operation!("SessionIsActive");
-        let manager =
-            lease.session.content.session_manager.clone().ok_or_else(|| self.lacks(operation, "a session manager"))?;
+        let manager = lease
+            .session
+            .content
+            .session_manager
+            .clone()
+            .ok_or_else(|| self.lacks(operation, "a session manager"))?;
         let request = Element::new("SessionIsActive")
             .moref("_this", &manager)
             .text("sessionID", &lease.session.key)
             .text("userName", &lease.session.user);
-        match self.call_in(&lease, operation, request, Duration::ZERO, |d| returnval::<bool>(d)).await {
+        match self.call_in(&lease, operation, request, Duration::ZERO, returnval::<bool>).await {
             Ok(active) => Ok(active.unwrap_or(false)),
             Err(error) if matches!(error.kind(), ErrorKind::SessionEnded) => Ok(false),
             Err(error) if matches!(error.fault(), Some(crate::soap::FaultKind::NoPermission { .. })) => {
                 let request = service_instance("CurrentTime");
-                let time = self.call_in(&lease, operation!("CurrentTime"), request, Duration::ZERO, |d| d.skip_rest());
+                let time = self.call_in(
+                    &lease,
+                    operation!("CurrentTime"),
+                    request,
+                    Duration::ZERO,
+                    crate::xml::Decoder::skip_rest,
+                );
                 match time.await {
                     Ok(()) => Ok(true),
                     Err(error) if matches!(error.kind(), ErrorKind::SessionEnded) => Ok(false),

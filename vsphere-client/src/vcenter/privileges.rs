@@ -40,14 +40,15 @@ impl Vcenter {
         self.call(
             operation!("HasPrivilegeOnEntities"),
             |session| {
-                let manager = session.content.authorization_manager.as_ref().ok_or("an authorization manager")?;
+                let manager =
+                    session.content.authorization_manager.as_ref().ok_or("an authorization manager")?;
                 Ok(Element::new("HasPrivilegeOnEntities")
                     .moref("_this", manager)
                     .each(entities, |element, entity| element.moref("entity", entity))
                     .text("sessionId", &session.key)
                     .each(privileges, |element, privilege| element.text("privId", privilege)))
             },
-            |d| returnvals(d),
+            returnvals,
         )
         .await
     }

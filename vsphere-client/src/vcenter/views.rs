@@ -34,13 +34,14 @@ impl Vcenter {
         let operation = operation!("CreateContainerView");
         let content = &lease.session.content;
         let manager = content.view_manager.as_ref().ok_or_else(|| self.lacks(operation, "a view manager"))?;
-        let root = root.or(content.root_folder.as_ref()).ok_or_else(|| self.lacks(operation, "a root folder"))?;
+        let root =
+            root.or(content.root_folder.as_ref()).ok_or_else(|| self.lacks(operation, "a root folder"))?;
         let request = Element::new("CreateContainerView")
             .moref("_this", manager)
             .moref("container", root)
             .each(types, |element, name| element.text("type", name))
             .text("recursive", true);
-        let view = self.call_in(&lease, operation, request, Duration::ZERO, |d| returnval(d)).await?;
+        let view = self.call_in(&lease, operation, request, Duration::ZERO, returnval).await?;
         let object = view.ok_or_else(|| self.lacks(operation, "a view"))?;
         Ok(View { lease, object })
     }
@@ -62,9 +63,11 @@ impl Vcenter {
         object: &MoRef,
     ) -> Result<(), Error> {
         let request = Element::new(element).moref("_this", object);
-        match self.call_in(lease, operation, request, Duration::ZERO, |d| d.skip_rest()).await {
+        match self.call_in(lease, operation, request, Duration::ZERO, crate::xml::Decoder::skip_rest).await {
             Err(error) if matches!(error.kind(), ErrorKind::SessionEnded) => Ok(()),
-            Err(error) if matches!(error.fault(), Some(crate::soap::FaultKind::ManagedObjectNotFound(_))) => Ok(()),
+            Err(error) if matches!(error.fault(), Some(crate::soap::FaultKind::ManagedObjectNotFound(_))) => {
+                Ok(())
+            }
             other => other,
         }
     }

@@ -130,7 +130,12 @@ impl Drop for Watch {
     }
 }
 
-async fn run(vcenter: Vcenter, options: WatchOptions, out: mpsc::Sender<WatchEvent>, stop: CancellationToken) {
+async fn run(
+    vcenter: Vcenter,
+    options: WatchOptions,
+    out: mpsc::Sender<WatchEvent>,
+    stop: CancellationToken,
+) {
     let mut backoff = Backoff::new(options.retry.0, options.retry.1);
     let mut pass = Pass::new(vcenter, &options, out.clone(), stop.clone());
     let mut failures = 0;

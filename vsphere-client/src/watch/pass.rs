@@ -106,8 +106,10 @@ impl Pass {
 
     async fn read(&mut self, held: &mut Held) -> Result<(), Stop> {
         let view = self.vcenter.container_view_in(held.lease.clone(), None, &VIEW_TYPES).await?;
-        let mut others: Vec<MoRef> = held.lease.session.content.custom_fields_manager.clone().into_iter().collect();
-        let mut spec = FleetSpec { view: view.object.clone(), others: Vec::new(), without: self.without.clone() };
+        let mut others: Vec<MoRef> =
+            held.lease.session.content.custom_fields_manager.clone().into_iter().collect();
+        let mut spec =
+            FleetSpec { view: view.object.clone(), others: Vec::new(), without: self.without.clone() };
         held.view = Some(view);
         if !self.options.once {
             held.events = self.event_history(&held.lease).await?;
@@ -118,7 +120,8 @@ impl Pass {
         let about = held.lease.session.content.about.clone();
         self.tell(WatchEvent::Started { about, events: held.events.is_some() }).await?;
         loop {
-            let end = if self.options.once { self.once(held, &spec).await } else { self.live(held, &spec).await };
+            let end =
+                if self.options.once { self.once(held, &spec).await } else { self.live(held, &spec).await };
             match end {
                 // A server of another version may not know all paths. Each can be unknown only once, so this ends.
                 Err(Stop::Error(error)) if self.forget_path(&error) => spec.without.clone_from(&self.without),
@@ -143,7 +146,10 @@ impl Pass {
         match self.vcenter.event_history_in(lease.clone(), &self.options.event_types, EVENT_PAGE).await {
             Ok(history) => Ok(Some(history)),
             Err(error) if error.fault().is_some() || matches!(error.kind(), ErrorKind::Missing(_)) => {
-                tracing::warn!(error = error.line(), "events cannot be read; tags will be noticed by slow reads only");
+                tracing::warn!(
+                    error = error.line(),
+                    "events cannot be read; tags will be noticed by slow reads only"
+                );
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -170,7 +176,8 @@ impl Pass {
         held.token.clone_from(&token);
         self.objects(rest).await?;
         while let Some(next) = token {
-            let request = Element::new("ContinueRetrievePropertiesEx").moref("_this", &collector).text("token", &next);
+            let request =
+                Element::new("ContinueRetrievePropertiesEx").moref("_this", &collector).text("token", &next);
             let mut sink = self.sink();
             let read = move |d: &mut crate::xml::Decoder| {
                 let token = decode_retrieve_result(d, |d, report| sink.push(d, report))?;
@@ -198,7 +205,9 @@ impl Pass {
             .child(spec.filter("spec"))
             .text("partialUpdates", false);
         let operation = operation!("CreateFilter");
-        self.vcenter.call_in(&held.lease, operation, request, Duration::ZERO, |d| d.skip_rest()).await?;
+        self.vcenter
+            .call_in(&held.lease, operation, request, Duration::ZERO, crate::xml::Decoder::skip_rest)
+            .await?;
         let mut version = String::new();
         loop {
             let wait = if self.complete { self.options.max_wait } else { Duration::ZERO };
@@ -224,7 +233,7 @@ impl Pass {
         let parent = held.lease.session.content.property_collector.as_ref();
         let parent = parent.ok_or_else(|| self.vcenter.lacks(operation, "a property collector"))?;
         let request = Element::new("CreatePropertyCollector").moref("_this", parent);
-        let made = self.vcenter.call_in(&held.lease, operation, request, Duration::ZERO, |d| returnval(d)).await?;
+        let made = self.vcenter.call_in(&held.lease, operation, request, Duration::ZERO, returnval).await?;
         let collector: MoRef = made.ok_or_else(|| self.vcenter.lacks(operation, "a property collector"))?;
         held.collector = Some(collector.clone());
         Ok(collector)
@@ -240,8 +249,10 @@ impl Pass {
         let options = Element::new("options")
             .text("maxWaitSeconds", wait.as_secs())
             .text("maxObjectUpdates", self.options.page);
-        let request =
-            Element::new("WaitForUpdatesEx").moref("_this", collector).text("version", version).child(options);
+        let request = Element::new("WaitForUpdatesEx")
+            .moref("_this", collector)
+            .text("version", version)
+            .child(options);
         let mut sink = self.sink();
         let read = move |d: &mut crate::xml::Decoder| {
             let page = decode_update_set(d, |d, report| sink.push(d, report))?;
@@ -291,17 +302,23 @@ impl Pass {
                 if self.stop.is_cancelled() {
                     // The wait that was given up still runs on the server.
                     let operation = operation!("CancelWaitForUpdates");
-                    results.push(self.vcenter.destroy(&lease, operation, "CancelWaitForUpdates", &collector).await);
+                    results.push(
+                        self.vcenter.destroy(&lease, operation, "CancelWaitForUpdates", &collector).await,
+                    );
                 }
                 let operation = operation!("DestroyPropertyCollector");
-                results.push(self.vcenter.destroy(&lease, operation, "DestroyPropertyCollector", &collector).await);
+                results.push(
+                    self.vcenter.destroy(&lease, operation, "DestroyPropertyCollector", &collector).await,
+                );
             }
             if let (Some(token), Some(collector)) = (token, &lease.session.content.property_collector) {
                 let operation = operation!("CancelRetrievePropertiesEx");
                 let request =
                     Element::new("CancelRetrievePropertiesEx").moref("_this", collector).text("token", token);
                 results.push(
-                    self.vcenter.call_in(&lease, operation, request, Duration::ZERO, |d| d.skip_rest()).await,
+                    self.vcenter
+                        .call_in(&lease, operation, request, Duration::ZERO, crate::xml::Decoder::skip_rest)
+                        .await,
                 );
             }
             if let Some(history) = events {

@@ -75,7 +75,10 @@ impl Body {
     #[must_use]
     pub fn arriving(start: Bytes, limits: Limits) -> (Self, BodyFeed) {
         let (sender, receiver) = mpsc::channel(8);
-        (Self { rest: Rest::Arriving(receiver), arriving: true, ..Self::complete(start, limits) }, BodyFeed(sender))
+        (
+            Self { rest: Rest::Arriving(receiver), arriving: true, ..Self::complete(start, limits) },
+            BodyFeed(sender),
+        )
     }
 
     pub(super) fn limits(&self) -> Limits {

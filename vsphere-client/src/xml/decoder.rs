@@ -1,8 +1,8 @@
 //! The forward-only walk over an answer.
 
-use quick_xml::{Reader, XmlVersion};
-use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::escape::resolve_xml_entity;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 
 use super::body::{Body, LimitExceeded};
 use super::error::{XmlError, XmlErrorKind, shorten};
@@ -112,8 +112,8 @@ impl Decoder {
                     self.name.push_str(start.local_name().into_inner());
                     self.xsi_type.clear();
                     self.mo_type.clear();
-                    let attributes =
-                        keep_types(&start, &mut self.xsi_type, &mut self.mo_type).map_err(XmlErrorKind::Syntax);
+                    let attributes = keep_types(&start, &mut self.xsi_type, &mut self.mo_type)
+                        .map_err(XmlErrorKind::Syntax);
                     if let Err(kind) = attributes {
                         return Err(self.error(kind));
                     }
@@ -255,7 +255,11 @@ impl Decoder {
 
 /// Keeps the two attributes that mean something in SOAP answers.
 #[inline]
-fn keep_types(start: &BytesStart<'_>, xsi_type: &mut String, mo_type: &mut String) -> Result<(), quick_xml::Error> {
+fn keep_types(
+    start: &BytesStart<'_>,
+    xsi_type: &mut String,
+    mo_type: &mut String,
+) -> Result<(), quick_xml::Error> {
     // Most elements have no attributes at all, and most of the others exactly one of these two.
     let raw = start.attributes_raw();
     if raw.is_empty() {
@@ -286,7 +290,10 @@ fn keep_types(start: &BytesStart<'_>, xsi_type: &mut String, mo_type: &mut Strin
 fn only<'a>(raw: &'a str, opening: &str) -> Option<&'a str> {
     let value = raw.trim_ascii().strip_prefix(opening)?.strip_suffix('"')?;
     // An attribute value may also hold references and white space that is to be normalised; type names never do.
-    value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-' | b'.')).then_some(value)
+    value
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-' | b'.'))
+        .then_some(value)
 }
 
 /// What may stand between elements without meaning anything.
@@ -295,7 +302,9 @@ fn ignorable(event: &Event<'_>) -> Result<(), XmlErrorKind> {
         Event::DocType(_) => Err(XmlErrorKind::DocumentType),
         Event::Decl(declaration) => match declaration.encoding() {
             None => Ok(()),
-            Some(Ok(name)) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("us-ascii") => Ok(()),
+            Some(Ok(name)) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("us-ascii") => {
+                Ok(())
+            }
             Some(Ok(name)) => Err(XmlErrorKind::Encoding(shorten(&name))),
             Some(Err(error)) => Err(XmlErrorKind::Syntax(error.into())),
         },

@@ -55,7 +55,9 @@ impl fmt::Display for XmlError {
             XmlErrorKind::Limit(what) => write!(f, "the answer exceeds the limit on {what}")?,
             XmlErrorKind::Encoding(name) => write!(f, "the answer is in the encoding {name:?}, not UTF-8")?,
             XmlErrorKind::DocumentType => write!(f, "the answer contains a document type declaration")?,
-            XmlErrorKind::UnknownEntity(name) => write!(f, "the answer refers to the unknown entity {name:?}")?,
+            XmlErrorKind::UnknownEntity(name) => {
+                write!(f, "the answer refers to the unknown entity {name:?}")?;
+            }
             XmlErrorKind::UnexpectedEnd => write!(f, "the answer ends inside an element")?,
             XmlErrorKind::Expected { expected, found } => {
                 write!(f, "expected the element {expected}, found {found}")?;
@@ -81,7 +83,10 @@ impl XmlError {
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         matches!(self.kind, XmlErrorKind::Incomplete(_) | XmlErrorKind::UnexpectedEnd)
-            || matches!(&self.kind, XmlErrorKind::Syntax(quick_xml::Error::Io(_) | quick_xml::Error::Syntax(_)))
+            || matches!(
+                &self.kind,
+                XmlErrorKind::Syntax(quick_xml::Error::Io(_) | quick_xml::Error::Syntax(_))
+            )
     }
 }
 

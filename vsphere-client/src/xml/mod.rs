@@ -13,7 +13,7 @@ mod write;
 
 pub use body::{Body, BodyFeed, Limits};
 pub use decoder::Decoder;
-pub use error::{XmlError, XmlErrorKind};
 pub(crate) use error::shorten_line;
+pub use error::{XmlError, XmlErrorKind};
 pub use value::{FromXml, Named};
 pub(crate) use write::Element;

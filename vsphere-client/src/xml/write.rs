@@ -37,8 +37,11 @@ impl Element {
         self
     }
 
-
-    pub(crate) fn each<T>(self, items: impl IntoIterator<Item = T>, add: impl FnMut(Self, T) -> Self) -> Self {
+    pub(crate) fn each<T>(
+        self,
+        items: impl IntoIterator<Item = T>,
+        add: impl FnMut(Self, T) -> Self,
+    ) -> Self {
         items.into_iter().fold(self, add)
     }
 

@@ -77,8 +77,9 @@ async fn an_endless_answer_is_cut_off() {
 #[tokio::test]
 async fn a_connection_that_breaks_is_told_from_a_broken_answer() {
     let (body, feed) = Body::arriving(Bytes::from_static(b"<Envelope><Bo"), SMALL);
-    let decoding =
-        tokio::task::spawn_blocking(move || decode_envelope(&mut Decoder::new(body), "X", |_| Ok(())).map(|_| ()));
+    let decoding = tokio::task::spawn_blocking(move || {
+        decode_envelope(&mut Decoder::new(body), "X", |_| Ok(())).map(|_| ())
+    });
     assert!(feed.send(Err(io::Error::other("reset by peer"))).await);
     let error = decoding.await.unwrap().unwrap_err();
     assert!(error.is_incomplete(), "{error}");
@@ -99,16 +100,24 @@ fn other_encodings_are_refused() {
 
 #[test]
 fn what_is_not_soap_is_named() {
-    assert!(matches!(kind("<html><body>Sign in</body></html>"), XmlErrorKind::Expected { expected: "Envelope", found } if found == "<html>"));
+    assert!(
+        matches!(kind("<html><body>Sign in</body></html>"), XmlErrorKind::Expected { expected: "Envelope", found } if found == "<html>")
+    );
     assert!(matches!(kind(""), XmlErrorKind::Expected { .. }));
-    assert!(matches!(kind("<Envelope><Body><LoginResponse/></Body></Envelope>"), XmlErrorKind::Expected { .. }));
+    assert!(matches!(
+        kind("<Envelope><Body><LoginResponse/></Body></Envelope>"),
+        XmlErrorKind::Expected { .. }
+    ));
     assert!(matches!(kind(wrapped("") + "<more/>"), XmlErrorKind::Expected { .. }));
     decode(wrapped("") + "\n<!-- bye -->\n").unwrap();
 }
 
 #[test]
 fn every_truncation_is_an_error_and_none_panics() {
-    let whole = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", wrapped("<about><name>a&amp;ü&#x41;<![CDATA[<b>]]></name></about>"));
+    let whole = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}",
+        wrapped("<about><name>a&amp;ü&#x41;<![CDATA[<b>]]></name></about>")
+    );
     decode(whole.clone()).unwrap();
     for end in 0..whole.len() {
         assert!(decode(whole.as_bytes()[..end].to_vec()).is_err(), "cut at {end}");

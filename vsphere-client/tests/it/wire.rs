@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use vsphere_client::ids::MoRef;
-use vsphere_client::model::{
-    Device, DeviceKind, DiskMode, PowerState, ServiceContent, ToolsRunningStatus,
-};
+use vsphere_client::model::{Device, DeviceKind, DiskMode, PowerState, ServiceContent, ToolsRunningStatus};
 use vsphere_client::property::{
-    Change, Datastore, HostSystem, ObjectProperties, ObjectReport, Properties, ReportKind, UpdatePage, VirtualMachine,
-    decode_retrieve_result, decode_update_set,
+    Change, Datastore, HostSystem, ObjectProperties, ObjectReport, Properties, ReportKind, UpdatePage,
+    VirtualMachine, decode_retrieve_result, decode_update_set,
 };
 use vsphere_client::soap::{Fault, FaultKind, ServiceVersions, decode_envelope};
 use vsphere_client::xml::{Body, Decoder, Limits, Named, XmlError};
@@ -214,7 +212,8 @@ fn a_real_host_and_datastore_decode_to_what_they_are() {
     let (runtime, _) = property::<HostSystem>(&of_type("host-all-properties", "HostRuntimeInfo"), "runtime");
     assert_eq!(runtime.maintenance_mode, Change::Set(false));
 
-    let (summary, _) = property::<Datastore>(&of_type("datastore-all-properties", "DatastoreSummary"), "summary");
+    let (summary, _) =
+        property::<Datastore>(&of_type("datastore-all-properties", "DatastoreSummary"), "summary");
     assert_eq!(summary.kind.as_value().map(|k| &**k), Some("vsan"));
     assert!(summary.free_bytes.as_value().unwrap() < summary.capacity_bytes.as_value().unwrap());
 }
@@ -238,9 +237,12 @@ fn reports(method: &str, inside: &str) -> (Vec<ObjectReport>, UpdatePage) {
         Ok(())
     };
     let page = if method == "WaitForUpdatesEx" {
-        decode_envelope(&mut d, "WaitForUpdatesExResponse", |d| decode_update_set(d, &mut keep)).unwrap().unwrap()
+        decode_envelope(&mut d, "WaitForUpdatesExResponse", |d| decode_update_set(d, &mut keep))
+            .unwrap()
+            .unwrap()
     } else {
-        let token = decode_envelope(&mut d, "RetrievePropertiesExResponse", |d| decode_retrieve_result(d, &mut keep));
+        let token =
+            decode_envelope(&mut d, "RetrievePropertiesExResponse", |d| decode_retrieve_result(d, &mut keep));
         UpdatePage { version: token.unwrap().unwrap(), truncated: false }
     };
     (reports, page)
@@ -272,7 +274,11 @@ fn a_page_of_objects_decodes_with_recorded_values_in_it() {
     assert_eq!(first.name.as_value().map(|n| &**n), Some("a%2fb & c"));
     assert_eq!(first.datastores.as_value().map(Vec::len), Some(1));
     assert_eq!(first.datastores.as_value().unwrap()[0].kind(), "Datastore");
-    assert_eq!(first.power_state, Change::Set(Named::Unknown("".into())), "an empty enumeration value is not an error");
+    assert_eq!(
+        first.power_state,
+        Change::Set(Named::Unknown("".into())),
+        "an empty enumeration value is not an error"
+    );
     assert_eq!(first.annotation, Change::Unreadable);
     assert_eq!(first.host_name, Change::NotMentioned);
     assert_eq!(reports[1].properties, ObjectProperties::Other);
@@ -294,7 +300,11 @@ fn a_page_of_changes_decodes() {
     let kinds: Vec<_> = reports.iter().map(|report| report.kind).collect();
     assert_eq!(kinds, [ReportKind::Entered, ReportKind::Modified, ReportKind::Left]);
     let nics = vm(&reports[0]).guest_nics.as_value().unwrap();
-    assert_eq!(nics[0].ip_addresses, [Box::from("10.0.0.7"), Box::from("fe80::1")], "only the card's own, once each");
+    assert_eq!(
+        nics[0].ip_addresses,
+        [Box::from("10.0.0.7"), Box::from("fe80::1")],
+        "only the card's own, once each"
+    );
     assert_eq!((nics[0].connected, nics[0].device_key), (true, 4000));
     assert_eq!(vm(&reports[1]).snapshot, Change::Unset);
     assert_eq!(vm(&reports[1]).host, Change::Set(MoRef::new("HostSystem", "host-9")));
