@@ -1,4 +1,6 @@
 //! Integration tests of the client.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod hostile;
 mod wire;
