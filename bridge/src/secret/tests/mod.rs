@@ -1,3 +1,7 @@
+//! Each source against what it is, and AWS against a stand-in.
+
+mod referee;
+
 use std::error::Error as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
