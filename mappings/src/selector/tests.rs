@@ -399,3 +399,24 @@ proptest! {
         }
     }
 }
+
+/// What docs/selectors.md shows is what is accepted.
+#[test]
+fn the_examples_in_the_documentation_are_valid() {
+    let page = include_str!("../../../docs/selectors.md");
+    let block = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let mut seen = 0;
+    for line in block.lines() {
+        // A comment stands behind at least two spaces.
+        let example = line.split("  ").next().unwrap();
+        selector(example);
+        seen += 1;
+    }
+    assert!(seen > 5);
+    for key in Key::ALL {
+        assert!(page.contains(&format!("| `{key}` ")), "{key} is not explained");
+        selector(&format!("{key}={}", key.example()));
+    }
+    let shown = page.lines().find_map(|line| line.strip_prefix("… ")).unwrap();
+    assert_eq!("foldr=/Prod/**".parse::<Selector>().unwrap_err().to_string(), shown);
+}
