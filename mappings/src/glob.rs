@@ -50,7 +50,7 @@ impl Token {
     /// Whether this token, which is not [`Token::AnyRun`], matches the single character `c`.
     fn matches(&self, c: char) -> bool {
         match self {
-            Self::Char(wanted) => *wanted == fold(c),
+            Self::Char(wanted) => *wanted == c || *wanted == fold(c),
             Self::AnyChar => true,
             Self::AnyRun => false,
             Self::Class { negated, ranges } => {
@@ -194,6 +194,9 @@ impl PathPattern {
                 (None, None) => return true,
                 (Some(Component::AnyDepth), _) => {
                     wanted += 1;
+                    if wanted == self.components.len() {
+                        return true;
+                    }
                     resume = Some((wanted, rest));
                     continue;
                 }
