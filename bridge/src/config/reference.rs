@@ -14,10 +14,11 @@ const INTRODUCTION: &str = "# Configuration reference
 - Relative paths start at the directory of the file.
 - **Secrets** are never written into the file, only where they are:
   - `{ file = \"/path\" }`: a file, read again each time the secret is needed, so that it can be replaced. One newline at its
-    end is left out. A file that group or others may write is refused. `\"${CREDENTIALS_DIRECTORY}/name\"` is a systemd credential.
+    end is left out. A file that group or others may write is refused; one that everybody may read gives a warning. `\"${CREDENTIALS_DIRECTORY}/name\"` is a systemd credential.
   - `{ env = \"VARIABLE\" }`: an environment variable of the process.
   - `{ ssm_parameter = \"/name\" }`: a parameter of AWS Systems Manager, decrypted; with `region` and `endpoint` if those of
-    the AWS configuration do not fit. `\"/aws/reference/secretsmanager/<name>\"` is a secret of AWS Secrets Manager.
+    the AWS configuration do not fit. `\"/aws/reference/secretsmanager/<name>\"` is a secret of AWS Secrets Manager. With
+    `field = \"password\"` one field of a JSON object, as the console of Secrets Manager makes them.
 - **Environment variables** take precedence over the file: `VMBRIDGE_<SECTION>__<KEY>`, and for sections that are written
   `[[section]]` with the entry's name: `VMBRIDGE_VCENTER__DC1__URL` is `url` of the `[[vcenter]]` named `dc1`. Case does not
   matter; `_` stands for `-` in a name; lists are separated by commas; where a secret is, is said by

@@ -26,6 +26,8 @@ pub enum SecretSource {
     SsmParameter {
         /// The parameter's name or ARN.
         name: String,
+        /// The field that holds the secret, if the parameter is a JSON object of several.
+        field: Option<String>,
         /// The AWS Region, if not that of the AWS configuration.
         region: Option<String>,
         /// The service endpoint, if not that of the AWS configuration.
@@ -115,6 +117,9 @@ impl Failure {
 /// The longest secret that is accepted, in bytes. SSM parameters hold at most 8 KiB, secrets of Secrets Manager 64 KiB.
 const LARGEST: usize = 64 * 1024;
 
+/// How names of secrets of Secrets Manager begin when they are read as parameters.
+pub(crate) const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
+
 /// Fetches secrets.
 #[derive(Debug)]
 pub struct SecretResolver {
@@ -144,9 +149,11 @@ impl SecretResolver {
         let found = match &secret.source {
             SecretSource::File(path) => file::read(&secret.setting, path).await,
             SecretSource::Env(name) => self.variable(name),
-            SecretSource::SsmParameter { name, region, endpoint } => {
-                self.ssm.get(name, region.as_deref(), endpoint.as_ref()).await
-            }
+            SecretSource::SsmParameter { name, field, region, endpoint } => self
+                .ssm
+                .get(name, region.as_deref(), endpoint.as_ref())
+                .await
+                .and_then(|value| ssm::field_of(name, value, field.as_deref())),
         };
         found.and_then(check).map_err(|Failure { reason, cause }| SecretError {
             setting: secret.setting.clone(),

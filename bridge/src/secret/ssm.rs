@@ -7,11 +7,11 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::ParameterType;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::Failure;
+use super::{Failure, SECRETS_MANAGER};
 
 /// All attempts together. A start must not hang because one secret store does.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -81,6 +81,36 @@ impl Parameters {
             );
         }
         parameter.value.map(SecretString::from).ok_or_else(|| Failure::new("the parameter has no value"))
+    }
+}
+
+/// The secret in the value of a parameter: all of it, or one field of the JSON object that it is.
+///
+/// The console of Secrets Manager stores JSON objects by default. Logging in with the text of one would only give "wrong
+/// password", so such a secret is refused as long as nobody says which field is meant.
+pub(super) fn field_of(
+    name: &str,
+    value: SecretString,
+    field: Option<&str>,
+) -> Result<SecretString, Failure> {
+    let object = || match serde_json::from_str(value.expose_secret()) {
+        Ok(serde_json::Value::Object(object)) => Some(object),
+        // An error of the parser is not passed on: it may quote the text.
+        Ok(_) | Err(_) => None,
+    };
+    let Some(field) = field else {
+        if name.starts_with(SECRETS_MANAGER) && object().is_some() {
+            return Err(Failure::new(
+                "it holds a JSON object; say which of its fields, as in: field = \"password\"",
+            ));
+        }
+        return Ok(value);
+    };
+    match object().map(|mut object| object.remove(field)) {
+        Some(Some(serde_json::Value::String(text))) => Ok(SecretString::from(text)),
+        Some(Some(_)) => Err(Failure::new(format!("its field `{field}` is not text"))),
+        Some(None) => Err(Failure::new(format!("it has no field `{field}`"))),
+        None => Err(Failure::new("it is not a JSON object, so it has no fields")),
     }
 }
 

@@ -125,7 +125,7 @@ fn the_full_example_is_understood() {
     assert_eq!(dc2.thumbprints.len(), 1);
     assert!(matches!(
         dc2.password.source(),
-        SecretSource::SsmParameter { name, region: Some(region), endpoint: None }
+        SecretSource::SsmParameter { name, field: None, region: Some(region), endpoint: None }
             if name == "/vmbridge/dc2/password" && region == "eu-central-1"
     ));
     let [vmc] = &config.vmc[..] else { panic!("{config:#?}") };

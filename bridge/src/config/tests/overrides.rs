@@ -41,12 +41,14 @@ fn parts_of_a_secret_from_the_environment_belong_together() {
         &[
             ("VMBRIDGE_VCENTER__DC1__PASSWORD__SSM_PARAMETER", "/a"),
             ("VMBRIDGE_VCENTER__DC1__PASSWORD__REGION", "eu-west-1"),
+            ("VMBRIDGE_VCENTER__DC1__PASSWORD__FIELD", "pw"),
         ],
     );
     assert_eq!(
         config.vcenters[0].password.source(),
         &SecretSource::SsmParameter {
             name: "/a".to_owned(),
+            field: Some("pw".to_owned()),
             region: Some("eu-west-1".to_owned()),
             endpoint: None
         }

@@ -5,12 +5,12 @@ use super::super::reader::Cell;
 use super::super::schema::Kind;
 use super::super::words;
 use super::path;
-use crate::secret::{SecretRef, SecretSource};
+use crate::secret::{SECRETS_MANAGER, SecretRef, SecretSource};
 
 const FORMS: &str =
     "write one of: { file = \"/path/to/secret\" }, { env = \"VARIABLE\" }, { ssm_parameter = \"/name\" }";
 const SOURCES: &[&str] = &["file", "env", "ssm_parameter"];
-const PARTS: &[&str] = &["file", "env", "ssm_parameter", "region", "endpoint"];
+const PARTS: &[&str] = &["file", "env", "ssm_parameter", "field", "region", "endpoint"];
 
 /// A reference to a secret.
 pub(in super::super) struct Secret;
@@ -29,7 +29,7 @@ impl Kind for Secret {
     }
 
     fn allowed(&self) -> String {
-        "a reference: `{ file = … }`, `{ env = … }` or `{ ssm_parameter = …, region = …, endpoint = … }` (the last two may be left out)".to_owned()
+        "a reference: `{ file = … }`, `{ env = … }` or `{ ssm_parameter = … }`, the last also with `field`, `region`, `endpoint`".to_owned()
     }
 
     fn parts(&self) -> &'static [&'static str] {
@@ -69,7 +69,7 @@ fn source(cell: &Cell<'_>, table: &Table) -> Option<SecretSource> {
         };
     };
     if only != "ssm_parameter" {
-        for name in ["region", "endpoint"] {
+        for name in ["field", "region", "endpoint"] {
             if let Some((inner, _)) = part(name) {
                 return inner.wrong(format!("`{name}` goes with `ssm_parameter`, not with `{only}`"), "");
             }
@@ -100,6 +100,10 @@ fn source(cell: &Cell<'_>, table: &Table) -> Option<SecretSource> {
                 Some((inner, node)) => Some(region(&inner, node)?),
                 None => None,
             };
+            let field = match part("field") {
+                Some((inner, node)) => Some(self::text(&inner, node)?.to_owned()),
+                None => None,
+            };
             let endpoint = match part("endpoint") {
                 Some((inner, _)) => Some(super::network::https(
                     &inner,
@@ -107,7 +111,7 @@ fn source(cell: &Cell<'_>, table: &Table) -> Option<SecretSource> {
                 )?),
                 None => None,
             };
-            Some(SecretSource::SsmParameter { name: text.to_owned(), region, endpoint })
+            Some(SecretSource::SsmParameter { name: text.to_owned(), field, region, endpoint })
         }
     }
 }
@@ -134,6 +138,8 @@ fn is_variable(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(word)
 }
 
+/// Names of parameters, with what else names of secrets in Secrets Manager may hold.
 fn is_parameter(name: &str) -> bool {
-    name.len() <= 2048 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-/:".contains(&byte))
+    let other: &[u8] = if name.starts_with(SECRETS_MANAGER) { b"_.-/:+=@!" } else { b"_.-/:" };
+    name.len() <= 2048 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || other.contains(&byte))
 }

@@ -159,6 +159,13 @@ fn get_parameter(headers: &HeaderMap, body: &str, call: usize) -> (StatusCode, J
     };
     match name {
         "/secure" | "/aws/reference/secretsmanager/vmbridge" => parameter("SecureString"),
+        "/json" | "/aws/reference/secretsmanager/json" => {
+            let value = json!({ "password": SECRET, "port": 443 }).to_string();
+            (
+                StatusCode::OK,
+                Json(json!({ "Parameter": { "Name": name, "Type": "SecureString", "Value": value } })),
+            )
+        }
         "/plain" => parameter("String"),
         "/flaky" if call == 0 => refuse("InternalServerError"),
         "/flaky" => parameter("SecureString"),
@@ -182,7 +189,7 @@ fn aws(endpoint: Option<&Url>, region: Option<&str>) -> SdkConfig {
 }
 
 fn parameter(name: &str) -> SecretSource {
-    SecretSource::SsmParameter { name: name.to_owned(), region: None, endpoint: None }
+    SecretSource::SsmParameter { name: name.to_owned(), field: None, region: None, endpoint: None }
 }
 
 #[tokio::test]
@@ -197,12 +204,39 @@ async fn parameters_are_read_and_decrypted() {
 }
 
 #[tokio::test]
+async fn a_field_of_a_json_object_is_the_secret() {
+    let (url, _) = parameter_store().await;
+    let resolver = SecretResolver::with_aws(Environment::default(), aws(Some(&url), Some("eu-west-9")));
+    let field = |name: &str, field: Option<&str>| SecretSource::SsmParameter {
+        name: name.to_owned(),
+        field: field.map(str::to_owned),
+        region: None,
+        endpoint: None,
+    };
+    for name in ["/json", "/aws/reference/secretsmanager/json"] {
+        assert_eq!(resolve(&resolver, field(name, Some("password"))).await.unwrap(), SECRET);
+    }
+    for (name, asked, word) in [
+        ("/aws/reference/secretsmanager/json", None, "field = "),
+        ("/json", Some("passwd"), "no field `passwd`"),
+        ("/json", Some("port"), "not text"),
+        ("/secure", Some("password"), "not a JSON object"),
+    ] {
+        let error = resolve(&resolver, field(name, asked)).await.unwrap_err();
+        assert!(said(&error).contains(word) && !said(&error).contains(SECRET), "{}", said(&error));
+    }
+    // A parameter may hold whatever it likes.
+    assert!(resolve(&resolver, field("/json", None)).await.unwrap().starts_with('{'));
+}
+
+#[tokio::test]
 async fn region_and_endpoint_of_the_reference_win() {
     let (url, _) = parameter_store().await;
     let elsewhere = Url::parse("http://127.0.0.1:9").unwrap();
     let resolver = SecretResolver::with_aws(Environment::default(), aws(Some(&elsewhere), Some("eu-west-1")));
     let source = SecretSource::SsmParameter {
         name: "/secure".to_owned(),
+        field: None,
         region: Some("eu-west-9".to_owned()),
         endpoint: Some(url),
     };

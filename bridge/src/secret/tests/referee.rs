@@ -88,6 +88,7 @@ async fn moto_gives_the_same_secrets() {
     create_secret(&moto, "vmbridge-oauth", SECRET).await;
     let reference = |region: &str| SecretSource::SsmParameter {
         name: "/aws/reference/secretsmanager/vmbridge-oauth".to_owned(),
+        field: None,
         region: Some(region.to_owned()),
         endpoint: None,
     };
