@@ -6,7 +6,7 @@
 //! error never repeats a value that could be one.
 //!
 //! Each section is one module with a table of its keys and a function that reads it. To add one: write the module, and
-//! name its `SECTION` in [`ROOT`] and its `read` in [`read`]. The reference (`docs/configuration.md`), the suggestions
+//! name its `SECTION` in `ROOT` and its `read` in `read`. The reference (`docs/configuration.md`), the suggestions
 //! and the environment variables follow from the table.
 
 mod environment;
