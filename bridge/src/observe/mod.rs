@@ -1,0 +1,192 @@
+//! Observe: turns remote state into the fleet.
+//!
+//! One task for each vCenter follows it for as long as it is configured, and one for each organisation of VMware Cloud on AWS
+//! follows which vCenters there are. They share nothing but the fleet they write to, so that one that is down, slow or
+//! wrong never holds up another. Nothing here fails upwards: what goes wrong with a source is told by its part of the fleet.
+
+mod progress;
+mod source;
+mod tags;
+mod vcenter;
+mod vmc;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Environment, Limits};
+use crate::fleet::{SharedFleet, VcenterName};
+use crate::secret::SecretResolver;
+pub use progress::{Progress, SourceProgress, SourceState};
+use progress::Board;
+use source::Source;
+
+/// How long the sources have to end their sessions when the program stops. What is not ended by then ends itself on the
+/// server after a while.
+const FAREWELL: Duration = Duration::from_secs(6);
+
+/// How far to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Read everything once.
+    Once,
+    /// Read everything, then every change.
+    Live,
+}
+
+/// What every task works with.
+#[derive(Clone)]
+struct Context {
+    fleet: SharedFleet,
+    secrets: Arc<SecretResolver>,
+    limits: Limits,
+    mode: Mode,
+    board: Board,
+}
+
+/// The running observers of everything that is configured.
+pub struct Observers {
+    context: Context,
+    sources: BTreeMap<String, Running>,
+}
+
+/// One task and what it was started for.
+struct Running {
+    what: What,
+    limits: Limits,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// An entry of the configuration that is followed.
+#[derive(Clone, PartialEq)]
+enum What {
+    Vcenter(Box<Source>),
+    Vmc(Box<crate::config::Vmc>),
+}
+
+impl Running {
+    fn start(context: &Context, what: What) -> Self {
+        let stop = CancellationToken::new();
+        let (limits, task) = (context.limits.clone(), {
+            let (context, stop) = (context.clone(), stop.clone());
+            match what.clone() {
+                What::Vcenter(source) => tokio::spawn(vcenter::follow(*source, context, stop)),
+                What::Vmc(vmc) => tokio::spawn(vmc::follow(*vmc, context, stop)),
+            }
+        });
+        Self { what, limits, stop, task }
+    }
+
+    /// Stops it and waits until its sessions are ended, but not for ever.
+    async fn end(self) {
+        self.stop.cancel();
+        let abort = self.task.abort_handle();
+        match tokio::time::timeout(FAREWELL, self.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "an observer failed"),
+            Err(_) => {
+                abort.abort();
+                tracing::warn!("a source did not end its sessions in time; its server will");
+            }
+        }
+    }
+}
+
+/// Starts to observe everything in `config`.
+#[must_use]
+pub fn start(config: &Config, environment: Environment, fleet: SharedFleet, mode: Mode) -> Observers {
+    let context = Context {
+        fleet,
+        secrets: Arc::new(SecretResolver::new(environment)),
+        limits: config.limits.clone(),
+        mode,
+        board: Board::new(),
+    };
+    let sources =
+        entries(config).into_iter().map(|(name, what)| (name, Running::start(&context, what))).collect();
+    Observers { context, sources }
+}
+
+fn entries(config: &Config) -> BTreeMap<String, What> {
+    let vcenters = config.vcenters.iter().map(|vcenter| {
+        (vcenter.name.clone(), What::Vcenter(Box::new(Source::of_vcenter(vcenter))))
+    });
+    let vmc = config.vmc.iter().map(|vmc| (vmc.name.clone(), What::Vmc(Box::new(vmc.clone()))));
+    vcenters.chain(vmc).collect()
+}
+
+impl Observers {
+    /// Waits until every source has been read once in full, or has failed to be.
+    pub async fn first_picture(&self) {
+        let mut board = self.context.board.subscribe();
+        // The board lives as long as the observers.
+        if board.wait_for(Progress::is_settled).await.is_err() {
+            tracing::debug!("the observers ended before the first picture");
+        }
+    }
+
+    /// How far each source has got, as it changes.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.context.board.subscribe()
+    }
+
+    /// Follows a new configuration: what is no longer in it ends, what is new or changed starts, the rest goes on.
+    pub async fn reload(&mut self, config: &Config) {
+        self.context.limits = config.limits.clone();
+        let wanted = entries(config);
+        let ending: Vec<String> = self
+            .sources
+            .iter()
+            .filter(|(name, running)| {
+                wanted.get(*name) != Some(&running.what) || running.limits != config.limits || running.task.is_finished()
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in ending {
+            if let Some(running) = self.sources.remove(&name) {
+                running.end().await;
+            }
+            if !wanted.contains_key(&name) {
+                self.context.forget(&name);
+            }
+        }
+        for (name, what) in wanted {
+            let context = &self.context;
+            self.sources.entry(name).or_insert_with(|| Running::start(context, what));
+        }
+    }
+
+    /// Stops everything and ends all sessions, within a few seconds.
+    pub async fn close(self) {
+        let ending: Vec<_> = self.sources.into_values().map(|running| tokio::spawn(running.end())).collect();
+        for end in ending {
+            if let Err(error) = end.await {
+                tracing::error!(%error, "an observer could not be ended");
+            }
+        }
+    }
+}
+
+impl Context {
+    /// Removes a source that is no longer followed, and the SDDCs that were followed through it.
+    fn forget(&self, name: &str) {
+        let below = format!("{name}/");
+        for part in self.fleet.parts() {
+            if part.as_str() == name || part.as_str().starts_with(&below) {
+                self.fleet.remove(&part);
+            }
+        }
+        self.board.remove(name);
+    }
+}
+
+/// The name of a source in the fleet.
+fn part(name: &str) -> VcenterName {
+    VcenterName::from(name)
+}

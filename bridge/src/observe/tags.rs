@@ -1,0 +1,254 @@
+//! Keeps the tags of one vCenter's VMs current.
+//!
+//! The property collector does not tell of tags. So they are read in full after every full reading of the objects and
+//! every now and then, and in between events say where to look: their names are hints, what counts is what is read
+//! thereupon. A failure leaves the tags as they were, marks them as old, and leads to another full reading.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use vsphere_client::error::chain;
+use vsphere_client::ids::{MoKind, MoRef};
+use vsphere_client::model::Event;
+use vsphere_client::rest::{RestClient, RestError, TagId};
+use vsphere_client::retry::Backoff;
+
+use super::progress::SourceState;
+use super::{Context, Mode};
+use crate::clock;
+use crate::fleet::{FleetUpdate, TagName, TagUpdate, VcenterName};
+
+/// Events after which tags are read again.
+pub(super) const TAG_EVENTS: [&str; 2] = ["com.vmware.cis.tagging.attach", "com.vmware.cis.tagging.detach"];
+
+/// Time to wait for more hints after the first: people tag many VMs at once.
+const GATHER: Duration = Duration::from_millis(250);
+/// Hints that wait at most. More than that are answered by one full reading.
+const HINTS: usize = 256;
+/// VCenters end idle sessions after some minutes.
+const KEEP_ALIVE: Duration = Duration::from_secs(240);
+/// How often names of tags and categories are read again, since nothing tells of their being renamed.
+const FORGET_NAMES: Duration = Duration::from_secs(3600);
+
+/// Something to look at.
+enum Hint {
+    /// Everything; the sender is told when it was read.
+    Everything(Option<oneshot::Sender<()>>),
+    /// VMs that appeared.
+    Vms(Vec<MoRef>),
+    /// A tag of this name was attached or detached.
+    Tag(Box<str>),
+}
+
+/// The running reader of one vCenter's tags.
+pub(super) struct TagReader {
+    hints: mpsc::Sender<Hint>,
+    task: JoinHandle<()>,
+}
+
+impl TagReader {
+    pub(super) fn start(rest: RestClient, part: VcenterName, context: Context) -> Self {
+        let (hints, receiver) = mpsc::channel(HINTS);
+        let reader = Reader { rest, part, context, read_once: false };
+        Self { hints, task: tokio::spawn(reader.run(receiver)) }
+    }
+
+    fn hint(&self, hint: Hint) {
+        // When it is full, the reader is about to read; it then reads everything (see `gather`).
+        if self.hints.try_send(hint).is_err() {
+            tracing::debug!("too many hints on tags; the next reading takes everything");
+        }
+    }
+
+    /// Everything is to be read.
+    pub(super) fn everything(&self) {
+        self.hint(Hint::Everything(None));
+    }
+
+    /// Reads everything and returns when that is over.
+    pub(super) async fn read_everything(&self) {
+        let (done, over) = oneshot::channel();
+        if self.hints.send(Hint::Everything(Some(done))).await.is_ok() {
+            // An error means that the reader has ended, so that it is over too.
+            over.await.ok();
+        }
+    }
+
+    /// These VMs are new; they may have come with tags.
+    pub(super) fn appeared(&self, vms: impl Iterator<Item = MoRef>) {
+        let vms: Vec<_> = vms.collect();
+        if !vms.is_empty() {
+            self.hint(Hint::Vms(vms));
+        }
+    }
+
+    /// These events happened.
+    pub(super) fn events(&self, events: &[Event], missed: bool) {
+        if missed {
+            self.everything();
+        }
+        for event in events.iter().filter(|event| TAG_EVENTS.contains(&&*event.type_id)) {
+            match event.argument("Tag") {
+                Some(tag) if !tag.is_empty() => self.hint(Hint::Tag(tag.into())),
+                _ => self.everything(),
+            }
+        }
+    }
+
+    pub(super) async fn close(self) {
+        self.task.abort();
+        drop(self.hints);
+        // Aborted is what it is meant to be.
+        self.task.await.ok();
+    }
+}
+
+struct Reader {
+    rest: RestClient,
+    part: VcenterName,
+    context: Context,
+    read_once: bool,
+}
+
+/// What to look at, gathered from hints.
+#[derive(Default)]
+struct Wanted {
+    everything: bool,
+    vms: BTreeSet<MoRef>,
+    tags: BTreeSet<Box<str>>,
+    done: Vec<oneshot::Sender<()>>,
+}
+
+impl Wanted {
+    fn add(&mut self, hint: Hint) {
+        match hint {
+            Hint::Everything(done) => {
+                self.everything = true;
+                self.done.extend(done);
+            }
+            Hint::Vms(vms) => self.vms.extend(vms),
+            Hint::Tag(name) => {
+                self.tags.insert(name);
+            }
+        }
+    }
+}
+
+impl Reader {
+    async fn run(mut self, mut hints: mpsc::Receiver<Hint>) {
+        let limits = &self.context.limits;
+        let mut pace = Backoff::new(Duration::from_secs(2), limits.max_retry_delay.max(Duration::from_secs(60)));
+        let refresh = limits.tags_full_refresh;
+        let far = Instant::now() + Duration::from_secs(86_400 * 365);
+        // Until the objects have been read there is nothing to read tags for.
+        let mut next_full = far;
+        let mut forget_at = Instant::now() + FORGET_NAMES;
+        loop {
+            let mut wanted = Wanted::default();
+            tokio::select! {
+                hint = hints.recv() => {
+                    let Some(hint) = hint else { return };
+                    wanted.add(hint);
+                    self.gather(&mut wanted, &mut hints).await;
+                }
+                () = sleep_until(next_full) => wanted.everything = true,
+                () = tokio::time::sleep(KEEP_ALIVE) => {
+                    if let Err(error) = self.rest.keep_alive().await {
+                        tracing::debug!(vcenter = %self.part, error = chain(&error), "the REST session was lost");
+                    }
+                    continue;
+                }
+            }
+            // The first reading takes everything; hints that came before it say nothing more.
+            if !self.read_once && !wanted.everything {
+                continue;
+            }
+            if Instant::now() >= forget_at {
+                self.rest.forget_all();
+                forget_at = Instant::now() + FORGET_NAMES;
+            }
+            let everything = wanted.everything;
+            match self.read(&wanted).await {
+                Ok(update) => {
+                    self.read_once = true;
+                    self.context.fleet.apply(&self.part, FleetUpdate::Tags(update), clock::now());
+                    pace.reset();
+                    if everything {
+                        next_full = Instant::now() + refresh;
+                    }
+                }
+                Err(error) => {
+                    let delay = if error.is_login_refused() || error.is_not_permitted() {
+                        refresh
+                    } else {
+                        pace.next_delay()
+                    };
+                    let error = chain(&error);
+                    tracing::warn!(vcenter = %self.part, error, retry_in = ?delay, "the tags cannot be read");
+                    self.context.fleet.apply(&self.part, FleetUpdate::TagsFailed { error }, clock::now());
+                    next_full = Instant::now() + delay;
+                }
+            }
+            if everything && self.context.mode == Mode::Live {
+                // With or without tags, the first picture is there.
+                self.context.board.state(self.part.as_str(), SourceState::Ready);
+            }
+            for done in wanted.done {
+                // Nobody waits any more when the program is stopping.
+                done.send(()).ok();
+            }
+        }
+    }
+
+    async fn gather(&self, wanted: &mut Wanted, hints: &mut mpsc::Receiver<Hint>) {
+        if !wanted.everything {
+            tokio::time::sleep(GATHER).await;
+        }
+        let mut gathered = 1;
+        while let Ok(hint) = hints.try_recv() {
+            wanted.add(hint);
+            gathered += 1;
+        }
+        // The queue was full, so some hints may not have fitted in.
+        wanted.everything |= gathered >= HINTS;
+    }
+
+    async fn read(&self, wanted: &Wanted) -> Result<TagUpdate, RestError> {
+        if wanted.everything {
+            let vms = self.context.fleet.vm_refs(&self.part);
+            let snapshot = self.rest.read_all(&vms).await?;
+            return Ok(TagUpdate::Full(self.named(snapshot.attachments).await?));
+        }
+        let mut vms = wanted.vms.clone();
+        let mut ids: Vec<TagId> = Vec::new();
+        for name in &wanted.tags {
+            ids.extend(self.rest.tags_named(name).await?);
+            vms.extend(self.context.fleet.vms_with_tag(&self.part, name));
+        }
+        for (_, objects) in self.rest.attached_objects_on_tags(&ids).await? {
+            vms.extend(objects.into_iter().filter(|object| *object.mo_kind() == MoKind::VirtualMachine));
+        }
+        let vms: Vec<_> = vms.into_iter().collect();
+        let mut attachments = self.rest.attached_tags_on_objects(&vms).await?;
+        // An object without tags may be left out of the answer.
+        let answered: BTreeSet<MoRef> = attachments.iter().map(|(object, _)| object.clone()).collect();
+        attachments.extend(vms.into_iter().filter(|vm| !answered.contains(vm)).map(|vm| (vm, Vec::new())));
+        Ok(TagUpdate::ForObjects(self.named(attachments).await?))
+    }
+
+    async fn named(&self, attachments: Vec<(MoRef, Vec<TagId>)>) -> Result<Vec<(MoRef, Vec<TagName>)>, RestError> {
+        let ids: BTreeSet<TagId> = attachments.iter().flat_map(|(_, ids)| ids.iter().cloned()).collect();
+        let names = self.rest.tag_names(&ids.into_iter().collect::<Vec<_>>()).await?;
+        let name = |id: TagId| {
+            // A tag that was deleted in between has no name, and is no longer attached either.
+            names.get(&id).map(|(category, name)| TagName { category: category.clone(), name: name.clone() })
+        };
+        Ok(attachments
+            .into_iter()
+            .map(|(object, ids)| (object, ids.into_iter().filter_map(name).collect()))
+            .collect())
+    }
+}

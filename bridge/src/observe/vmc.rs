@@ -1,0 +1,161 @@
+//! Follows the SDDCs of one organisation of VMware Cloud on AWS: each that comes is followed, each that goes is forgotten.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use vsphere_client::error::chain;
+use vsphere_client::http::{self, HttpOptions};
+use vsphere_client::retry::Backoff;
+use vsphere_client::vmc::{CspAuth, Sddc, VmcClient, VmcOptions};
+
+use super::progress::{Progress, SourceState};
+use super::source::{self, Source};
+use super::{Context, Mode, Running, What, part};
+use crate::config::{Vmc, VmcAuth};
+
+/// Listings without an SDDC before it is forgotten: a listing that is wrong once must not make a fleet disappear.
+const MISSING_LISTINGS: u32 = 2;
+
+/// Follows the organisation until told to stop; in [`Mode::Once`] until its SDDCs were read once or could not be.
+pub(super) async fn follow(entry: Vmc, context: Context, stop: CancellationToken) {
+    context.board.state(&entry.name, SourceState::Connecting);
+    let mut pace = Backoff::new(Duration::from_secs(2), context.limits.sddc_refresh);
+    let mut organisation = Organisation { entry, context, sddcs: BTreeMap::new() };
+    loop {
+        let listed = tokio::select! {
+            listed = organisation.list() => listed,
+            () = stop.cancelled() => break,
+        };
+        let name = &organisation.entry.name;
+        let delay = match listed {
+            Ok(sddcs) => {
+                pace.reset();
+                organisation.compare(sddcs).await;
+                organisation.context.board.state(&organisation.entry.name, SourceState::Ready);
+                organisation.context.limits.sddc_refresh
+            }
+            Err(error) => {
+                tracing::warn!(vmc = name, error, "the SDDCs cannot be listed");
+                organisation.context.board.state(name, SourceState::Failed(error));
+                pace.next_delay()
+            }
+        };
+        if organisation.context.mode == Mode::Once {
+            organisation.wait_for_all(&stop).await;
+            break;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = stop.cancelled() => break,
+        }
+    }
+    organisation.end().await;
+}
+
+struct Organisation {
+    entry: Vmc,
+    context: Context,
+    sddcs: BTreeMap<String, Followed>,
+}
+
+/// An SDDC that is followed.
+struct Followed {
+    running: Running,
+    missing: u32,
+}
+
+impl Organisation {
+    async fn list(&self) -> Result<Vec<Sddc>, String> {
+        let entry = &self.entry;
+        let resolve = async |secret| self.context.secrets.resolve(secret).await.map_err(|error| chain(&error));
+        let auth = match &entry.auth {
+            VmcAuth::RefreshToken(token) => CspAuth::RefreshToken(resolve(token).await?),
+            VmcAuth::OauthApp { id, secret } => {
+                CspAuth::OAuthApp { id: id.clone(), secret: resolve(secret).await? }
+            }
+        };
+        let trust = source::trust(entry.ca_file.as_ref(), &entry.thumbprints).await?;
+        let http = HttpOptions { connect_timeout: self.context.limits.connect_timeout, ..HttpOptions::default() };
+        let http = http::client(&trust, &http).map_err(|error| chain(&error))?;
+        let client = VmcClient::new(VmcOptions {
+            csp_url: entry.csp_url.clone(),
+            vmc_url: entry.vmc_url.clone(),
+            org_id: entry.org_id.clone(),
+            auth,
+            http,
+            patience: self.context.limits.request_timeout,
+        });
+        client.sddcs().await.map_err(|error| chain(&error))
+    }
+
+    /// Starts to follow what came or changed, and forgets what went.
+    async fn compare(&mut self, listed: Vec<Sddc>) {
+        let mut wanted = BTreeMap::new();
+        for sddc in listed.iter().filter(|sddc| self.entry.sddcs.selects(&sddc.name)) {
+            match Source::of_sddc(&self.entry, sddc) {
+                Ok(source) => {
+                    if let Some(other) = wanted.insert(source.name.clone(), source) {
+                        tracing::error!(sddc = other.name, "two SDDCs of one organisation have the same name; one is left out");
+                    }
+                }
+                Err(reason) => tracing::warn!(sddc = sddc.name, state = sddc.state, reason, "not followed"),
+            }
+        }
+        let mut ending = Vec::new();
+        for (name, followed) in &mut self.sddcs {
+            match wanted.get(name) {
+                Some(source) if What::Vcenter(Box::new(source.clone())) == followed.running.what => followed.missing = 0,
+                Some(_) => ending.push((name.clone(), false)),
+                None => {
+                    followed.missing += 1;
+                    if followed.missing >= MISSING_LISTINGS {
+                        ending.push((name.clone(), true));
+                    }
+                }
+            }
+        }
+        for (name, gone) in ending {
+            if let Some(followed) = self.sddcs.remove(&name) {
+                followed.running.end().await;
+            }
+            if gone {
+                tracing::info!(sddc = name, "the SDDC is gone");
+                self.context.fleet.remove(&part(&name));
+                self.context.board.remove(&name);
+            }
+        }
+        for (name, source) in wanted {
+            let context = &self.context;
+            self.sddcs.entry(name).or_insert_with(|| {
+                // Known to the board before this listing counts as done, so that the first picture waits for it.
+                context.board.state(&source.name, SourceState::Connecting);
+                Followed { running: Running::start(context, What::Vcenter(Box::new(source))), missing: 0 }
+            });
+        }
+    }
+
+    /// Waits until every SDDC has been read once, or could not be.
+    async fn wait_for_all(&self, stop: &CancellationToken) {
+        let mut board = self.context.board.subscribe();
+        let all = |progress: &Progress| {
+            let settled = |name| progress.0.get(name).is_none_or(|source| source.state.is_settled());
+            self.sddcs.keys().all(settled)
+        };
+        tokio::select! {
+            // The board lives as long as this context.
+            _ = board.wait_for(all) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn end(self) {
+        let ending: Vec<_> =
+            self.sddcs.into_values().map(|followed| tokio::spawn(followed.running.end())).collect();
+        for end in ending {
+            if let Err(error) = end.await {
+                tracing::error!(%error, "an observer could not be ended");
+            }
+        }
+    }
+}
