@@ -1,0 +1,402 @@
+"""Measures vmbridge beside its peers and writes docs/benchmarks.md. Started by scripts/bench.
+
+Each figure is of a whole process as the operating system accounts for it (user + system CPU time, wall time, peak resident
+memory), over several runs in turn, of which the median counts. A section of the page is replaced when it has been measured;
+the others stay as they were, with their own dates.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import resource
+import signal
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+RELEASE = TARGET / "release"
+TOOLS = ROOT / ".tools" / "bin"
+PAGE = ROOT / "docs" / "benchmarks.md"
+PYTHON = ROOT / ".venv" / "bin" / "python"
+REFEREES = ROOT / "tests" / "referees"
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Server:
+    """A simulator in a folder of its own, with its endpoints.json."""
+
+    def __init__(self, folder, command):
+        self.folder = Path(folder)
+        self.process = subprocess.Popen(
+            [*map(str, command), "--dir", str(folder)], stdout=subprocess.DEVNULL, stderr=open(self.folder / "log", "w")
+        )
+        deadline = time.monotonic() + 180
+        while not (self.folder / "endpoints.json").exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"{command[0]} did not start:\n{(self.folder / 'log').read_text()}")
+            time.sleep(0.1)
+        self.endpoints = json.loads((self.folder / "endpoints.json").read_text())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def vcenter_of(endpoints):
+    """URL, user, password, CA file and control URL of the (first) vCenter, from either simulator's endpoints.json."""
+    entry = endpoints["vcenters"][0] if "vcenters" in endpoints else endpoints
+    return {
+        "name": entry.get("name", "vcsim"),
+        "url": entry["url"],
+        "username": entry["username"],
+        "password": entry["password"],
+        "ca": entry.get("caFile") or endpoints["caFile"],
+        "control": entry.get("controlUrl") or endpoints.get("controlUrl"),
+    }
+
+
+def configuration(folder, vcenter, name="bench"):
+    secret = Path(folder) / "bench-password"
+    secret.touch(mode=0o600)
+    secret.write_text(vcenter["password"])
+    path = Path(folder) / "bench.toml"
+    path.write_text(
+        f"""[[vcenter]]
+name = "{name}"
+url = "{vcenter['url']}"
+username = "{vcenter['username']}"
+password = {{ file = "{secret}" }}
+ca_file = "{vcenter['ca']}"
+"""
+    )
+    return path
+
+
+def measure(command, env=None, output=None):
+    """Runs a command to its end: CPU seconds, wall seconds, peak MiB."""
+    out = open(output, "wb") if output else subprocess.DEVNULL
+    begin = time.monotonic()
+    process = subprocess.Popen([*map(str, command)], stdout=out, stderr=subprocess.PIPE, env=env)
+    error = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.monotonic() - begin
+    if process.returncode != 0:
+        raise SystemExit(f"{command[0]} failed with {process.returncode}:\n{error.decode(errors='replace')[-2000:]}")
+    return {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "peak": usage.ru_maxrss / 1024}
+
+
+def median(runs):
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def machine():
+    model = "unknown processor"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB, {platform.system()} {platform.release()}"
+
+
+# --- sections ---------------------------------------------------------------------------------------------------------
+
+
+def fleet(args):
+    lines = []
+    paths = json.loads(subprocess.check_output([RELEASE / "vmbridge", "schema", "paths"]))["VirtualMachine"]
+    with tempfile.TemporaryDirectory() as folder:
+        with Server(folder, [TOOLS / "vcsim", "--vms", args.vms]) as server:
+            vcenter = vcenter_of(server.endpoints)
+            config = configuration(folder, vcenter, "vcsim")
+            ours = [RELEASE / "vmbridge", "--config", config, "inventory", "--json"]
+            govc_env = {
+                **os.environ,
+                "GOVC_URL": vcenter["url"],
+                "GOVC_USERNAME": vcenter["username"],
+                "GOVC_PASSWORD": vcenter["password"],
+                "GOVC_TLS_CA_CERTS": vcenter["ca"],
+                "GOVC_PERSIST_SESSION": "false",
+            }
+            govc = [TOOLS / "govc", "object.collect", "-json", "-type", "m", "/", *paths]
+            pyvmomi = [PYTHON, REFEREES / "pyvmomi_collect.py", folder, *paths]
+            compare_with_referees(folder, ours, args.vms)
+            runs = {"vmbridge": [], "govc": [], "pyVmomi": []}
+            for number in range(args.runs):
+                say(f"   run {number + 1} of {args.runs}")
+                runs["vmbridge"].append(measure(ours))
+                runs["govc"].append(measure(govc, env=govc_env))
+                runs["pyVmomi"].append(measure(pyvmomi))
+            figures = {name: median(all_runs) for name, all_runs in runs.items()}
+    lines += [
+        f"**{args.vms} VMs of vcsim over TLS, {len(paths)} property paths of each** (the peers read only these; vmbridge also "
+        "reads hosts, clusters, datastores, folders and tags). Fields compared with govc and pyVmomi: equal.",
+        "",
+        "| | CPU s | wall s | peak MiB | CPU, vmbridge : it | wanted |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    wanted = {"vmbridge": "", "govc": "at most 1 : 8", "pyVmomi": "at most 1 : 20"}
+    for name, figure in figures.items():
+        ratio = f"1 : {figure['cpu'] / figures['vmbridge']['cpu']:.1f}" if name != "vmbridge" else ""
+        lines.append(
+            f"| {name} | {figure['cpu']:.2f} | {figure['wall']:.2f} | {figure['peak']:.0f} | {ratio} | {wanted[name]} |"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        with Server(folder, [RELEASE / "vmbridge-simulator", "--vcenters", 1, "--vms", args.many]) as server:
+            config = configuration(folder, vcenter_of(server.endpoints))
+            ours = [RELEASE / "vmbridge", "--config", config, "inventory", "--json"]
+            output = Path(folder) / "inventory.json"
+            measure(ours, output=output)
+            count = len(json.loads(output.read_bytes())["vms"])
+            if count != args.many:
+                raise SystemExit(f"{count} of {args.many} VMs were read")
+            figure = median([measure(ours) for _ in range(args.runs)])
+    lines += [
+        "",
+        f"**{args.many} VMs of vmbridge-simulator**, with tags: {figure['cpu']:.2f} CPU s, {figure['wall']:.2f} s, "
+        f"peak {figure['peak']:.0f} MiB (wanted: under 150 MiB).",
+    ]
+    return "Reading a fleet", lines
+
+
+def compare_with_referees(folder, ours, vms):
+    """The numbers count only if all three see the same."""
+    inventory = Path(folder) / "ours.json"
+    measure(ours, output=inventory)
+    if len(json.loads(inventory.read_bytes())["vms"]) < vms:
+        raise SystemExit("vmbridge did not read all VMs")
+    for referee in ["govc", "pyvmomi"]:
+        say(f"   comparing every field with {referee}")
+        theirs = Path(folder) / f"{referee}.json"
+        measure([PYTHON, REFEREES / f"{referee}_inventory.py", "--endpoints", Path(folder) / "endpoints.json"], output=theirs)
+        subprocess.run([PYTHON, REFEREES / "compare.py", inventory, theirs], check=True)
+
+
+def control(vcenter, path, body=None):
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(vcenter["control"] + path, data=data, method="POST" if data else "GET")
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request) as response:
+        text = response.read()
+    return json.loads(text) if text else None
+
+
+def cpu_of(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def watch(args):
+    with tempfile.TemporaryDirectory() as folder:
+        with Server(folder, [RELEASE / "vmbridge-simulator", "--vcenters", 1, "--vms", args.many]) as server:
+            vcenter = vcenter_of(server.endpoints)
+            config = configuration(folder, vcenter)
+            process = subprocess.Popen(
+                [RELEASE / "vmbridge", "--config", config, "watch", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            try:
+                os.set_blocking(process.stderr.fileno(), False)
+                say("   waiting for the first picture")
+                deadline = time.monotonic() + 120
+                heard = b""
+                while b"VMs" not in heard:
+                    if process.poll() is not None or time.monotonic() > deadline:
+                        raise SystemExit(f"watch did not get its first picture:\n{heard.decode(errors='replace')}")
+                    heard += process.stderr.read() or b""
+                    time.sleep(0.1)
+                time.sleep(5)
+                latencies = []
+                for number in range(20):
+                    name = f"changed-{number}"
+                    begin = time.monotonic()
+                    control(vcenter, f"/mutate/{vcenter['name']}", {"op": "rename", "vm": args.rename_vm, "name": name})
+                    while name.encode() not in process.stdout.readline():
+                        pass
+                    latencies.append(time.monotonic() - begin)
+                say("   30 s of idleness")
+                before = cpu_of(process.pid)
+                time.sleep(30)
+                idle = (cpu_of(process.pid) - before) / 30 * 100
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(20)
+    return "Watching", [
+        f"{args.many} VMs of vmbridge-simulator, `vmbridge watch --json`: a change is printed after "
+        f"{statistics.median(latencies) * 1000:.0f} ms (median of {len(latencies)}; longest {max(latencies) * 1000:.0f} ms; "
+        f"wanted: under 1 s). Idle CPU over 30 s: {idle:.2f} % of one core (wanted: under 1 %).",
+    ]
+
+
+def decode(args):
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer.xml"
+        with Server(folder, [RELEASE / "vmbridge-simulator", "--vcenters", 1, "--vms", args.many, "--page", args.many]) as server:
+            record_answer(vcenter_of(server.endpoints), answer)
+        say(f"   recorded {answer.stat().st_size / 1e6:.0f} MB")
+        printed = subprocess.run(
+            ["cargo", "bench", "-p", "vsphere-client", "--bench", "decode", "--", "--measurement-time", "10"],
+            env={**os.environ, "VMBRIDGE_RECORDED_ANSWER": str(answer)},
+            cwd=ROOT, check=True, capture_output=True, text=True,
+        ).stdout
+        size = answer.stat().st_size / 1e6
+    speeds = {}
+    for name in ["tokenise", "tokenise borrowed", "decode"]:
+        # The middle one of three estimates is criterion's best.
+        found = re.search(rf"^answer/{name}\s+time:.*?\n\s+thrpt:\s+\[\S+ \S+ (\S+) (\S+)", printed, re.M)
+        if not found:
+            raise SystemExit(f"criterion did not report {name}:\n{printed}")
+        speeds[name] = float(found[1]) * {"MiB/s": 1, "GiB/s": 1024}[found[2]]
+    lines = [
+        f"One recorded answer for {args.many} VMs ({size:.0f} MB), on one core (criterion):",
+        "",
+        "| | MiB/s | decoding : it | wanted |",
+        "|---|---:|---:|---|",
+    ]
+    for name, speed in speeds.items():
+        label = {"tokenise": "quick-xml, tokens only, buffered as we read", "tokenise borrowed": "quick-xml, tokens only, all in memory",
+                 "decode": "vsphere-client, typed reports"}[name]
+        ratio = "" if name == "decode" else f"{speeds['decode'] / speed:.2f}"
+        lines.append(f"| {label} | {speed:.0f} | {ratio} | {'' if name == 'decode' else 'at least 0.50'} |")
+    return "Decoding", lines
+
+
+def record_answer(vcenter, path):
+    """Saves the body of one unpaged RetrievePropertiesEx answer with all properties that a fleet reads."""
+    context = ssl.create_default_context(cafile=vcenter["ca"])
+    cookie = None
+
+    def soap(body, save=None):
+        nonlocal cookie
+        envelope = (
+            '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" '
+            'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body>' + body + "</soapenv:Body></soapenv:Envelope>"
+        )
+        headers = {"SOAPAction": '"urn:vim25/7.0"', "Content-Type": "text/xml; charset=utf-8"}
+        if cookie:
+            headers["Cookie"] = cookie
+        request = urllib.request.Request(vcenter["url"].rstrip("/") + "/sdk", envelope.encode(), headers)
+        with urllib.request.urlopen(request, context=context) as response:
+            cookie = (response.headers.get("Set-Cookie") or cookie or "").split(";")[0] or None
+            if save:
+                with open(save, "wb") as out:
+                    while piece := response.read(1 << 20):
+                        out.write(piece)
+                return ""
+            return response.read().decode()
+
+    escape = lambda text: text.replace("&", "&amp;").replace("<", "&lt;")
+    soap(
+        '<Login xmlns="urn:vim25"><_this type="SessionManager">SessionManager</_this>'
+        f"<userName>{escape(vcenter['username'])}</userName><password>{escape(vcenter['password'])}</password></Login>"
+    )
+    view = re.search(r"<returnval[^>]*>([^<]+)<", soap(
+        '<CreateContainerView xmlns="urn:vim25"><_this type="ViewManager">ViewManager</_this>'
+        '<container type="Folder">group-d1</container><type>VirtualMachine</type><recursive>true</recursive></CreateContainerView>'
+    ))[1]
+    paths = json.loads(subprocess.check_output([RELEASE / "vmbridge", "schema", "paths"]))["VirtualMachine"]
+    path_set = "".join(f"<pathSet>{p}</pathSet>" for p in paths)
+    soap(
+        '<RetrievePropertiesEx xmlns="urn:vim25"><_this type="PropertyCollector">propertyCollector</_this><specSet>'
+        f"<propSet><type>VirtualMachine</type><all>false</all>{path_set}</propSet>"
+        f'<objectSet><obj type="ContainerView">{view}</obj><skip>true</skip><selectSet xsi:type="TraversalSpec"><name>v</name>'
+        "<type>ContainerView</type><path>view</path><skip>false</skip></selectSet></objectSet></specSet><options></options>"
+        "</RetrievePropertiesEx>",
+        save=path,
+    )
+    soap('<Logout xmlns="urn:vim25"><_this type="SessionManager">SessionManager</_this></Logout>')
+    if b"<token>" in path.read_bytes()[:2000]:
+        raise SystemExit("the simulator answered in pages")
+
+
+def sessions(args):
+    with tempfile.TemporaryDirectory() as folder:
+        with Server(folder, [RELEASE / "vmbridge-simulator", "--vcenters", 1, "--vms", 50]) as server:
+            vcenter = vcenter_of(server.endpoints)
+            config = configuration(folder, vcenter)
+            command = [str(RELEASE / "vmbridge"), "--config", str(config), "inventory", "--json"]
+            opened = lambda: open_sessions(control(vcenter, "/stats"), vcenter)
+            for number in range(args.session_runs):
+                subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                if (number + 1) % 250 == 0:
+                    say(f"   {number + 1} runs, {opened()} sessions open")
+            after_runs = opened()
+            for number in range(args.kills):
+                process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                time.sleep(0.01 + (number % 20) * 0.004)
+                process.kill()
+                process.wait()
+            after_kills = opened()
+    if after_runs != 0 or after_kills > 2 * args.kills:
+        raise SystemExit(f"sessions were leaked: {after_runs} after the runs, {after_kills} after the kills")
+    return "Sessions", [
+        f"Open on the server after {args.session_runs} runs: {after_runs}. After {args.kills} more that were killed on the way: "
+        f"{after_kills}, which the server ends when they have been idle for long enough (each run holds one SOAP and one REST session).",
+    ]
+
+
+def open_sessions(stats, vcenter):
+    mine = stats["vcenters"][vcenter["name"]] if "vcenters" in stats else stats
+    counted = mine["sessions"]
+    return counted["open"] if isinstance(counted, dict) and "open" in counted else counted["soap"] + counted["rest"]
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+INTRODUCTION = """# Benchmarks
+
+Measured by `scripts/bench`; never typed in. Each section says when and on which machine. The figures are of whole processes, as
+the operating system accounts for them; the median of several runs in turn.
+"""
+
+
+def write(title, lines):
+    text = PAGE.read_text() if PAGE.exists() else INTRODUCTION
+    today = datetime.date.today().isoformat()
+    section = "\n".join([f"## {title}", "", f"{today}, {machine()}.", "", *lines, ""])
+    pattern = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.M | re.S)
+    text = pattern.sub(lambda _: section + "\n", text) if pattern.search(text) else text.rstrip() + "\n\n" + section
+    PAGE.write_text(text.rstrip() + "\n")
+    print(section)
+
+
+def main():
+    sections = {"fleet": fleet, "watch": watch, "decode": decode, "sessions": sessions}
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures vmbridge beside its peers.")
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"{', '.join(sections)} (default: all)")
+    parser.add_argument("--vms", type=int, default=10_000, help="VMs in vcsim (default %(default)s)")
+    parser.add_argument("--many", type=int, default=45_000, help="VMs in vmbridge-simulator (default %(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each program (default %(default)s)")
+    parser.add_argument("--session-runs", type=int, default=1_000)
+    parser.add_argument("--kills", type=int, default=100)
+    args = parser.parse_args()
+    args.rename_vm = None
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name in args.sections or sections:
+        if name not in sections:
+            parser.error(f"there is no section {name!r}")
+        say(f"== {name}")
+        write(*sections[name](args))
+
+
+if __name__ == "__main__":
+    main()
