@@ -1,1 +1,50 @@
-//! placeholder
+//! Stand-ins for vCenter and VMware Cloud on AWS that behave as the real ones do where a client can notice: strict about
+//! requests, with sessions that expire, pages that end early, and any fault at any call.
+//!
+//! In process:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use vmbridge_simulator::{FaultEffect, FaultRule, Mutation, Simulator, SimulatorConfig};
+//!
+//! let simulator = Simulator::start(SimulatorConfig::single(100, 1)).await?;
+//! let vcenter = &simulator.vcenters()[0];
+//! // Connect a client to vcenter.url() with vcenter.username(), vcenter.password() and vcenter.ca_pem() …
+//! let vm = vcenter.vm_ids()[0].clone();
+//! vcenter.mutate(&Mutation::Rename { id: vm, name: "new name".into() })?;
+//! simulator.add_faults([FaultRule::once("WaitForUpdatesEx", FaultEffect::ResetMiddle)]);
+//! let expected = vcenter.truth();
+//! simulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The simulator runs on threads and a runtime of its own: a test may pause its clock or block its thread.
+//! Nothing here depends on the client under test, so that they cannot share a mistake. Failure looks like this:
+//! [`StartError`] when a port or certificate cannot be had, and [`MutateError`] for a change that makes no sense.
+
+mod clock;
+pub mod config;
+mod dice;
+mod fault;
+mod fleet;
+mod handle;
+mod mutation;
+mod net;
+mod props;
+mod rest;
+mod simulator;
+mod soap;
+pub mod truth;
+mod vcenter;
+mod world;
+mod xml;
+
+pub use crate::config::{FleetConfig, Release, SimulatorConfig, User, VcenterConfig, VmcConfig};
+pub use crate::fault::{FaultEffect, FaultRule, InjectedFault, OPERATIONS, effects, from_seed};
+pub use crate::handle::Vcenter;
+pub use crate::mutation::Mutation;
+pub use crate::simulator::{Simulator, StartError};
+pub use crate::soap::session::SessionCounts;
+pub use crate::vcenter::CallCounts;
+pub use crate::world::mutate::MutateError;

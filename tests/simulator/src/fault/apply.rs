@@ -1,0 +1,141 @@
+//! Doing to a call what a rule says.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::net::{Reply, Step};
+use crate::soap::fault::Fault;
+
+use super::FaultEffect;
+
+/// What happens before the call: an answer that replaces it, or `None` when it goes ahead.
+pub(crate) async fn before(effect: &FaultEffect, soap: bool) -> Option<Reply> {
+    match effect {
+        FaultEffect::Delay { milliseconds } => {
+            tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
+            None
+        }
+        FaultEffect::Hang { milliseconds } => {
+            tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
+            Some(Reply::reset())
+        }
+        FaultEffect::ResetBefore => Some(Reply::reset()),
+        FaultEffect::Status { code } => {
+            let mut reply = Reply::text(*code, "text/plain", format!("{code} by fault rule\n"));
+            if (300..400).contains(code) {
+                reply.header("location", "/elsewhere");
+            }
+            if *code == 429 || *code == 503 {
+                reply.header("retry-after", "1");
+            }
+            Some(reply)
+        }
+        FaultEffect::SoapFault { name } if soap => {
+            Some(crate::soap::fault_reply(&Fault::new(name, &format!("{name} by fault rule"))))
+        }
+        FaultEffect::SoapFault { name } => {
+            let status = if name == "NotAuthenticated" { 401 } else { 500 };
+            Some(Reply::json(status, &serde_json::json!({ "error_type": name, "messages": [] })))
+        }
+        FaultEffect::EntityBomb => {
+            let mut body = String::from("<?xml version=\"1.0\"?>\n<!DOCTYPE lolz [<!ENTITY l0 \"lol\">");
+            for level in 1..12 {
+                let inner = format!("&l{};", level - 1).repeat(10);
+                body.push_str(&format!("<!ENTITY l{level} \"{inner}\">"));
+            }
+            body.push_str("]>\n<lolz>&l11;</lolz>");
+            Some(Reply::text(200, "text/xml; charset=utf-8", body))
+        }
+        FaultEffect::Huge { bytes } => Some(huge(*bytes, soap)),
+        FaultEffect::Deep => {
+            let deep = if soap {
+                format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000))
+            } else {
+                "[".repeat(100_000)
+            };
+            Some(Reply::text(200, if soap { "text/xml; charset=utf-8" } else { "application/json" }, deep))
+        }
+        FaultEffect::Empty => Some(Reply::text(200, "text/xml; charset=utf-8", String::new())),
+        FaultEffect::Html => {
+            let page =
+                "<html><head><title>503</title></head><body><h1>Service Unavailable</h1><br></body></html>";
+            Some(Reply::text(200, "text/html", page.to_owned()))
+        }
+        FaultEffect::ResetAfter
+        | FaultEffect::ResetMiddle
+        | FaultEffect::Truncate
+        | FaultEffect::Malformed
+        | FaultEffect::WrongContentType
+        | FaultEffect::WrongEncoding
+        | FaultEffect::ExpireSession
+        | FaultEffect::Drip { .. } => None,
+    }
+}
+
+/// A valid beginning and then an element that does not end; the memory is shared between the pieces.
+fn huge(bytes: u64, soap: bool) -> Reply {
+    let head = if soap {
+        format!("{}<Response xmlns=\"urn:vim25\"><returnval>", crate::xml::ENVELOPE_OPEN)
+    } else {
+        "\"".to_owned()
+    };
+    let mut reply = Reply::text(200, if soap { "text/xml; charset=utf-8" } else { "application/json" }, head);
+    let piece = Bytes::from(vec![b'x'; 64 << 10]);
+    for _ in 0..bytes / (64 << 10) {
+        reply.steps.push(Step::Data(piece.clone()));
+    }
+    reply
+}
+
+/// What happens to the answer of a call that was executed.
+pub(crate) fn after(effect: &FaultEffect, mut reply: Reply) -> Reply {
+    let body = reply.bytes();
+    let half = body.len() / 2;
+    match effect {
+        FaultEffect::ResetAfter => return Reply::reset(),
+        FaultEffect::ResetMiddle => {
+            reply.declared = u64::try_from(body.len()).ok();
+            reply.steps = vec![Step::Data(body.slice(..half)), Step::Abort];
+            if half == 0 {
+                return Reply::reset();
+            }
+        }
+        FaultEffect::Truncate => reply.steps = vec![Step::Data(body.slice(..half))],
+        FaultEffect::Malformed => {
+            let mut damaged = body[..half].to_vec();
+            damaged.extend_from_slice(b"</><&bad;\x00\xff\xfe<a b=c>");
+            damaged.extend_from_slice(&body[half..]);
+            reply.steps = vec![Step::Data(damaged.into())];
+        }
+        FaultEffect::WrongContentType => reply.header("content-type", "image/png"),
+        FaultEffect::WrongEncoding => {
+            let text = String::from_utf8_lossy(&body);
+            let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            reply.steps = vec![Step::Data(wide.into())];
+        }
+        FaultEffect::Drip { bytes, milliseconds } => {
+            reply.declared = u64::try_from(body.len()).ok();
+            reply.steps = Vec::new();
+            // A long answer drips a thousand times, not for hours.
+            let size = (*bytes).max(body.len() / 1000).max(1);
+            let mut rest = body;
+            while !rest.is_empty() {
+                reply.steps.push(Step::Data(rest.split_to(size.min(rest.len()))));
+                reply.steps.push(Step::Sleep(Duration::from_millis(*milliseconds)));
+            }
+        }
+        FaultEffect::Delay { .. }
+        | FaultEffect::Hang { .. }
+        | FaultEffect::Status { .. }
+        | FaultEffect::ResetBefore
+        | FaultEffect::SoapFault { .. }
+        | FaultEffect::EntityBomb
+        | FaultEffect::Huge { .. }
+        | FaultEffect::Deep
+        | FaultEffect::ExpireSession
+        | FaultEffect::Empty
+        | FaultEffect::Html => {}
+    }
+    reply
+}

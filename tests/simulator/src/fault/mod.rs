@@ -1,0 +1,315 @@
+//! Scripted faults: what goes wrong, at which call, how often. Everything injected is logged and can be read back.
+
+mod apply;
+
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::apply::{after, before};
+
+use crate::dice::Dice;
+use crate::vcenter::lock;
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum FaultEffect {
+    /// The answer comes late.
+    Delay {
+        /// By how many milliseconds.
+        milliseconds: u64,
+    },
+    /// No answer comes; after so many milliseconds the connection is closed.
+    Hang {
+        /// Until the server gives up.
+        milliseconds: u64,
+    },
+    /// An HTTP status instead of an answer; the call is not executed.
+    Status {
+        /// The status code.
+        code: u16,
+    },
+    /// The connection is reset; the call is not executed.
+    ResetBefore,
+    /// The call is executed, then the connection is reset: the answer is lost.
+    ResetAfter,
+    /// The connection is reset in the middle of the answer.
+    ResetMiddle,
+    /// A SOAP fault of this type instead of an answer (REST: a vAPI error of that name); the call is not executed.
+    SoapFault {
+        /// WSDL type, for example `NotAuthenticated`.
+        name: String,
+    },
+    /// Half of the body, with a Content-Length to match: valid HTTP, invalid content.
+    Truncate,
+    /// The body is damaged in the middle.
+    Malformed,
+    /// The answer is declared to be a picture.
+    WrongContentType,
+    /// The answer is in UTF-16 while it says UTF-8.
+    WrongEncoding,
+    /// A document type with entities that would expand to gigabytes.
+    EntityBomb,
+    /// An endless body of so many bytes.
+    Huge {
+        /// Size in bytes.
+        bytes: u64,
+    },
+    /// An answer nested 100,000 elements deep.
+    Deep,
+    /// The session of the caller ends just before the call.
+    ExpireSession,
+    /// 200 with no body at all.
+    Empty,
+    /// The answer comes in small pieces.
+    Drip {
+        /// Bytes at a time.
+        bytes: usize,
+        /// Pause between pieces.
+        milliseconds: u64,
+    },
+    /// A web page with status 200, as a proxy or a starting service shows it.
+    Html,
+}
+
+/// When something goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FaultRule {
+    /// Name of the vCenter (`vmc` for the VMC service); `*` or nothing: any.
+    #[serde(default = "any")]
+    pub vcenter: String,
+    /// The operation: a SOAP method (`WaitForUpdatesEx`), `REST GET /api/session`, `CSP POST /csp/…`, `VMC GET /vmc/…`.
+    /// A `*` at the end matches any rest.
+    #[serde(default = "any")]
+    pub operation: String,
+    /// Let so many matching calls pass first.
+    #[serde(default)]
+    pub skip: u32,
+    /// Then hit so many; 0: all further ones.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// What happens to them.
+    pub effect: FaultEffect,
+}
+
+fn any() -> String {
+    "*".to_owned()
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl FaultRule {
+    /// One fault at the first call of an operation, on every vCenter.
+    pub fn once(operation: &str, effect: FaultEffect) -> Self {
+        Self { vcenter: any(), operation: operation.to_owned(), skip: 0, times: 1, effect }
+    }
+}
+
+/// A fault that was injected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InjectedFault {
+    /// Where.
+    pub vcenter: String,
+    /// At which call.
+    pub operation: String,
+    /// What.
+    pub effect: FaultEffect,
+}
+
+/// The operations that a client of the whole surface uses, for generated scripts.
+pub const OPERATIONS: &[&str] = &[
+    "GET /sdk/vimServiceVersions.xml",
+    "RetrieveServiceContent",
+    "Login",
+    "Logout",
+    "SessionIsActive",
+    "CurrentTime",
+    "CreateContainerView",
+    "DestroyView",
+    "RetrievePropertiesEx",
+    "ContinueRetrievePropertiesEx",
+    "CancelRetrievePropertiesEx",
+    "CreateFilter",
+    "DestroyPropertyFilter",
+    "WaitForUpdatesEx",
+    "CancelWaitForUpdates",
+    "HasPrivilegeOnEntities",
+    "CreateCollectorForEvents",
+    "ReadNextEvents",
+    "SetCollectorPageSize",
+    "DestroyCollector",
+    "REST POST /api/session",
+    "REST GET /api/session",
+    "REST DELETE /api/session",
+    "REST GET /api/cis/tagging/category",
+    "REST GET /api/cis/tagging/category/{id}",
+    "REST GET /api/cis/tagging/tag",
+    "REST GET /api/cis/tagging/tag/{id}",
+    "REST POST /api/cis/tagging/tag-association?action=list-attached-tags-on-objects",
+    "REST POST /api/cis/tagging/tag-association?action=list-attached-objects-on-tags",
+    "REST POST /rest/com/vmware/cis/session",
+    "REST GET /rest/com/vmware/cis/tagging/*",
+    "REST POST /rest/com/vmware/cis/tagging/*",
+    "CSP POST /csp/gateway/am/api/auth/api-tokens/authorize",
+    "CSP POST /csp/gateway/am/api/auth/authorize",
+    "VMC GET /vmc/api/orgs",
+    "VMC GET /vmc/api/orgs/{id}/sddcs",
+];
+
+/// Every effect, with moderate numbers.
+pub fn effects() -> Vec<FaultEffect> {
+    vec![
+        FaultEffect::Delay { milliseconds: 300 },
+        FaultEffect::Hang { milliseconds: 20_000 },
+        FaultEffect::Status { code: 503 },
+        FaultEffect::Status { code: 500 },
+        FaultEffect::Status { code: 429 },
+        FaultEffect::Status { code: 404 },
+        FaultEffect::Status { code: 302 },
+        FaultEffect::ResetBefore,
+        FaultEffect::ResetAfter,
+        FaultEffect::ResetMiddle,
+        FaultEffect::SoapFault { name: "NotAuthenticated".to_owned() },
+        FaultEffect::SoapFault { name: "HostCommunication".to_owned() },
+        FaultEffect::SoapFault { name: "ManagedObjectNotFound".to_owned() },
+        FaultEffect::SoapFault { name: "InvalidCollectorVersion".to_owned() },
+        FaultEffect::Truncate,
+        FaultEffect::Malformed,
+        FaultEffect::WrongContentType,
+        FaultEffect::WrongEncoding,
+        FaultEffect::EntityBomb,
+        FaultEffect::Huge { bytes: 64 << 20 },
+        FaultEffect::Deep,
+        FaultEffect::ExpireSession,
+        FaultEffect::Empty,
+        FaultEffect::Drip { bytes: 512, milliseconds: 2 },
+        FaultEffect::Html,
+    ]
+}
+
+/// A script from a seed. Consecutive seeds walk through every effect at every operation once before anything repeats;
+/// how many calls pass first, and how many are hit, is drawn from the seed.
+pub fn from_seed(seed: u64) -> Vec<FaultRule> {
+    let effects = effects();
+    let pairs = (OPERATIONS.len() * effects.len()) as u64;
+    let at = usize::try_from(seed % pairs).unwrap_or(0);
+    let mut dice = Dice::new(seed, 77);
+    let first = FaultRule {
+        vcenter: any(),
+        operation: OPERATIONS[at % OPERATIONS.len()].to_owned(),
+        skip: [0, 0, 0, 1, 2, 5][dice.below(6)],
+        times: [1, 1, 1, 2, 3][dice.below(5)],
+        effect: effects[at / OPERATIONS.len()].clone(),
+    };
+    let mut rules = vec![first];
+    // Troubles come in company in one case of four.
+    if dice.chance(25) {
+        rules.push(FaultRule {
+            vcenter: any(),
+            operation: (*dice.pick(OPERATIONS)).to_owned(),
+            skip: dice.between(0, 4),
+            times: dice.between(1, 3),
+            effect: dice.pick(&effects).clone(),
+        });
+    }
+    rules
+}
+
+#[derive(Debug)]
+struct Armed {
+    rule: FaultRule,
+    seen: u32,
+}
+
+/// The rules that are set, and what they did.
+#[derive(Debug, Default)]
+pub(crate) struct FaultBook {
+    inner: Mutex<(Vec<Armed>, Vec<InjectedFault>)>,
+}
+
+impl FaultBook {
+    pub(crate) fn add(&self, rules: impl IntoIterator<Item = FaultRule>) {
+        lock(&self.inner).0.extend(rules.into_iter().map(|rule| Armed { rule, seen: 0 }));
+    }
+
+    pub(crate) fn clear(&self) {
+        lock(&self.inner).0.clear();
+    }
+
+    pub(crate) fn injected(&self) -> Vec<InjectedFault> {
+        lock(&self.inner).1.clone()
+    }
+
+    /// The effect for this call, when a rule hits it. Every matching rule counts the call; the first that hits wins.
+    pub(crate) fn draw(&self, vcenter: &str, operation: &str) -> Option<FaultEffect> {
+        let mut inner = lock(&self.inner);
+        let (armed, log) = &mut *inner;
+        let mut hit = None;
+        for one in armed {
+            let rule = &one.rule;
+            if !(rule.vcenter == "*" || rule.vcenter == vcenter) || !matches(&rule.operation, operation) {
+                continue;
+            }
+            one.seen += 1;
+            let due = one.seen > rule.skip && (rule.times == 0 || one.seen <= rule.skip + rule.times);
+            if due && hit.is_none() {
+                hit = Some(rule.effect.clone());
+            }
+        }
+        if let Some(effect) = &hit {
+            log.push(InjectedFault {
+                vcenter: vcenter.to_owned(),
+                operation: operation.to_owned(),
+                effect: effect.clone(),
+            });
+        }
+        hit
+    }
+}
+
+fn matches(pattern: &str, operation: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => operation.starts_with(prefix),
+        None => pattern == operation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_skips_hits_and_is_done() {
+        let book = FaultBook::default();
+        book.add([FaultRule { skip: 1, times: 2, ..FaultRule::once("Login", FaultEffect::Empty) }]);
+        let hits: Vec<bool> = (0..5).map(|_| book.draw("vc1", "Login").is_some()).collect();
+        assert_eq!(hits, [false, true, true, false, false]);
+        assert!(book.draw("vc1", "Logout").is_none());
+        assert_eq!(book.injected().len(), 2);
+    }
+
+    #[test]
+    fn seeds_walk_through_every_fault_at_every_call() {
+        let pairs = OPERATIONS.len() * effects().len();
+        let mut seen = std::collections::HashSet::new();
+        for seed in 0..pairs as u64 {
+            let rules = from_seed(seed);
+            assert_eq!(rules, from_seed(seed));
+            seen.insert(format!("{:?}{:?}", rules[0].operation, rules[0].effect));
+        }
+        assert_eq!(seen.len(), pairs);
+    }
+
+    #[test]
+    fn rules_read_as_json() {
+        let text = r#"{"operation":"REST GET /api/*","effect":{"kind":"drip","bytes":3,"milliseconds":1}}"#;
+        let rule: FaultRule = serde_json::from_str(text).unwrap();
+        assert_eq!(rule.times, 1);
+        assert!(matches(&rule.operation, "REST GET /api/session"));
+    }
+}

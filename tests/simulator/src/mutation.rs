@@ -1,0 +1,250 @@
+//! Changes to a simulated inventory, as values: a test builds them in Rust, a person posts them as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::MutateError;
+use crate::dice::Dice;
+use crate::world::tags::{Cardinality, TagError};
+use crate::world::vm::{Connection, Power};
+use crate::world::{Kind, ObjId, World};
+
+/// One change. Objects are named by MoRef (`vm-17`), tags and categories by id or as `Category:Name`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields say what they are; the variants say what happens")]
+pub enum Mutation {
+    /// Gives any object a new name (plain; it is escaped as vCenter does).
+    Rename { id: String, name: String },
+    /// Powers a VM on.
+    PowerOn { id: String },
+    /// Powers a VM off.
+    PowerOff { id: String },
+    /// Suspends a VM.
+    Suspend { id: String },
+    /// Moves a VM to another host; across clusters its resource pool changes too.
+    Migrate { id: String, host: String },
+    /// Moves an object into another folder; a VM leaves its vApp by it.
+    Move { id: String, folder: String },
+    /// Copies a VM; returns the new MoRef. With `same_identity` the copy keeps both UUIDs, as a restored backup does.
+    Clone {
+        id: String,
+        name: String,
+        #[serde(default)]
+        same_identity: bool,
+    },
+    /// Deletes a VM, an empty folder, a datastore, …
+    Remove { id: String },
+    /// Makes an empty folder; returns its MoRef.
+    CreateFolder { parent: String, name: String },
+    /// Changes what Tools report; absent parts stay.
+    Guest {
+        id: String,
+        #[serde(default)]
+        ip: Option<String>,
+        #[serde(default)]
+        host_name: Option<String>,
+        #[serde(default)]
+        tools_running: Option<bool>,
+    },
+    /// Makes a VM `connected`, `disconnected`, `orphaned`, `inaccessible` or `invalid`; the last three lose their config.
+    Connection { id: String, state: String },
+    /// Takes a snapshot; returns its MoRef.
+    CreateSnapshot {
+        id: String,
+        name: String,
+        #[serde(default)]
+        memory: bool,
+        #[serde(default)]
+        quiesced: bool,
+    },
+    /// Removes a snapshot (`snapshot-17`).
+    RemoveSnapshot {
+        id: String,
+        snapshot: String,
+        #[serde(default)]
+        children: bool,
+    },
+    /// Sets the notes of a VM.
+    Annotate { id: String, text: String },
+    /// Changes CPUs and memory (MiB).
+    Resize { id: String, cpus: u32, memory_mb: u32 },
+    /// Turns a powered-off VM into a template, or back.
+    Template { id: String, on: bool },
+    /// Marks that disks need consolidation, or not.
+    ConsolidationNeeded { id: String, on: bool },
+    /// Sets a custom attribute, defining it where needed; an empty value clears it.
+    SetCustom { id: String, field: String, value: String },
+    /// Renames a custom attribute.
+    RenameField { field: String, name: String },
+    /// Host maintenance mode.
+    Maintenance { id: String, on: bool },
+    /// Makes a host `connected`, `disconnected` or `notResponding`.
+    HostConnection { id: String, state: String },
+    /// Free space of a datastore in bytes.
+    FreeSpace { id: String, bytes: u64 },
+    /// Attaches a tag; posts the event, changes no property.
+    AttachTag { id: String, tag: String },
+    /// Detaches a tag.
+    DetachTag { id: String, tag: String },
+    /// Makes a category; returns its id.
+    CreateCategory {
+        name: String,
+        #[serde(default)]
+        single: bool,
+    },
+    /// Renames a category.
+    RenameCategory { category: String, name: String },
+    /// Deletes a category with its tags.
+    DeleteCategory { category: String },
+    /// Makes a tag; returns its id.
+    CreateTag { category: String, name: String },
+    /// Renames a tag; no event tells of it.
+    RenameTag { tag: String, name: String },
+    /// Deletes a tag with its attachments; no event tells of it.
+    DeleteTag { tag: String },
+}
+
+const USER: &str = "VSPHERE.LOCAL\\Administrator";
+
+fn object(id: &str) -> Result<ObjId, MutateError> {
+    ObjId::parse(id).ok_or_else(|| MutateError::NoSuchObject(id.to_owned()))
+}
+
+fn tag_id(world: &World, tag: &str) -> Result<String, MutateError> {
+    if world.tags.tags.contains_key(tag) {
+        return Ok(tag.to_owned());
+    }
+    let found = tag.split_once(':').and_then(|(category, name)| world.tags.find(category, name));
+    found.map(|t| t.id.clone()).ok_or_else(|| MutateError::NoSuchObject(tag.to_owned()))
+}
+
+fn category_id(world: &World, category: &str) -> Result<String, MutateError> {
+    let found = world.tags.categories.values().find(|c| c.id == category || c.name == category);
+    found.map(|c| c.id.clone()).ok_or_else(|| MutateError::NoSuchObject(category.to_owned()))
+}
+
+fn refused(what: &'static str, object: &str) -> impl FnOnce(TagError) -> MutateError {
+    let object = object.to_owned();
+    move |error| match error {
+        TagError::NotFound => MutateError::NoSuchObject(object),
+        TagError::AlreadyExists | TagError::InvalidArgument => MutateError::NotPossible { what, object },
+    }
+}
+
+impl Mutation {
+    pub(crate) fn apply(&self, world: &mut World) -> Result<Option<String>, MutateError> {
+        let mut made = None;
+        match self {
+            Self::Rename { id, name } => world.rename(object(id)?, name)?,
+            Self::PowerOn { id } => world.set_power(object(id)?, Power::On)?,
+            Self::PowerOff { id } => world.set_power(object(id)?, Power::Off)?,
+            Self::Suspend { id } => world.set_power(object(id)?, Power::Suspended)?,
+            Self::Migrate { id, host } => world.migrate(object(id)?, object(host)?)?,
+            Self::Move { id, folder } => world.move_to(object(id)?, object(folder)?)?,
+            Self::Clone { id, name, same_identity } => {
+                let source = object(id)?;
+                let mut dice = Dice::new(u64::from(world.fresh()), world.instance_uuid.as_u64_pair().0);
+                let own = world.get(source).and_then(|e| e.vm()).and_then(|vm| vm.config.as_ref());
+                let uuids = match own {
+                    Some(config) if *same_identity => (config.uuid, config.instance_uuid),
+                    _ => (dice.uuid(), dice.uuid()),
+                };
+                made = Some(world.clone_vm(source, name, uuids)?.to_string());
+            }
+            Self::Remove { id } => world.remove(object(id)?)?,
+            Self::CreateFolder { parent, name } => {
+                made = Some(world.create_folder(object(parent)?, name)?.to_string())
+            }
+            Self::Guest { id, ip, host_name, tools_running } => {
+                world.set_guest(object(id)?, ip.as_deref(), host_name.as_deref(), *tools_running)?;
+            }
+            Self::Connection { id, state } => {
+                let states = [
+                    Connection::Connected,
+                    Connection::Disconnected,
+                    Connection::Orphaned,
+                    Connection::Inaccessible,
+                    Connection::Invalid,
+                ];
+                let known = states.into_iter().find(|s| s.wire() == state);
+                let state = known.ok_or_else(|| not_possible("setting that connection state", id))?;
+                world.set_connection(object(id)?, state)?;
+            }
+            Self::CreateSnapshot { id, name, memory, quiesced } => {
+                let num = world.create_snapshot(object(id)?, name, *memory, *quiesced)?;
+                made = Some(ObjId::new(Kind::Snapshot, num).to_string());
+            }
+            Self::RemoveSnapshot { id, snapshot, children } => {
+                world.remove_snapshot(object(id)?, object(snapshot)?.num, *children)?;
+            }
+            Self::Annotate { id, text } => world.set_annotation(object(id)?, text)?,
+            Self::Resize { id, cpus, memory_mb } => world.set_size(object(id)?, *cpus, *memory_mb)?,
+            Self::Template { id, on } => world.set_template(object(id)?, *on)?,
+            Self::ConsolidationNeeded { id, on } => world.set_consolidation_needed(object(id)?, *on)?,
+            Self::SetCustom { id, field, value } => world.set_custom(object(id)?, field, value)?,
+            Self::RenameField { field, name } => world.rename_field(field, name)?,
+            Self::Maintenance { id, on } => world.set_maintenance(object(id)?, *on)?,
+            Self::HostConnection { id, state } => {
+                let known = ["connected", "disconnected", "notResponding"].into_iter().find(|s| s == state);
+                let state = known.ok_or_else(|| not_possible("setting that connection state", id))?;
+                world.set_host_connection(object(id)?, state)?;
+            }
+            Self::FreeSpace { id, bytes } => world.set_free_space(object(id)?, *bytes)?,
+            Self::AttachTag { id, tag } => {
+                let tag = tag_id(world, tag)?;
+                world.attach_tag(&tag, object(id)?, USER).map_err(refused("attaching this tag", id))?;
+            }
+            Self::DetachTag { id, tag } => {
+                let tag = tag_id(world, tag)?;
+                world.detach_tag(&tag, object(id)?, USER).map_err(refused("detaching this tag", id))?;
+            }
+            _ => return self.apply_tagging(world),
+        }
+        Ok(made)
+    }
+
+    fn apply_tagging(&self, world: &mut World) -> Result<Option<String>, MutateError> {
+        let uuid = || {
+            let text = crate::soap::session::random_uuid();
+            text.parse().unwrap_or(uuid::Uuid::nil())
+        };
+        match self {
+            Self::CreateCategory { name, single } => {
+                let cardinality = if *single { Cardinality::Single } else { Cardinality::Multiple };
+                let made = world.tags.create_category(uuid(), name, "", cardinality, Vec::new());
+                return made.map(Some).map_err(refused("creating a category", name));
+            }
+            Self::CreateTag { category, name } => {
+                let category = category_id(world, category)?;
+                let made = world.tags.create_tag(uuid(), &category, name, "");
+                return made.map(Some).map_err(refused("creating a tag", name));
+            }
+            Self::RenameCategory { category, name } => {
+                let id = category_id(world, category)?;
+                if let Some(known) = world.tags.categories.get_mut(&id) {
+                    known.name.clone_from(name);
+                }
+            }
+            Self::DeleteCategory { category } => {
+                let id = category_id(world, category)?;
+                world.tags.delete_category(&id).map_err(refused("deleting", category))?;
+            }
+            Self::RenameTag { tag, name } => {
+                let id = tag_id(world, tag)?;
+                if let Some(known) = world.tags.tags.get_mut(&id) {
+                    known.name.clone_from(name);
+                }
+            }
+            Self::DeleteTag { tag } => {
+                let id = tag_id(world, tag)?;
+                world.tags.delete_tag(&id).map_err(refused("deleting", tag))?;
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+}
+
+fn not_possible(what: &'static str, object: &str) -> MutateError {
+    MutateError::NotPossible { what, object: object.to_owned() }
+}

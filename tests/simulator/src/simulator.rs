@@ -1,0 +1,220 @@
+//! Starting and stopping a whole simulated world.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::SimulatorConfig;
+use crate::fault::{FaultBook, FaultRule, InjectedFault};
+use crate::fleet;
+use crate::handle::Vcenter;
+use crate::net::server;
+use crate::net::tls::{Authority, Identity};
+use crate::vcenter::Shared;
+
+/// Why a simulator did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A port could not be had.
+    #[error("listening on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A certificate could not be made.
+    #[error("making a certificate")]
+    Certificate(#[from] rcgen::Error),
+    /// TLS could not be set up.
+    #[error("setting up TLS")]
+    Tls(#[from] rustls::Error),
+    /// A thread or runtime could not be made.
+    #[error("starting a thread")]
+    Thread(#[from] std::io::Error),
+    /// The simulator's thread ended before it was ready.
+    #[error("the simulator ended while it was starting")]
+    Gone,
+    /// The configuration contradicts itself.
+    #[error("{0}")]
+    Config(String),
+}
+
+/// A running world. Dropping it stops everything, without waiting; [`Simulator::shutdown`] waits.
+#[derive(Debug)]
+pub struct Simulator {
+    vcenters: Vec<Vcenter>,
+    faults: Arc<FaultBook>,
+    ca_pem: String,
+    stop: CancellationToken,
+    stopped: Option<oneshot::Receiver<()>>,
+}
+
+struct Parts {
+    vcenters: Vec<Vcenter>,
+    faults: Arc<FaultBook>,
+    ca_pem: String,
+}
+
+impl Simulator {
+    /// Makes the fleets and starts to listen. When this returns, every server answers.
+    ///
+    /// # Errors
+    ///
+    /// When a port is taken, or a certificate or thread cannot be made.
+    pub async fn start(config: SimulatorConfig) -> Result<Self, StartError> {
+        let stop = CancellationToken::new();
+        let (ready, started) = oneshot::channel();
+        let (ended, stopped) = oneshot::channel();
+        let inner_stop = stop.clone();
+        std::thread::Builder::new().name("simulator".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .thread_name("simulator-worker")
+                .enable_all()
+                .build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = ready.send(Err(StartError::Thread(error)));
+                    return;
+                }
+            };
+            runtime.block_on(async {
+                let parts = run(config, &inner_stop).await;
+                let fine = parts.is_ok();
+                if ready.send(parts).is_ok() && fine {
+                    inner_stop.cancelled().await;
+                }
+            });
+            // Connections see the stop token; give them a moment to close.
+            runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+            let _ = ended.send(());
+        })?;
+        let parts = started.await.map_err(|_| StartError::Gone)??;
+        Ok(Self {
+            vcenters: parts.vcenters,
+            faults: parts.faults,
+            ca_pem: parts.ca_pem,
+            stop,
+            stopped: Some(stopped),
+        })
+    }
+
+    /// The vCenters, in the order of the configuration.
+    pub fn vcenters(&self) -> &[Vcenter] {
+        &self.vcenters
+    }
+
+    /// The vCenter called so.
+    pub fn vcenter(&self, name: &str) -> Option<&Vcenter> {
+        self.vcenters.iter().find(|v| v.name() == name)
+    }
+
+    /// PEM of the authority that signed all certificates of this world.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// Adds fault rules to those that are set.
+    pub fn add_faults(&self, rules: impl IntoIterator<Item = FaultRule>) {
+        self.faults.add(rules);
+    }
+
+    /// Removes all fault rules; what they did stays in the log.
+    pub fn clear_faults(&self) {
+        self.faults.clear();
+    }
+
+    /// Every fault that was injected, in order.
+    pub fn injected_faults(&self) -> Vec<InjectedFault> {
+        self.faults.injected()
+    }
+
+    /// Stops everything and waits until ports and threads are free.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        if let Some(stopped) = self.stopped.take() {
+            // An error means that the thread is gone already.
+            let _ = stopped.await;
+        }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Ports in order: given ones, or any.
+struct Ports {
+    listen: IpAddr,
+    next: Option<u16>,
+}
+
+impl Ports {
+    async fn bind(&mut self) -> Result<(TcpListener, SocketAddr), StartError> {
+        let address = SocketAddr::new(self.listen, self.next.unwrap_or(0));
+        self.next = self.next.and_then(|port| port.checked_add(1));
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        Ok((listener, address))
+    }
+}
+
+async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts, StartError> {
+    let authority = Arc::new(Authority::new(config.listen, config.host_name.as_deref())?);
+    let faults = Arc::new(FaultBook::default());
+    let mut ports = Ports { listen: config.listen, next: config.port_base };
+    let host = match &config.host_name {
+        Some(name) => name.clone(),
+        None if config.listen.is_unspecified() => "127.0.0.1".to_owned(),
+        None if config.listen.is_ipv6() => format!("[{}]", config.listen),
+        None => config.listen.to_string(),
+    };
+    // Fleets take seconds when they are large, so they are made side by side.
+    let makers: Vec<_> = config
+        .vcenters
+        .into_iter()
+        .map(|vcenter| {
+            tokio::task::spawn_blocking(move || {
+                let world = fleet::generate(&vcenter);
+                (vcenter, world)
+            })
+        })
+        .collect();
+    let mut vcenters: Vec<Vcenter> = Vec::new();
+    for maker in makers {
+        let (vcenter, world) = maker.await.map_err(|_| StartError::Gone)?;
+        if vcenters.iter().any(|v| v.name() == vcenter.name) {
+            return Err(StartError::Config(format!("two vCenters are called {}", vcenter.name)));
+        }
+        let identity = Identity::new(&authority)?;
+        let tls = identity.server_config()?;
+        let shared =
+            Arc::new(Shared::new(vcenter, world, Arc::clone(&faults), Arc::clone(&authority), identity));
+        let (listener, address) = ports.bind().await?;
+        let connections = Arc::clone(&shared.connections);
+        tokio::spawn(server::serve(listener, Some(tls), Arc::clone(&shared), connections, stop.clone()));
+        let sweeper = Arc::clone(&shared);
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            // Sessions expire also when nobody calls, so that their long polls end.
+            while stop
+                .run_until_cancelled(tokio::time::sleep(std::time::Duration::from_millis(500)))
+                .await
+                .is_some()
+            {
+                sweeper.sessions().expire();
+            }
+        });
+        vcenters.push(Vcenter { shared, address, host: host.clone() });
+    }
+    Ok(Parts { vcenters, faults, ca_pem: authority.pem() })
+}

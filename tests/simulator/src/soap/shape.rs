@@ -1,0 +1,237 @@
+//! What each request must look like: which elements, of which type, in which order, and which of them are required.
+//! vCenter's deserialiser takes the order of the WSDL seriously, so a client that gets it wrong should learn it here.
+
+use super::fault::Fault;
+use super::request::Node;
+
+/// How often an element may occur.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Times {
+    One,
+    Optional,
+    Any,
+    Some,
+}
+
+/// What is inside an element.
+#[derive(Clone, Copy)]
+enum Of {
+    Text,
+    Int,
+    Bool,
+    Time,
+    Ref,
+    Object(&'static str),
+}
+
+type Field = (&'static str, Times, Of);
+
+use Of::{Bool, Int, Object, Ref, Text, Time};
+use Times::{Any, One, Optional};
+
+/// The members of a data object.
+fn members(type_name: &str) -> &'static [Field] {
+    match type_name {
+        "PropertyFilterSpec" => &[
+            ("propSet", Times::Some, Object("PropertySpec")),
+            ("objectSet", Times::Some, Object("ObjectSpec")),
+            ("reportMissingObjectsInResults", Optional, Bool),
+        ],
+        "PropertySpec" => &[("type", One, Text), ("all", Optional, Bool), ("pathSet", Any, Text)],
+        "ObjectSpec" => {
+            &[("obj", One, Ref), ("skip", Optional, Bool), ("selectSet", Any, Object("SelectionSpec"))]
+        }
+        "SelectionSpec" => &[("name", Optional, Text)],
+        "TraversalSpec" => &[
+            ("name", Optional, Text),
+            ("type", One, Text),
+            ("path", One, Text),
+            ("skip", Optional, Bool),
+            ("selectSet", Any, Object("SelectionSpec")),
+        ],
+        "RetrieveOptions" => &[("maxObjects", Optional, Int)],
+        "WaitOptions" => &[("maxWaitSeconds", Optional, Int), ("maxObjectUpdates", Optional, Int)],
+        "EventFilterSpec" => &[
+            ("entity", Optional, Object("EventFilterSpecByEntity")),
+            ("time", Optional, Object("EventFilterSpecByTime")),
+            ("userName", Optional, Object("EventFilterSpecByUsername")),
+            ("eventChainId", Optional, Int),
+            ("alarm", Optional, Ref),
+            ("scheduledTask", Optional, Ref),
+            ("disableFullMessage", Optional, Bool),
+            ("category", Any, Text),
+            ("type", Any, Text),
+            ("tag", Any, Text),
+            ("eventTypeId", Any, Text),
+            ("maxCount", Optional, Int),
+            ("delayedInit", Optional, Bool),
+        ],
+        "EventFilterSpecByEntity" => &[("entity", One, Ref), ("recursion", One, Text)],
+        "EventFilterSpecByTime" => &[("beginTime", Optional, Time), ("endTime", Optional, Time)],
+        "EventFilterSpecByUsername" => &[("systemUser", One, Bool), ("userList", Any, Text)],
+        _ => &[],
+    }
+}
+
+/// Type of `_this` and the parameters of a method; `None`: no such method.
+fn method(name: &str) -> Option<(&'static str, &'static [Field])> {
+    let spec: &'static [Field] = &[("specSet", Times::Some, Object("PropertyFilterSpec"))];
+    Some(match name {
+        "RetrieveServiceContent" => ("ServiceInstance", &[]),
+        "CurrentTime" => ("ServiceInstance", &[]),
+        "Login" => (
+            "SessionManager",
+            &[("userName", One, Text), ("password", One, Text), ("locale", Optional, Text)],
+        ),
+        "Logout" => ("SessionManager", &[]),
+        "SessionIsActive" => ("SessionManager", &[("sessionID", One, Text), ("userName", One, Text)]),
+        "TerminateSession" => ("SessionManager", &[("sessionId", Times::Some, Text)]),
+        "CreateContainerView" => {
+            ("ViewManager", &[("container", One, Ref), ("type", Any, Text), ("recursive", One, Bool)])
+        }
+        "DestroyView" => ("View", &[]),
+        "CreatePropertyCollector" | "DestroyPropertyCollector" => ("PropertyCollector", &[]),
+        "RetrievePropertiesEx" => (
+            "PropertyCollector",
+            &[
+                ("specSet", Times::Some, Object("PropertyFilterSpec")),
+                ("options", One, Object("RetrieveOptions")),
+            ],
+        ),
+        "RetrieveProperties" => ("PropertyCollector", spec),
+        "ContinueRetrievePropertiesEx" | "CancelRetrievePropertiesEx" => {
+            ("PropertyCollector", &[("token", One, Text)])
+        }
+        "CreateFilter" => (
+            "PropertyCollector",
+            &[("spec", One, Object("PropertyFilterSpec")), ("partialUpdates", One, Bool)],
+        ),
+        "DestroyPropertyFilter" => ("PropertyFilter", &[]),
+        "WaitForUpdatesEx" => (
+            "PropertyCollector",
+            &[("version", Optional, Text), ("options", Optional, Object("WaitOptions"))],
+        ),
+        "WaitForUpdates" | "CheckForUpdates" => ("PropertyCollector", &[("version", Optional, Text)]),
+        "CancelWaitForUpdates" => ("PropertyCollector", &[]),
+        "Fetch" => ("", &[("prop", One, Text)]),
+        "HasPrivilegeOnEntities" => (
+            "AuthorizationManager",
+            &[("entity", Times::Some, Ref), ("sessionId", One, Text), ("privId", Any, Text)],
+        ),
+        "HasPrivilegeOnEntity" => {
+            ("AuthorizationManager", &[("entity", One, Ref), ("sessionId", One, Text), ("privId", Any, Text)])
+        }
+        "HasUserPrivilegeOnEntities" => (
+            "AuthorizationManager",
+            &[("entities", Times::Some, Ref), ("userName", One, Text), ("privId", Any, Text)],
+        ),
+        "FetchUserPrivilegeOnEntities" => {
+            ("AuthorizationManager", &[("entities", Times::Some, Ref), ("userName", One, Text)])
+        }
+        "CreateCollectorForEvents" | "QueryEvents" => {
+            ("EventManager", &[("filter", One, Object("EventFilterSpec"))])
+        }
+        "ReadNextEvents" | "ReadPreviousEvents" => ("EventHistoryCollector", &[("maxCount", One, Int)]),
+        "SetCollectorPageSize" => ("HistoryCollector", &[("maxCount", One, Int)]),
+        "RewindCollector" | "ResetCollector" | "DestroyCollector" => ("HistoryCollector", &[]),
+        _ => return None,
+    })
+}
+
+/// Types that a method declared on a base type may be called on.
+fn is_of(actual: &str, declared: &str) -> bool {
+    actual == declared
+        || declared.is_empty()
+        || matches!(
+            (declared, actual),
+            ("View", "ContainerView") | ("HistoryCollector", "EventHistoryCollector")
+        )
+}
+
+/// Checks a whole request against the WSDL.
+pub(crate) fn check(call: &Node) -> Result<(), Fault> {
+    let Some((this_type, parameters)) = method(&call.name) else {
+        return Err(Fault::invalid_request(&format!("Unable to resolve WSDL method name {}", call.name)));
+    };
+    let this = match call.children.first() {
+        Some(this) if this.name == "_this" => this,
+        _ => {
+            return Err(Fault::invalid_request(&format!(
+                "Required parameter _this is missing from {}",
+                call.name
+            )));
+        }
+    };
+    let actual = this.type_name.as_deref().unwrap_or_default();
+    if !is_of(actual, this_type) {
+        let why = format!("Unable to resolve WSDL method name {} for type {actual}", call.name);
+        return Err(Fault::invalid_request(&why));
+    }
+    sequence(&call.children[1..], parameters, &call.name)
+}
+
+fn sequence(nodes: &[Node], fields: &[Field], owner: &str) -> Result<(), Fault> {
+    let mut rest = nodes;
+    for (name, times, of) in fields {
+        let count = rest.iter().take_while(|n| n.name == *name).count();
+        match (times, count) {
+            (Times::One | Times::Some, 0) => {
+                let why = match rest.first() {
+                    Some(found) if !fields.iter().any(|(f, _, _)| *f == found.name) => {
+                        format!("Unexpected element tag \"{}\" seen", found.name)
+                    }
+                    _ => format!("Required property {name} is missing from data object of type {owner}"),
+                };
+                return Err(Fault::invalid_request(&why));
+            }
+            (Times::One | Times::Optional, 2..) => {
+                return Err(Fault::invalid_request(&format!("Unexpected element tag \"{name}\" seen")));
+            }
+            _ => {}
+        }
+        for node in &rest[..count] {
+            value(node, *of)?;
+        }
+        rest = &rest[count..];
+    }
+    match rest.first() {
+        Some(extra) => {
+            Err(Fault::invalid_request(&format!("Unexpected element tag \"{}\" seen", extra.name)))
+        }
+        None => Ok(()),
+    }
+}
+
+fn value(node: &Node, of: Of) -> Result<(), Fault> {
+    let text = node.text.trim();
+    let bad =
+        |what: &str| Fault::invalid_request(&format!("Illegal value \"{text}\" for {what} {}", node.name));
+    match of {
+        Text => {}
+        Int => {
+            text.parse::<i32>().map_err(|_| bad("int"))?;
+        }
+        Bool => {
+            if !matches!(text, "true" | "false" | "1" | "0") {
+                return Err(bad("boolean"));
+            }
+        }
+        Time => {
+            text.parse::<jiff::Timestamp>().map_err(|_| bad("dateTime"))?;
+        }
+        Ref => {
+            if node.type_name.as_deref().unwrap_or_default().is_empty() || text.is_empty() {
+                return Err(bad("ManagedObjectReference"));
+            }
+        }
+        Object(declared) => {
+            let actual = node.xsi_type.as_deref().unwrap_or(declared);
+            let derived = declared == "SelectionSpec" && actual == "TraversalSpec";
+            if actual != declared && !derived {
+                return Err(Fault::invalid_type(actual));
+            }
+            return sequence(&node.children, members(actual), actual);
+        }
+    }
+    if node.children.is_empty() { Ok(()) } else { Err(bad("simple type")) }
+}

@@ -1,0 +1,5 @@
+//! The simulator, seen from outside.
+
+mod client;
+mod reading;
+mod watching;
