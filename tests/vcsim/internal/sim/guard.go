@@ -28,6 +28,12 @@ func (s *Server) guard(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 		return nil, fault
 	}
 
+	if vm, ok := ctx.Map.Get(method.This).(*simulator.VirtualMachine); ok {
+		// The simulator takes for granted that every VM has a folder.
+		if vm.Parent == nil && method.Name != "SetCustomValue" {
+			return nil, &types.NotSupported{}
+		}
+	}
 	switch body := method.Body.(type) {
 	case *types.ReconfigVM_Task:
 		return nil, guardExtraConfig(body.Spec.ExtraConfig)

@@ -69,12 +69,14 @@ func DefaultShape() Shape {
 	}
 }
 
-// folderNames are as vCenter gives them out: "%", "/" and "\" are escaped.
+// folderNames are as a person types them; "%", "/" and "\" become "%25", "%2f"
+// and "%5c" in the inventory.
 var folderNames = []string{
-	"Prod", "Web", "Büro München", "東京", "Lager%2fNord", "Test", "50%25 spare", "a%5cb", "Datenbanken", "Архив", "DMZ", "Discovered virtual machine",
+	"Prod", "Web", "Büro München", "東京", "Lager/Nord", "Test", "50% spare", `a\b`, "Datenbanken", "Архив", "DMZ", "Discovered virtual machine",
 }
 
-// vmNames gives every few VMs a name that trips careless programs.
+// vmNames gives every few VMs a name that trips careless programs. These are
+// formats for names as vCenter gives them out, escaped.
 var vmNames = []string{
 	"web-%04d", "db-%04d", "app-%04d", "win-%04d", "büro-%04d", "サーバー-%04d",
 	"a%%2fb-%04d", "100%%25-%04d", "back%%5cslash-%04d", "with space %04d", "quote\"<&>'-%04d",

@@ -37,7 +37,9 @@ func (b *builder) addVM(ctx context.Context, i int) error {
 	vm := b.copyOf(b.first)
 	b.model.Map().Put(vm)
 	b.place(vm, i, r, p, folder)
-	folder.ChildEntity = append(folder.ChildEntity, vm.Self)
+	if vm.Parent != nil {
+		folder.ChildEntity = append(folder.ChildEntity, vm.Self)
+	}
 	host := p.hosts[(i/len(b.places))%len(p.hosts)]
 	vm.Runtime.Host = &host.Self
 	vm.Summary.Runtime.Host = &host.Self
@@ -153,6 +155,9 @@ func (b *builder) place(vm *simulator.VirtualMachine, i int, r *rand.Rand, p pla
 		b.addSnapshots(vm, i)
 	}
 	b.planTags(vm, i, r)
+	if vm.ParentVApp != nil {
+		vm.Parent = nil // as on vCenter: it is in the vApp, not in a folder
+	}
 
 	s := &vm.Summary
 	s.Config.Name = vm.Name
