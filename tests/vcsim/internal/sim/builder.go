@@ -97,7 +97,26 @@ func (b *builder) addFields(ctx context.Context) error {
 		}
 		b.fields[field.name] = *def
 	}
+	b.correctFieldTypes(manager.Reference())
 	return nil
+}
+
+// correctFieldTypes makes every custom field one of strings, as on vCenter. The
+// simulator gives the type of the objects instead, or for a field of all types
+// nothing, which pyVmomi refuses to read.
+func (b *builder) correctFieldTypes(manager types.ManagedObjectReference) {
+	correct := func(defs []types.CustomFieldDef) {
+		for i := range defs {
+			defs[i].Type = "string"
+		}
+	}
+	registry := b.model.Map()
+	if fields, ok := registry.Get(manager).(*simulator.CustomFieldsManager); ok {
+		correct(fields.Field)
+	}
+	for _, host := range registry.All("HostSystem") {
+		correct(host.Entity().AvailableField)
+	}
 }
 
 func (b *builder) addSite(ctx context.Context, dc *object.Datacenter) error {
