@@ -224,6 +224,10 @@ func (b *builder) addPools(s *site, ref types.ManagedObjectReference, hosts []*s
 	case *simulator.VirtualApp:
 		children = pool.ResourcePool.ResourcePool
 		app = true
+		// The simulator puts every vApp into the top folder, and tells the folder nothing.
+		folder := s.folders[len(b.places)%len(s.folders)]
+		pool.ParentFolder = &folder.Self
+		folder.ChildEntity = append(folder.ChildEntity, pool.Self)
 	}
 	b.places = append(b.places, place{s, ref, app, hosts})
 	for _, child := range children {
