@@ -6,9 +6,7 @@ import (
 	"strings"
 
 	"github.com/vmware/govmomi/simulator"
-	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
-	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -38,9 +36,7 @@ func (s *Server) guard(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 	case *types.ReconfigVM_Task:
 		return nil, guardExtraConfig(body.Spec.ExtraConfig)
 	case *types.RemoveSnapshot_Task:
-		if snapshot, ok := ctx.Map.Get(method.This).(*simulator.VirtualMachineSnapshot); ok {
-			return &rootSnapshot{snapshot}, nil
-		}
+		return nil, s.guardRemoveSnapshot(ctx, method.This)
 	}
 	return nil, nil
 }
@@ -138,29 +134,33 @@ func tryAssign(path string, value any) (ok bool) {
 	return true
 }
 
-// rootSnapshot removes a snapshot like the stock one, except that it survives
-// the removal of a root snapshot that is the current one and has children.
-type rootSnapshot struct {
-	*simulator.VirtualMachineSnapshot
-}
-
-// RemoveSnapshotTask implements RemoveSnapshot_Task.
-func (r *rootSnapshot) RemoveSnapshotTask(ctx *simulator.Context, req *types.RemoveSnapshot_Task) soap.HasFault {
-	vm, ok := ctx.Map.Get(r.Vm).(*simulator.VirtualMachine)
+// guardRemoveSnapshot keeps the task that removes a snapshot from failing,
+// which would end the process. The task panics when a root snapshot is the
+// current one and keeps its children, and when the snapshot is removed by
+// another task between its start and its execution.
+func (s *Server) guardRemoveSnapshot(ctx *simulator.Context, ref types.ManagedObjectReference) types.BaseMethodFault {
+	snapshot, ok := ctx.Map.Get(ref).(*simulator.VirtualMachineSnapshot)
+	if !ok {
+		return nil // the simulator says that it does not exist
+	}
+	vm, ok := ctx.Map.Get(snapshot.Vm).(*simulator.VirtualMachine)
 	if !ok || vm.Snapshot == nil {
-		return &methods.RemoveSnapshot_TaskBody{Fault_: simulator.Fault("", &types.ManagedObjectNotFound{Obj: req.This})}
+		return &types.ManagedObjectNotFound{Obj: ref}
+	}
+	if _, twice := s.removing.LoadOrStore(ref, true); twice {
+		return &types.TaskInProgress{}
 	}
 	ctx.WithLock(vm, func() {
-		if vm.Snapshot.CurrentSnapshot == nil || *vm.Snapshot.CurrentSnapshot != req.This {
+		if vm.Snapshot == nil || vm.Snapshot.CurrentSnapshot == nil || *vm.Snapshot.CurrentSnapshot != ref {
 			return
 		}
 		for _, root := range vm.Snapshot.RootSnapshotList {
-			if root.Snapshot == req.This {
+			if root.Snapshot == ref {
 				vm.Snapshot.CurrentSnapshot = nil
 			}
 		}
 	})
-	return r.VirtualMachineSnapshot.RemoveSnapshotTask(ctx, req)
+	return nil
 }
 
 // hasContainer reports whether a VM is backed by a container; only then can

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,6 +74,8 @@ type Server struct {
 	guest   *guestLogins
 	tags    *tagBook
 	stop    chan struct{}
+	// removing has the MoRefs of snapshots whose removal was accepted.
+	removing sync.Map
 }
 
 // Start builds the inventory, listens on loopback and writes endpoints.json
