@@ -1,4 +1,16 @@
-//! The parts of the program `vmbridge`.
+//! The library behind the program `vmbridge`: what joins VMware vSphere to AWS Systems Manager and Security Hub.
+//!
+//! Data flows one way (see `ARCHITECTURE.md`): observers turn remote state into the [`fleet`], commands and planners read it.
+//! Failures stay where they are: a source that cannot be read is told by its part of the fleet, a configuration that is wrong
+//! is refused before anything starts.
 
+pub mod check;
+pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod fleet;
+pub mod inventory;
+pub mod logging;
+pub mod observe;
+pub mod run;
 pub mod secret;

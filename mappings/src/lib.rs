@@ -5,4 +5,5 @@
 //! is a mistake in what a person wrote (a selector, a pattern), and every error says where it is and what is allowed.
 
 pub mod glob;
+pub mod guest;
 pub mod selector;

@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Environment, Limits};
 use crate::fleet::{SharedFleet, VcenterName};
 use crate::secret::SecretResolver;
-pub use progress::{Progress, SourceProgress, SourceState};
 use progress::Board;
+pub use progress::{Progress, SourceProgress, SourceState};
 use source::Source;
 
 /// How long the sources have to end their sessions when the program stops. What is not ended by then ends itself on the
@@ -113,9 +113,10 @@ pub fn start(config: &Config, environment: Environment, fleet: SharedFleet, mode
 }
 
 fn entries(config: &Config) -> BTreeMap<String, What> {
-    let vcenters = config.vcenters.iter().map(|vcenter| {
-        (vcenter.name.clone(), What::Vcenter(Box::new(Source::of_vcenter(vcenter))))
-    });
+    let vcenters = config
+        .vcenters
+        .iter()
+        .map(|vcenter| (vcenter.name.clone(), What::Vcenter(Box::new(Source::of_vcenter(vcenter)))));
     let vmc = config.vmc.iter().map(|vmc| (vmc.name.clone(), What::Vmc(Box::new(vmc.clone()))));
     vcenters.chain(vmc).collect()
 }
@@ -144,7 +145,9 @@ impl Observers {
             .sources
             .iter()
             .filter(|(name, running)| {
-                wanted.get(*name) != Some(&running.what) || running.limits != config.limits || running.task.is_finished()
+                wanted.get(*name) != Some(&running.what)
+                    || running.limits != config.limits
+                    || running.task.is_finished()
             })
             .map(|(name, _)| name.clone())
             .collect();
@@ -182,6 +185,7 @@ impl Context {
                 self.fleet.remove(&part);
             }
         }
+        self.fleet.remove_organisation(&part(name));
         self.board.remove(name);
     }
 }

@@ -18,7 +18,7 @@ use crate::secret::{SecretRef, SecretResolver};
 
 /// A vCenter to follow.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Source {
+pub(super) struct Source {
     /// Name in the fleet.
     pub name: String,
     /// Its address.
@@ -39,7 +39,7 @@ pub struct Source {
 
 /// A password, or where it is.
 #[derive(Clone)]
-pub enum Password {
+pub(super) enum Password {
     /// It is read when it is needed.
     Stored(SecretRef),
     /// VMware Cloud on AWS told it.
@@ -67,7 +67,7 @@ impl fmt::Debug for Password {
 
 /// The clients of one vCenter.
 #[derive(Debug, Clone)]
-pub struct Clients {
+pub(super) struct Clients {
     /// SOAP.
     pub soap: Vcenter,
     /// REST.
@@ -77,7 +77,7 @@ pub struct Clients {
 impl Source {
     /// The vCenter of a `[[vcenter]]` entry.
     #[must_use]
-    pub fn of_vcenter(entry: &config::Vcenter) -> Self {
+    pub(super) fn of_vcenter(entry: &config::Vcenter) -> Self {
         Self {
             name: entry.name.clone(),
             url: entry.url.clone(),
@@ -95,13 +95,16 @@ impl Source {
     ///
     /// # Errors
     /// What is missing.
-    pub fn of_sddc(entry: &Vmc, sddc: &vsphere_client::vmc::Sddc) -> Result<Self, &'static str> {
-        let url = sddc.vc_url.clone().ok_or("VMware Cloud on AWS does not tell the address of its vCenter")?;
+    pub(super) fn of_sddc(entry: &Vmc, sddc: &vsphere_client::vmc::Sddc) -> Result<Self, &'static str> {
+        let url =
+            sddc.vc_url.clone().ok_or("VMware Cloud on AWS does not tell the address of its vCenter")?;
         let (username, password) = match (&entry.vcenter.credentials, &sddc.cloudadmin) {
             (Some(own), _) => (own.username.clone(), Password::Stored(own.password.clone())),
             (None, Some(told)) => (told.username.clone(), Password::Told(told.password.clone())),
             (None, None) => {
-                return Err("VMware Cloud on AWS tells no account for its vCenter: set vcenter.username and vcenter.password");
+                return Err(
+                    "VMware Cloud on AWS tells no account for its vCenter: set vcenter.username and vcenter.password",
+                );
             }
         };
         Ok(Self {
@@ -120,7 +123,7 @@ impl Source {
     ///
     /// # Errors
     /// When the password or the authorities cannot be read.
-    pub async fn clients(&self, secrets: &SecretResolver, limits: &Limits) -> Result<Clients, String> {
+    pub(super) async fn clients(&self, secrets: &SecretResolver, limits: &Limits) -> Result<Clients, String> {
         let password = match &self.password {
             Password::Stored(reference) => secrets.resolve(reference).await.map_err(|error| chain(&error))?,
             Password::Told(password) => password.clone(),
@@ -128,7 +131,8 @@ impl Source {
         let trust = trust(self.ca_file.as_ref(), &self.thumbprints).await?;
         let options = HttpOptions { connect_timeout: limits.connect_timeout, ..HttpOptions::default() };
         let http = http::client(&trust, &options).map_err(|error| chain(&error))?;
-        let mut connect = ConnectOptions::new(self.url.clone(), self.username.clone(), password.clone(), trust);
+        let mut connect =
+            ConnectOptions::new(self.url.clone(), self.username.clone(), password.clone(), trust);
         connect.http = options;
         connect.patience = limits.request_timeout;
         let soap = Vcenter::new(connect).map_err(|error| error.line())?;
@@ -141,7 +145,7 @@ impl Source {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub async fn trust(ca_file: Option<&PathBuf>, thumbprints: &[Thumbprint]) -> Result<TlsTrust, String> {
+pub(super) async fn trust(ca_file: Option<&PathBuf>, thumbprints: &[Thumbprint]) -> Result<TlsTrust, String> {
     let extra_ca_pem = match ca_file {
         Some(path) => {
             let read = tokio::fs::read(path).await;
@@ -154,7 +158,7 @@ pub async fn trust(ca_file: Option<&PathBuf>, thumbprints: &[Thumbprint]) -> Res
 
 impl Clients {
     /// Ends the sessions, as far as the server can be told in a few seconds.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         const PATIENCE: Duration = Duration::from_secs(4);
         let soap = async {
             match tokio::time::timeout(PATIENCE, self.soap.close()).await {

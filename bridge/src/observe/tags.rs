@@ -4,7 +4,7 @@
 //! every now and then, and in between events say where to look: their names are hints, what counts is what is read
 //! thereupon. A failure leaves the tags as they were, marks them as old, and leads to another full reading.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -140,7 +140,8 @@ impl Wanted {
 impl Reader {
     async fn run(mut self, mut hints: mpsc::Receiver<Hint>) {
         let limits = &self.context.limits;
-        let mut pace = Backoff::new(Duration::from_secs(2), limits.max_retry_delay.max(Duration::from_secs(60)));
+        let mut pace =
+            Backoff::new(Duration::from_secs(2), limits.max_retry_delay.max(Duration::from_secs(60)));
         let refresh = limits.tags_full_refresh;
         let far = Instant::now() + Duration::from_secs(86_400 * 365);
         // Until the objects have been read there is nothing to read tags for.
@@ -167,7 +168,7 @@ impl Reader {
                 continue;
             }
             if Instant::now() >= forget_at {
-                self.rest.forget_all();
+                self.rest.forget_names();
                 forget_at = Instant::now() + FORGET_NAMES;
             }
             let everything = wanted.everything;
@@ -219,8 +220,7 @@ impl Reader {
     async fn read(&self, wanted: &Wanted) -> Result<TagUpdate, RestError> {
         if wanted.everything {
             let vms = self.context.fleet.vm_refs(&self.part);
-            let snapshot = self.rest.read_all(&vms).await?;
-            return Ok(TagUpdate::Full(self.named(snapshot.attachments).await?));
+            return Ok(TagUpdate::Full(self.tags_of(vms).await?));
         }
         let mut vms = wanted.vms.clone();
         let mut ids: Vec<TagId> = Vec::new();
@@ -231,15 +231,21 @@ impl Reader {
         for (_, objects) in self.rest.attached_objects_on_tags(&ids).await? {
             vms.extend(objects.into_iter().filter(|object| *object.mo_kind() == MoKind::VirtualMachine));
         }
-        let vms: Vec<_> = vms.into_iter().collect();
-        let mut attachments = self.rest.attached_tags_on_objects(&vms).await?;
-        // An object without tags may be left out of the answer.
-        let answered: BTreeSet<MoRef> = attachments.iter().map(|(object, _)| object.clone()).collect();
-        attachments.extend(vms.into_iter().filter(|vm| !answered.contains(vm)).map(|vm| (vm, Vec::new())));
-        Ok(TagUpdate::ForObjects(self.named(attachments).await?))
+        Ok(TagUpdate::ForObjects(self.tags_of(vms.into_iter().collect()).await?))
     }
 
-    async fn named(&self, attachments: Vec<(MoRef, Vec<TagId>)>) -> Result<Vec<(MoRef, Vec<TagName>)>, RestError> {
+    async fn tags_of(&self, vms: Vec<MoRef>) -> Result<Vec<(MoRef, Vec<TagName>)>, RestError> {
+        let mut attachments = self.rest.attached_tags_on_objects(&vms).await?;
+        // An object without tags may be left out of the answer.
+        let answered: HashSet<MoRef> = attachments.iter().map(|(object, _)| object.clone()).collect();
+        attachments.extend(vms.into_iter().filter(|vm| !answered.contains(vm)).map(|vm| (vm, Vec::new())));
+        self.named(attachments).await
+    }
+
+    async fn named(
+        &self,
+        attachments: Vec<(MoRef, Vec<TagId>)>,
+    ) -> Result<Vec<(MoRef, Vec<TagName>)>, RestError> {
         let ids: BTreeSet<TagId> = attachments.iter().flat_map(|(_, ids)| ids.iter().cloned()).collect();
         let names = self.rest.tag_names(&ids.into_iter().collect::<Vec<_>>()).await?;
         let name = |id: TagId| {

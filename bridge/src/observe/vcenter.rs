@@ -69,7 +69,8 @@ struct Observer {
 impl Observer {
     async fn with(&self, clients: &Clients, stop: &CancellationToken) -> End {
         let live = self.context.mode == Mode::Live;
-        let events = if live && self.source.events { TAG_EVENTS.map(str::to_owned).to_vec() } else { Vec::new() };
+        let events =
+            if live && self.source.events { TAG_EVENTS.map(str::to_owned).to_vec() } else { Vec::new() };
         let mut watch = clients.soap.watch(WatchOptions {
             once: !live,
             page: u32::try_from(self.context.limits.page_size).unwrap_or(u32::MAX),

@@ -12,6 +12,7 @@ use vsphere_client::vmc::{CspAuth, Sddc, VmcClient, VmcOptions};
 use super::progress::{Progress, SourceState};
 use super::source::{self, Source};
 use super::{Context, Mode, Running, What, part};
+use crate::clock;
 use crate::config::{Vmc, VmcAuth};
 
 /// Listings without an SDDC before it is forgotten: a listing that is wrong once must not make a fleet disappear.
@@ -32,11 +33,13 @@ pub(super) async fn follow(entry: Vmc, context: Context, stop: CancellationToken
             Ok(sddcs) => {
                 pace.reset();
                 organisation.compare(sddcs).await;
+                organisation.tell(Ok(()));
                 organisation.context.board.state(&organisation.entry.name, SourceState::Ready);
                 organisation.context.limits.sddc_refresh
             }
             Err(error) => {
                 tracing::warn!(vmc = name, error, "the SDDCs cannot be listed");
+                organisation.tell(Err(error.clone()));
                 organisation.context.board.state(name, SourceState::Failed(error));
                 pace.next_delay()
             }
@@ -66,9 +69,14 @@ struct Followed {
 }
 
 impl Organisation {
+    fn tell(&self, outcome: Result<(), String>) {
+        self.context.fleet.listed(&part(&self.entry.name), outcome, clock::now());
+    }
+
     async fn list(&self) -> Result<Vec<Sddc>, String> {
         let entry = &self.entry;
-        let resolve = async |secret| self.context.secrets.resolve(secret).await.map_err(|error| chain(&error));
+        let resolve =
+            async |secret| self.context.secrets.resolve(secret).await.map_err(|error| chain(&error));
         let auth = match &entry.auth {
             VmcAuth::RefreshToken(token) => CspAuth::RefreshToken(resolve(token).await?),
             VmcAuth::OauthApp { id, secret } => {
@@ -76,7 +84,8 @@ impl Organisation {
             }
         };
         let trust = source::trust(entry.ca_file.as_ref(), &entry.thumbprints).await?;
-        let http = HttpOptions { connect_timeout: self.context.limits.connect_timeout, ..HttpOptions::default() };
+        let http =
+            HttpOptions { connect_timeout: self.context.limits.connect_timeout, ..HttpOptions::default() };
         let http = http::client(&trust, &http).map_err(|error| chain(&error))?;
         let client = VmcClient::new(VmcOptions {
             csp_url: entry.csp_url.clone(),
@@ -96,7 +105,10 @@ impl Organisation {
             match Source::of_sddc(&self.entry, sddc) {
                 Ok(source) => {
                     if let Some(other) = wanted.insert(source.name.clone(), source) {
-                        tracing::error!(sddc = other.name, "two SDDCs of one organisation have the same name; one is left out");
+                        tracing::error!(
+                            sddc = other.name,
+                            "two SDDCs of one organisation have the same name; one is left out"
+                        );
                     }
                 }
                 Err(reason) => tracing::warn!(sddc = sddc.name, state = sddc.state, reason, "not followed"),
@@ -105,7 +117,9 @@ impl Organisation {
         let mut ending = Vec::new();
         for (name, followed) in &mut self.sddcs {
             match wanted.get(name) {
-                Some(source) if What::Vcenter(Box::new(source.clone())) == followed.running.what => followed.missing = 0,
+                Some(source) if What::Vcenter(Box::new(source.clone())) == followed.running.what => {
+                    followed.missing = 0
+                }
                 Some(_) => ending.push((name.clone(), false)),
                 None => {
                     followed.missing += 1;

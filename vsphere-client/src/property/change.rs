@@ -82,6 +82,9 @@ pub trait Properties: Default + Send + 'static {
 
     /// Notes that the property at `path` cannot be read.
     fn unreadable(&mut self, path: &str);
+
+    /// Calls `visit` with the path of every property that the report mentions, and whether it could be read.
+    fn mentioned(&self, visit: &mut dyn FnMut(&'static str, bool));
 }
 
 /// Declares a struct of properties of one managed object type.
@@ -132,6 +135,14 @@ macro_rules! properties {
                     $($path => self.$field = $crate::property::Change::Unreadable,)*
                     _ => {}
                 }
+            }
+
+            fn mentioned(&self, visit: &mut dyn FnMut(&'static str, bool)) {
+                $(match self.$field {
+                    $crate::property::Change::NotMentioned => {}
+                    $crate::property::Change::Unreadable => visit($path, false),
+                    _ => visit($path, true),
+                })*
             }
         }
     };

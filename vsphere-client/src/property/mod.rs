@@ -12,4 +12,5 @@ pub use objects::{
 };
 pub(crate) use report::ReportSink;
 pub use report::{ObjectReport, ReportKind, UpdatePage, decode_retrieve_result, decode_update_set};
+pub use spec::built_in_paths;
 pub(crate) use spec::{FleetSpec, VIEW_TYPES, is_known_path};

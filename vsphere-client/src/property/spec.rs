@@ -42,21 +42,28 @@ fn property_set<P: Properties>(without: &BTreeSet<String>) -> Option<Element> {
     })
 }
 
+/// The built-in sets: each type of managed object with the paths that are read of it.
+pub fn built_in_paths() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    fn set<P: Properties>() -> (&'static str, &'static [&'static str]) {
+        (P::TYPE, P::PATHS)
+    }
+    [
+        set::<VirtualMachine>(),
+        set::<HostSystem>(),
+        set::<ComputeResource>(),
+        set::<Datastore>(),
+        set::<Datacenter>(),
+        set::<Folder>(),
+        set::<ResourcePool>(),
+        set::<VirtualApp>(),
+        set::<Network>(),
+    ]
+    .into_iter()
+}
+
 /// Whether any of the built-in sets has this path, so that leaving it out changes something.
 pub(crate) fn is_known_path(path: &str) -> bool {
-    [
-        VirtualMachine::PATHS,
-        HostSystem::PATHS,
-        ComputeResource::PATHS,
-        Datastore::PATHS,
-        Datacenter::PATHS,
-        Folder::PATHS,
-        ResourcePool::PATHS,
-        VirtualApp::PATHS,
-        Network::PATHS,
-    ]
-    .iter()
-    .any(|paths| paths.contains(&path))
+    built_in_paths().any(|(_, paths)| paths.contains(&path))
 }
 
 impl FleetSpec {

@@ -27,17 +27,18 @@ struct Progress {
 }
 
 /// Asks about `items`, `size` at a time, and gathers the answers, in the order of the items.
-pub(super) async fn in_batches<'a, I: Sync, O: Send>(
+pub(super) async fn in_batches<'a, I, O, F>(
     items: &'a [I],
     size: usize,
-    ask: impl AsyncFn(&'a [I]) -> Result<Vec<O>, RestError>,
-) -> Result<Vec<O>, RestError> {
+    ask: impl Fn(&'a [I]) -> F,
+) -> Result<Vec<O>, RestError>
+where
+    F: Future<Output = Result<Vec<O>, RestError>>,
+{
     let progress = Progress::default();
-    let answers: Vec<Vec<O>> = stream::iter(items.chunks(size.max(1)))
-        .map(|batch| halving(batch, &progress, &ask))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
+    // Gathered first: the compiler cannot see that a closure inside of a stream may cross threads.
+    let batches: Vec<_> = items.chunks(size.max(1)).map(|batch| halving(batch, &progress, &ask)).collect();
+    let answers: Vec<Vec<O>> = stream::iter(batches).buffered(AT_ONCE).try_collect().await?;
     if !progress.answered.load(Ordering::Relaxed)
         && let Some(error) = progress.not_permitted.into_inner()
     {
@@ -46,11 +47,14 @@ pub(super) async fn in_batches<'a, I: Sync, O: Send>(
     Ok(answers.into_iter().flatten().collect())
 }
 
-async fn halving<'a, I, O>(
+async fn halving<'a, I, O, F>(
     batch: &'a [I],
     progress: &Progress,
-    ask: &impl AsyncFn(&'a [I]) -> Result<Vec<O>, RestError>,
-) -> Result<Vec<O>, RestError> {
+    ask: &impl Fn(&'a [I]) -> F,
+) -> Result<Vec<O>, RestError>
+where
+    F: Future<Output = Result<Vec<O>, RestError>>,
+{
     let mut found = Vec::new();
     let mut open = vec![batch];
     while let Some(part) = open.pop() {
@@ -101,10 +105,11 @@ mod tests {
     async fn ask(count: u32, bad: impl Fn(u32) -> bool, status: u16) -> (u32, Result<Vec<u32>, RestError>) {
         let calls = AtomicU32::new(0);
         let items: Vec<u32> = (0..count).collect();
-        let answer = in_batches(&items, 1000, async |batch: &[u32]| {
-            calls.fetch_add(1, Ordering::Relaxed);
+        let (calls_made, is_bad) = (&calls, &bad);
+        let answer = in_batches(&items, 1000, |batch: &[u32]| async move {
+            calls_made.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
-            if batch.iter().any(|&item| bad(item)) { Err(refusal(status)) } else { Ok(batch.to_vec()) }
+            if batch.iter().any(|&item| is_bad(item)) { Err(refusal(status)) } else { Ok(batch.to_vec()) }
         })
         .await;
         (calls.into_inner(), answer)

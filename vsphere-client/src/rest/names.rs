@@ -67,31 +67,42 @@ impl<K: Clone + Eq + Hash, V> Shelf<K, V> {
     /// have been read, if that matters.
     ///
     /// Those that are gone, or may not be seen, are left out; if none may be seen, that is a failure.
-    pub(super) async fn details(
+    pub(super) async fn details<F>(
         &self,
         ids: &[K],
         oldest: Option<Duration>,
-        read: impl AsyncFn(&K) -> Result<V, RestError>,
-    ) -> Result<HashMap<K, Arc<V>>, RestError> {
+        read: impl Fn(K) -> F,
+    ) -> Result<HashMap<K, Arc<V>>, RestError>
+    where
+        F: Future<Output = Result<V, RestError>>,
+    {
         let _reading = self.reading.lock().await;
         let missing: Vec<K> = {
             let known = self.known();
             let fresh = |known: &Known<V>| oldest.is_none_or(|oldest| known.read_at.elapsed() <= oldest);
             ids.iter().filter(|id| !known.get(id).is_some_and(fresh)).cloned().collect()
         };
-        let mut reads = stream::iter(&missing).map(async |id| (id, read(id).await)).buffer_unordered(AT_ONCE);
-        let mut refused = None;
         let mut any = missing.len() < ids.len();
+        // Gathered first: the compiler cannot see that a closure inside of a stream may cross threads.
+        let reads: Vec<_> = missing
+            .into_iter()
+            .map(|id| {
+                let reading = read(id.clone());
+                async move { (id, reading.await) }
+            })
+            .collect();
+        let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
+        let mut refused = None;
         while let Some((id, outcome)) = reads.next().await {
             match outcome {
                 Ok(details) => {
                     any = true;
                     let known = Known { details: Arc::new(details), read_at: Instant::now() };
-                    self.known().insert(id.clone(), known);
+                    self.known().insert(id, known);
                 }
-                Err(error) if error.is_not_found() => self.forget(id),
+                Err(error) if error.is_not_found() => self.forget(&id),
                 Err(error) if error.is_not_permitted() => {
-                    self.forget(id);
+                    self.forget(&id);
                     refused = Some(error);
                 }
                 Err(error) => return Err(error),

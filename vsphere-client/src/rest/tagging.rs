@@ -178,7 +178,7 @@ impl RestClient {
         &self,
         ids: &[CategoryId],
     ) -> Result<HashMap<CategoryId, Arc<Category>>, RestError> {
-        let read = async |id: &CategoryId| self.one(&Resource::Category(id)).await;
+        let read = |id: CategoryId| async move { self.one(&Resource::Category(&id)).await };
         self.inner.names.categories.details(ids, None, read).await
     }
 
@@ -187,7 +187,7 @@ impl RestClient {
         ids: &[TagId],
         oldest: Option<Duration>,
     ) -> Result<HashMap<TagId, Arc<Tag>>, RestError> {
-        let read = async |id: &TagId| self.one(&Resource::Tag(id)).await;
+        let read = |id: TagId| async move { self.one(&Resource::Tag(&id)).await };
         self.inner.names.tags.details(ids, oldest, read).await
     }
 
@@ -253,7 +253,7 @@ impl RestClient {
         &self,
         objects: &[MoRef],
     ) -> Result<Vec<(MoRef, Vec<TagId>)>, RestError> {
-        in_batches(objects, OBJECTS, async |batch| {
+        in_batches(objects, OBJECTS, |batch| async move {
             let answer: Vec<ObjectToTags> = self.list(&Resource::TagsOnObjects(batch)).await?;
             let asked: HashMap<_, _> =
                 batch.iter().enumerate().map(|(at, object)| ((object.kind(), object.value()), at)).collect();
@@ -284,7 +284,7 @@ impl RestClient {
         &self,
         tags: &[TagId],
     ) -> Result<Vec<(TagId, Vec<MoRef>)>, RestError> {
-        in_batches(tags, TAGS, async |batch| {
+        in_batches(tags, TAGS, |batch| async move {
             let answer: Vec<TagToObjects> = self.list(&Resource::ObjectsOnTags(batch)).await?;
             let mut objects: HashMap<TagId, Vec<MoRef>> = HashMap::with_capacity(answer.len());
             for TagToObjects { tag_id, object_ids } in answer {

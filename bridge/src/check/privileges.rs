@@ -1,0 +1,80 @@
+//! Which vCenter privileges each capability needs.
+//!
+//! This table is what `vmbridge check` asks about and what `docs/privileges.md` explains; a test keeps them in step. A new
+//! capability adds its rows here.
+
+/// Whether a capability works without a privilege.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It does not.
+    Required,
+    /// It does, in some other way.
+    Optional,
+}
+
+/// A privilege of a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Privilege {
+    /// Its id, such as `System.Read`.
+    pub id: &'static str,
+    /// Whether it can be done without.
+    pub need: Need,
+    /// What it is for; of an optional one, also what happens without.
+    pub purpose: &'static str,
+}
+
+/// Something that vmbridge does, and what it may therefore need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capability {
+    /// Its name.
+    pub name: &'static str,
+    /// The privileges, asked for on the root folder of the inventory.
+    pub privileges: &'static [Privilege],
+}
+
+/// All capabilities.
+pub static CAPABILITIES: &[Capability] = &[Capability {
+    name: "discover",
+    privileges: &[
+        Privilege {
+            id: "System.Anonymous",
+            need: Need::Required,
+            purpose: "to be asked who and what the vCenter is; part of every role",
+        },
+        Privilege {
+            id: "System.View",
+            need: Need::Required,
+            purpose: "to see that objects and events exist; part of every role",
+        },
+        Privilege {
+            id: "System.Read",
+            need: Need::Required,
+            purpose: "to read VMs, hosts, datastores, folders, tags; part of every role but `No access`",
+        },
+        Privilege {
+            id: "Sessions.ValidateSession",
+            need: Need::Optional,
+            purpose: "to ask whether a session is alive; without it the clock is asked instead, which serves as well",
+        },
+    ],
+}];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_every_privilege() {
+        let documentation = include_str!("../../../docs/privileges.md");
+        for capability in CAPABILITIES {
+            for privilege in capability.privileges {
+                let need = match privilege.need {
+                    Need::Required => "required",
+                    Need::Optional => "optional",
+                };
+                let row = format!("| {} | `{}` | {need} |", capability.name, privilege.id);
+                assert!(documentation.contains(&row), "docs/privileges.md lacks the row {row}");
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Standard output: the data, and the moment when nobody reads it any more.
+
+use std::io::{self, BufWriter, Write};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::io::AsyncWriteExt as _;
+
+/// Writes data to standard output through one buffer.
+pub(super) fn write(fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    fill(&mut out)?;
+    out.flush()
+}
+
+/// Writes one line and flushes it. Does not hold up anything else while the reader is slow.
+pub(super) async fn write_line(out: &mut tokio::io::Stdout, mut line: Vec<u8>) -> io::Result<()> {
+    line.push(b'\n');
+    out.write_all(&line).await?;
+    out.flush().await
+}
+
+/// Returns when the reader of standard output has gone; never if that cannot be known (a file).
+pub(super) async fn reader_gone() {
+    let (gone, told) = tokio::sync::oneshot::channel();
+    // A thread of its own, which ends with the process: the wait cannot be called off.
+    std::thread::spawn(move || {
+        let stdout = io::stdout();
+        // Errors and hang-ups are told even when nothing is asked for.
+        let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+        while let Err(rustix::io::Errno::INTR) = poll(&mut fds, None) {}
+        if fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            // Nobody listens when the command has ended by itself.
+            let _ = gone.send(());
+        }
+    });
+    if told.await.is_err() {
+        std::future::pending().await
+    }
+}

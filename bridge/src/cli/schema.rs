@@ -1,0 +1,41 @@
+//! `vmbridge schema`
+
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
+use vsphere_client::property::built_in_paths;
+
+use super::{Exit, Failure, output};
+use crate::inventory::schema;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Which one.
+    #[arg(value_enum)]
+    subject: Subject,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Subject {
+    /// JSON Schema of `inventory --json`.
+    Inventory,
+    /// JSON Schema of one line of `watch --json`.
+    Change,
+    /// The vSphere properties that are read, by type of managed object.
+    Paths,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    output::write(|out| {
+        match arguments.subject {
+            Subject::Inventory => serde_json::to_writer_pretty(&mut *out, &schema::inventory())?,
+            Subject::Change => serde_json::to_writer_pretty(&mut *out, &schema::change())?,
+            Subject::Paths => {
+                let paths: BTreeMap<_, _> = built_in_paths().collect();
+                serde_json::to_writer_pretty(&mut *out, &paths)?;
+            }
+        }
+        writeln!(out)
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,164 @@
+//! One VM as everybody outside sees it: its record, with the references followed.
+
+use std::cell::OnceCell;
+use std::ops::ControlFlow;
+
+use mappings::guest;
+use mappings::selector::{Fact, GuestFamily, PowerState, TagsKnown, VmFacts};
+use vsphere_client::ids::{BiosUuid, InstanceUuid, MoKind, MoRef, VcenterUuid};
+use vsphere_client::model;
+use vsphere_client::xml::Named;
+
+use super::VcenterName;
+use super::document::VmDocument;
+use super::place::{Lookup, Place};
+use super::vm::Vm;
+
+/// A VM of the fleet, for as long as the fleet is being read.
+pub struct VmView<'a> {
+    pub(super) vcenter: &'a VcenterName,
+    pub(super) vcenter_uuid: Option<VcenterUuid>,
+    pub(super) moref: &'a MoRef,
+    pub(super) vm: &'a Vm,
+    pub(super) lookup: Lookup<'a>,
+    place: OnceCell<Place<'a>>,
+}
+
+impl<'a> VmView<'a> {
+    pub(super) fn new(
+        vcenter: &'a VcenterName,
+        vcenter_uuid: Option<VcenterUuid>,
+        moref: &'a MoRef,
+        vm: &'a Vm,
+        lookup: Lookup<'a>,
+    ) -> Self {
+        Self { vcenter, vcenter_uuid, moref, vm, lookup, place: OnceCell::new() }
+    }
+
+    /// The part of the fleet that the VM is in.
+    #[must_use]
+    pub fn vcenter_name(&self) -> &'a VcenterName {
+        self.vcenter
+    }
+
+    /// The vCenter's own id.
+    #[must_use]
+    pub fn vcenter_uuid(&self) -> Option<VcenterUuid> {
+        self.vcenter_uuid
+    }
+
+    /// The reference, unique in the vCenter.
+    #[must_use]
+    pub fn moref(&self) -> &'a MoRef {
+        self.moref
+    }
+
+    /// vCenter's id for the VM.
+    #[must_use]
+    pub fn instance_uuid(&self) -> Option<InstanceUuid> {
+        self.vm.instance_uuid
+    }
+
+    /// The BIOS UUID, which inside the guest is the SMBIOS product UUID.
+    #[must_use]
+    pub fn bios_uuid(&self) -> Option<BiosUuid> {
+        self.vm.bios_uuid
+    }
+
+    /// The power state.
+    #[must_use]
+    pub fn power(&self) -> Option<model::PowerState> {
+        self.vm.power_state.as_ref().and_then(Named::known)
+    }
+
+    /// Everything that is known, as one document.
+    #[must_use]
+    pub fn document(&self) -> VmDocument<'_> {
+        VmDocument::new(self)
+    }
+
+    pub(super) fn place(&self) -> &Place<'a> {
+        self.place.get_or_init(|| self.lookup.place(self.lookup.folder_of(self.vm)))
+    }
+
+    /// What is not known because it may not be read differs from what there is not.
+    fn fact<T>(&self, value: Option<T>, path: &str) -> Fact<T> {
+        match value {
+            Some(value) => Fact::Known(value),
+            None if self.vm.unreadable.has(path) => Fact::Unknown,
+            None => Fact::Absent,
+        }
+    }
+}
+
+impl VmFacts for VmView<'_> {
+    fn vcenter(&self) -> &str {
+        self.vcenter.as_str()
+    }
+
+    fn name(&self) -> Fact<&str> {
+        self.vm.name.as_deref().map_or(Fact::Unknown, Fact::Known)
+    }
+
+    fn folder(&self) -> Fact<&str> {
+        self.place().path.as_deref().map_or(Fact::Unknown, Fact::Known)
+    }
+
+    fn datacenter(&self) -> Fact<&str> {
+        self.place().datacenter.and_then(|(_, name)| name).map_or(Fact::Unknown, Fact::Known)
+    }
+
+    fn cluster(&self) -> Fact<&str> {
+        match self.lookup.compute_of(self.vm) {
+            None => Fact::Unknown,
+            Some(compute) if *compute.mo_kind() != MoKind::ClusterComputeResource => Fact::Absent,
+            Some(cluster) => self.lookup.name(cluster).map_or(Fact::Unknown, Fact::Known),
+        }
+    }
+
+    fn guest_family(&self) -> Fact<GuestFamily> {
+        let reported = self.vm.guest_family.as_ref().and_then(Named::known).map(|family| match family {
+            model::GuestFamily::Windows => GuestFamily::Windows,
+            model::GuestFamily::Linux => GuestFamily::Linux,
+            model::GuestFamily::Netware => GuestFamily::Netware,
+            model::GuestFamily::Solaris => GuestFamily::Solaris,
+            model::GuestFamily::Darwin => GuestFamily::Darwin,
+            model::GuestFamily::Other => GuestFamily::Other,
+        });
+        let configured = || self.vm.guest_id.as_deref().map(guest::family_of_id);
+        self.fact(reported.or_else(configured), "config.guestId")
+    }
+
+    fn power_state(&self) -> Fact<PowerState> {
+        let state = self.power().map(|state| match state {
+            model::PowerState::PoweredOn => PowerState::On,
+            model::PowerState::PoweredOff => PowerState::Off,
+            model::PowerState::Suspended => PowerState::Suspended,
+        });
+        // Every VM is in some power state.
+        state.map_or(Fact::Unknown, Fact::Known)
+    }
+
+    fn is_template(&self) -> Fact<bool> {
+        // An inaccessible VM has no configuration, so that nobody can say.
+        self.vm.template.map_or(Fact::Unknown, Fact::Known)
+    }
+
+    fn visit_tags(&self, visit: &mut dyn FnMut(&str, &str) -> ControlFlow<()>) -> TagsKnown {
+        let Some(tags) = &self.vm.tags else { return TagsKnown::No };
+        for tag in tags {
+            if visit(&tag.category, &tag.name).is_break() {
+                break;
+            }
+        }
+        TagsKnown::Yes
+    }
+
+    fn custom_attribute(&self, name: &str) -> Fact<&str> {
+        let value = self.vm.custom_values.iter().find_map(|(key, value)| {
+            let field = self.lookup.fields.get(key)?;
+            mappings::glob::same_name(field, name).then_some(&**value)
+        });
+        self.fact(value.filter(|value| !value.is_empty()), "customValue")
+    }
+}

@@ -1,0 +1,58 @@
+//! What observers tell the fleet.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use vsphere_client::ids::MoRef;
+use vsphere_client::model::AboutInfo;
+use vsphere_client::property::ObjectReport;
+
+/// One piece of news on one part of the fleet.
+#[derive(Debug)]
+pub enum FleetUpdate {
+    /// Everything is about to be reported from the beginning.
+    Started {
+        /// The server.
+        about: AboutInfo,
+        /// Whether it tells of tag events.
+        events: bool,
+    },
+    /// Objects that are new, changed or gone.
+    Objects(Vec<ObjectReport>),
+    /// Everything has been reported since the last start: what was not does not exist.
+    Complete,
+    /// Nothing more has changed up to now.
+    Current,
+    /// Tags were read.
+    Tags(TagUpdate),
+    /// Tags could not be read; those that are known may be old.
+    TagsFailed {
+        /// Why.
+        error: String,
+    },
+    /// Nothing is known to be current any more.
+    Interrupted {
+        /// Why.
+        error: String,
+        /// When the next attempt is made, if there will be one.
+        retry_at: Option<Timestamp>,
+    },
+}
+
+/// Tags that were read.
+#[derive(Debug)]
+pub enum TagUpdate {
+    /// The tags of all VMs.
+    Full(Vec<(MoRef, Vec<TagName>)>),
+    /// The tags of these VMs.
+    ForObjects(Vec<(MoRef, Vec<TagName>)>),
+}
+
+/// A tag as people call it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TagName {
+    /// Its category.
+    pub category: Arc<str>,
+    /// Its name, unique in the category only.
+    pub name: Arc<str>,
+}

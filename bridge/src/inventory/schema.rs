@@ -1,0 +1,58 @@
+//! The JSON Schemas of what is printed, made from the types that are printed, so that they cannot disagree.
+
+use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::ChangeDocument;
+use crate::fleet::{
+    ClusterDocument, DatastoreDocument, HostDocument, OrganisationDocument, VcenterDocument, VmDocument,
+};
+
+/// The object that `vmbridge inventory --json` prints.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "it is only described; `json.rs` writes it piece by piece")]
+struct InventoryDocument<'a> {
+    /// Name and version of this form: `vmbridge.inventory/1`. The number changes when something that was there changes.
+    schema: String,
+    /// When it was printed.
+    #[schemars(with = "String")]
+    time: Timestamp,
+    /// Whether every vCenter was read in full and is current, tags included.
+    complete: bool,
+    /// The vCenters.
+    vcenters: Vec<VcenterDocument<'a>>,
+    /// The organisations of VMware Cloud on AWS.
+    organisations: Vec<OrganisationDocument<'a>>,
+    /// The VMs and templates, by vCenter and id.
+    vms: Vec<VmDocument<'a>>,
+    /// The hosts.
+    hosts: Vec<HostDocument<'a>>,
+    /// The clusters.
+    clusters: Vec<ClusterDocument<'a>>,
+    /// The datastores.
+    datastores: Vec<DatastoreDocument<'a>>,
+}
+
+/// Schema of `vmbridge inventory --json`.
+#[must_use]
+pub fn inventory() -> Schema {
+    finish(
+        SchemaGenerator::default().into_root_schema_for::<InventoryDocument<'static>>(),
+        "vmbridge inventory --json",
+    )
+}
+
+/// Schema of one line of `vmbridge watch --json`.
+#[must_use]
+pub fn change() -> Schema {
+    finish(
+        SchemaGenerator::default().into_root_schema_for::<ChangeDocument<'static>>(),
+        "one line of vmbridge watch --json",
+    )
+}
+
+fn finish(mut schema: Schema, title: &str) -> Schema {
+    schema.insert("title".to_owned(), title.into());
+    schema
+}
