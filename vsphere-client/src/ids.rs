@@ -132,10 +132,10 @@ impl MoRef {
         &self.value
     }
 
-    fn sort_key(&self) -> (&MoKind, &str, u64, &str) {
+    fn sort_key(&self) -> (&str, u64, &str, &MoKind) {
         let digits = self.value.trim_end_matches(|c: char| c.is_ascii_digit()).len();
         let (stem, number) = self.value.split_at(digits);
-        (&self.kind, stem, number.parse().unwrap_or(u64::MAX), &self.value)
+        (stem, number.parse().unwrap_or(u64::MAX), &self.value, &self.kind)
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use vsphere_client::ids::{BiosUuid, InstanceUuid, MoRef};
 use vsphere_client::model::{
     self, BusSharing, ConnectionState, DeviceKind, DiskMode, GuestFamily, ManagedBy, PowerState,
-    SnapshotInfo, ToolsRunningStatus, unescape_name,
+    SnapshotInfo, SnapshotTree, ToolsRunningStatus, unescape_name,
 };
 use vsphere_client::property::{Change, VirtualMachine};
 use vsphere_client::xml::Named;
@@ -192,8 +192,19 @@ impl Vm {
         take.references(datastores, &mut self.datastores);
         take.references(networks, &mut self.networks);
         take.reference(resource_pool, &mut self.resource_pool);
-        take.put(snapshot, &mut self.snapshot, Box::new);
+        take.put(snapshot, &mut self.snapshot, |mut snapshot| {
+            unescape_names(&mut snapshot.roots);
+            Box::new(snapshot)
+        });
         take.list(custom_values, &mut self.custom_values, |_, value| (value.key, value.value));
+    }
+}
+
+/// Snapshots' names are escaped as those of objects are. The decoder has bounded the depth of the tree.
+fn unescape_names(snapshots: &mut [SnapshotTree]) {
+    for snapshot in snapshots {
+        snapshot.name = unescape_name(&snapshot.name).into();
+        unescape_names(&mut snapshot.children);
     }
 }
 

@@ -69,8 +69,19 @@ enum What {
     Vmc(Box<crate::config::Vmc>),
 }
 
+impl What {
+    fn name(&self) -> &str {
+        match self {
+            Self::Vcenter(source) => &source.name,
+            Self::Vmc(vmc) => &vmc.name,
+        }
+    }
+}
+
 impl Running {
     fn start(context: &Context, what: What) -> Self {
+        // On the board before anything runs, so that whoever waits for all sources waits for this one too.
+        context.board.state(what.name(), SourceState::Connecting);
         let stop = CancellationToken::new();
         let (limits, task) = (context.limits.clone(), {
             let (context, stop) = (context.clone(), stop.clone());

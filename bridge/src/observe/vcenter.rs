@@ -23,7 +23,6 @@ const FIRST_DELAY: Duration = Duration::from_secs(1);
 pub(super) async fn follow(source: Source, context: Context, stop: CancellationToken) {
     let observer = Observer { part: part(&source.name), source, context };
     observer.context.fleet.add(&observer.part, &observer.source.scope);
-    observer.context.board.state(&observer.source.name, SourceState::Connecting);
     tracing::info!(vcenter = %observer.part, url = %observer.source.url, "following");
     let mut pace = Backoff::new(FIRST_DELAY, observer.context.limits.max_retry_delay);
     loop {

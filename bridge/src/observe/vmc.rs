@@ -20,7 +20,6 @@ const MISSING_LISTINGS: u32 = 2;
 
 /// Follows the organisation until told to stop; in [`Mode::Once`] until its SDDCs were read once or could not be.
 pub(super) async fn follow(entry: Vmc, context: Context, stop: CancellationToken) {
-    context.board.state(&entry.name, SourceState::Connecting);
     let mut pace = Backoff::new(Duration::from_secs(2), context.limits.sddc_refresh);
     let mut organisation = Organisation { entry, context, sddcs: BTreeMap::new() };
     loop {
@@ -141,10 +140,9 @@ impl Organisation {
         }
         for (name, source) in wanted {
             let context = &self.context;
-            self.sddcs.entry(name).or_insert_with(|| {
-                // Known to the board before this listing counts as done, so that the first picture waits for it.
-                context.board.state(&source.name, SourceState::Connecting);
-                Followed { running: Running::start(context, What::Vcenter(Box::new(source))), missing: 0 }
+            self.sddcs.entry(name).or_insert_with(|| Followed {
+                running: Running::start(context, What::Vcenter(Box::new(source))),
+                missing: 0,
             });
         }
     }

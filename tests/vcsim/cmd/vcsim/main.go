@@ -31,7 +31,7 @@ func run() error {
 	flag.StringVar(&o.GuestLogin.Username, "guest-username", "root", "the user whom guests accept")
 	flag.StringVar(&o.GuestLogin.Password, "guest-password", "guest-Passw0rd", "the password whom guests accept")
 	flag.StringVar(&o.InstanceUUID, "instance-uuid", "", "instance UUID of the vCenter (default: from the seed)")
-	flag.StringVar(&o.APIVersion, "api-version", "", "API version to announce (default: the simulator's own)")
+	flag.StringVar(&o.APIVersion, "api-version", "8.0.3.0", "API version to announce; empty: the simulator's own, which is older than its answers")
 	flag.Int64Var(&o.Seed, "seed", 1, "source of UUIDs and of every choice; the same seed gives the same fleet")
 	flag.DurationVar(&o.SessionIdle, "session-idle", 0, "sessions idle for longer end (0: never)")
 	flag.IntVar(&shape.VMs, "vms", shape.VMs, "VMs in all")
