@@ -28,7 +28,9 @@ pub fn write_table(out: &mut dyn Write, picture: &Picture<'_>) -> io::Result<Pri
             printed.vms += 1;
         }
     }
-    table.column_iter_mut().for_each(|column| column.set_padding((0, 2)));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;
     }
