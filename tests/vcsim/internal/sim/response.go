@@ -60,6 +60,10 @@ func (w *response) flush() {
 		log.Printf("sending a held answer: %v", err)
 	}
 	if w.length > 0 {
+		// Aborting throws away what has not been flushed.
+		if err := http.NewResponseController(w.ResponseWriter).Flush(); err != nil {
+			log.Printf("sending a cut answer: %v", err)
+		}
 		// Fewer bytes than announced: make the server close the connection.
 		panic(http.ErrAbortHandler)
 	}

@@ -124,12 +124,12 @@ func TestTerminatingOneSessionLeavesTheOthers(t *testing.T) {
 }
 
 func TestIdleSessionsExpireButALongPollIsNotIdle(t *testing.T) {
-	s := start(t, func(o *Options) { o.SessionIdle = 300 * time.Millisecond })
+	s := start(t, func(o *Options) { o.SessionIdle = time.Second })
 	idle, _ := login(t, s)
 	polling, _ := login(t, s)
 	over := hang(t, s, polling)
 	eventually(t, "one session expired", func() bool { return stats(t, s).Sessions.SOAP == 1 })
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(1500 * time.Millisecond)
 	select {
 	case err := <-over:
 		t.Fatalf("the long poll ended: %v", err)
