@@ -34,6 +34,6 @@ pub(super) async fn reader_gone() {
         }
     });
     if told.await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -459,7 +459,7 @@ impl Part {
         let ObjectReport { object, kind, properties } = report;
         match (kind, properties) {
             (ReportKind::Left, _) if *object.mo_kind() == MoKind::VirtualMachine => {
-                self.vm_left(&object, gather)
+                self.vm_left(&object, gather);
             }
             (ReportKind::Left, _) => {
                 self.nodes_seen.remove(&object);

@@ -73,38 +73,28 @@ impl Take<'_> {
 
 /// Property paths of one object that the account may not read; nearly always none.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Unreadable(Option<Box<Vec<&'static str>>>);
+pub(super) struct Unreadable(Box<[&'static str]>);
 
 impl Unreadable {
     /// Takes over what a report says.
     pub(super) fn take(&mut self, report: &impl Properties, whole: bool) {
-        if whole {
-            self.0 = None;
-        }
+        let mut paths = if whole { Vec::new() } else { self.0.to_vec() };
         report.mentioned(&mut |path, readable| {
-            if readable {
-                if let Some(paths) = &mut self.0 {
-                    paths.retain(|known| *known != path);
-                }
-            } else {
-                let paths = self.0.get_or_insert_default();
-                if !paths.contains(&path) {
-                    paths.push(path);
-                }
+            paths.retain(|known| *known != path);
+            if !readable {
+                paths.push(path);
             }
         });
-        if self.0.as_ref().is_some_and(|paths| paths.is_empty()) {
-            self.0 = None;
-        }
+        self.0 = paths.into();
     }
 
     /// Whether this path cannot be read.
     pub(super) fn has(&self, path: &str) -> bool {
-        self.paths().contains(&path)
+        self.0.contains(&path)
     }
 
     /// The paths.
     pub(super) fn paths(&self) -> &[&'static str] {
-        self.0.as_ref().map_or(&[], |paths| paths.as_slice())
+        &self.0
     }
 }

@@ -12,9 +12,9 @@ pub fn for_terminal(text: &str) -> Cow<'_, str> {
     text.chars()
         .fold(String::with_capacity(text.len() + 8), |mut safe, c| {
             if is_dangerous(c) {
-                safe.extend(c.escape_unicode())
+                safe.extend(c.escape_unicode());
             } else {
-                safe.push(c)
+                safe.push(c);
             }
             safe
         })

@@ -117,7 +117,7 @@ impl Organisation {
         for (name, followed) in &mut self.sddcs {
             match wanted.get(name) {
                 Some(source) if What::Vcenter(Box::new(source.clone())) == followed.running.what => {
-                    followed.missing = 0
+                    followed.missing = 0;
                 }
                 Some(_) => ending.push((name.clone(), false)),
                 None => {

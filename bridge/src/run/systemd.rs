@@ -23,7 +23,7 @@ pub(super) fn status(status: &str) {
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => {
-            tell(&[NotifyState::Reloading, now, NotifyState::Status("reading the configuration again")])
+            tell(&[NotifyState::Reloading, now, NotifyState::Status("reading the configuration again")]);
         }
         Err(_) => tell(&[NotifyState::Reloading]),
     }

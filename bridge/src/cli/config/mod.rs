@@ -19,7 +19,7 @@ pub(super) enum Subject {
 pub(super) fn run(context: &Context, subject: &Subject) -> Result<Exit, Failure> {
     match subject {
         Subject::Reference => {
-            output::write(|out| out.write_all(crate::config::reference_markdown().as_bytes()))?
+            output::write(|out| out.write_all(crate::config::reference_markdown().as_bytes()))?;
         }
         Subject::Show => {
             let (path, config) = context.load()?;
