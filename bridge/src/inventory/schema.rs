@@ -56,3 +56,20 @@ fn finish(mut schema: Schema, title: &str) -> Schema {
     schema.insert("title".to_owned(), title.into());
     schema
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page must be that of the program: `vmbridge schema inventory > docs/inventory.schema.json` makes it so.
+    #[test]
+    fn the_documentation_has_these_schemas() {
+        for (schema, documentation, subject) in [
+            (inventory(), include_str!("../../../docs/inventory.schema.json"), "inventory"),
+            (change(), include_str!("../../../docs/change.schema.json"), "change"),
+        ] {
+            let told: serde_json::Value = serde_json::from_str(documentation).unwrap();
+            assert!(*schema.as_value() == told, "docs/{subject}.schema.json is old: write `vmbridge schema {subject}` to it");
+        }
+    }
+}
