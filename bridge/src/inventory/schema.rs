@@ -1,7 +1,8 @@
 //! The JSON Schemas of what is printed, made from the types that are printed, so that they cannot disagree.
 
 use jiff::Timestamp;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 
 use super::ChangeDocument;
 use crate::fleet::{
@@ -37,22 +38,19 @@ struct InventoryDocument<'a> {
 /// Schema of `vmbridge inventory --json`.
 #[must_use]
 pub fn inventory() -> Schema {
-    finish(
-        SchemaGenerator::default().into_root_schema_for::<InventoryDocument<'static>>(),
-        "vmbridge inventory --json",
-    )
+    schema::<InventoryDocument<'static>>("vmbridge inventory --json")
 }
 
 /// Schema of one line of `vmbridge watch --json`.
 #[must_use]
 pub fn change() -> Schema {
-    finish(
-        SchemaGenerator::default().into_root_schema_for::<ChangeDocument<'static>>(),
-        "one line of vmbridge watch --json",
-    )
+    schema::<ChangeDocument<'static>>("one line of vmbridge watch --json")
 }
 
-fn finish(mut schema: Schema, title: &str) -> Schema {
+fn schema<D: JsonSchema>(title: &str) -> Schema {
+    // Of what is written: a key whose value may be `null` is there all the same.
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let mut schema = generator.into_root_schema_for::<D>();
     schema.insert("title".to_owned(), title.into());
     schema
 }
