@@ -23,8 +23,10 @@
 //! Nothing here depends on the client under test, so that they cannot share a mistake. Failure looks like this:
 //! [`StartError`] when a port or certificate cannot be had, and [`MutateError`] for a change that makes no sense.
 
+mod churn;
 mod clock;
 pub mod config;
+mod control;
 mod dice;
 mod fault;
 mod fleet;
@@ -37,9 +39,11 @@ mod simulator;
 mod soap;
 pub mod truth;
 mod vcenter;
+mod vmc;
 mod world;
 mod xml;
 
+pub use crate::churn::Churn;
 pub use crate::config::{FleetConfig, Release, SimulatorConfig, User, VcenterConfig, VmcConfig};
 pub use crate::fault::{FaultEffect, FaultRule, InjectedFault, OPERATIONS, effects, from_seed};
 pub use crate::handle::Vcenter;
@@ -47,4 +51,5 @@ pub use crate::mutation::Mutation;
 pub use crate::simulator::{Simulator, StartError};
 pub use crate::soap::session::SessionCounts;
 pub use crate::vcenter::CallCounts;
+pub use crate::vmc::{SddcInfo, Vmc};
 pub use crate::world::mutate::MutateError;

@@ -1,19 +1,21 @@
 //! Starting and stopping a whole simulated world.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::SimulatorConfig;
+use crate::config::{SimulatorConfig, VmcConfig};
+use crate::control::Control;
 use crate::fault::{FaultBook, FaultRule, InjectedFault};
 use crate::fleet;
 use crate::handle::Vcenter;
 use crate::net::server;
 use crate::net::tls::{Authority, Identity};
 use crate::vcenter::Shared;
+use crate::vmc::{self, Vmc};
 
 /// Why a simulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,14 +50,18 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Simulator {
     vcenters: Vec<Vcenter>,
+    vmc: Option<Vmc>,
     faults: Arc<FaultBook>,
     ca_pem: String,
+    runtime: tokio::runtime::Handle,
     stop: CancellationToken,
     stopped: Option<oneshot::Receiver<()>>,
 }
 
 struct Parts {
     vcenters: Vec<Vcenter>,
+    vmc: Option<Vmc>,
+    runtime: tokio::runtime::Handle,
     faults: Arc<FaultBook>,
     ca_pem: String,
 }
@@ -98,6 +104,8 @@ impl Simulator {
         let parts = started.await.map_err(|_| StartError::Gone)??;
         Ok(Self {
             vcenters: parts.vcenters,
+            vmc: parts.vmc,
+            runtime: parts.runtime,
             faults: parts.faults,
             ca_pem: parts.ca_pem,
             stop,
@@ -113,6 +121,33 @@ impl Simulator {
     /// The vCenter called so.
     pub fn vcenter(&self, name: &str) -> Option<&Vcenter> {
         self.vcenters.iter().find(|v| v.name() == name)
+    }
+
+    /// VMware Cloud on AWS, where the configuration asks for it.
+    pub fn vmc(&self) -> Option<&Vmc> {
+        self.vmc.as_ref()
+    }
+
+    /// Starts the control endpoint on a loopback port (0: any free one) and returns its address, `http://…`. It is
+    /// plain HTTP without authentication: for people and scripts on this machine. The README lists what it can do.
+    ///
+    /// # Errors
+    ///
+    /// When the port is taken.
+    pub async fn serve_control(&self, port: u16) -> Result<String, StartError> {
+        let control = Control {
+            vcenters: self.vcenters.clone(),
+            vmc: self.vmc.clone(),
+            faults: Arc::clone(&self.faults),
+        };
+        let stop = self.stop.clone();
+        let bound = self.runtime.spawn(async move {
+            let mut ports = Ports { listen: IpAddr::V4(Ipv4Addr::LOCALHOST), next: Some(port) };
+            let (listener, address) = ports.bind().await?;
+            tokio::spawn(server::serve(listener, None, Arc::new(control), Arc::default(), stop));
+            Ok(format!("http://{address}"))
+        });
+        bound.await.map_err(|_| StartError::Gone)?
     }
 
     /// PEM of the authority that signed all certificates of this world.
@@ -216,5 +251,39 @@ async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts,
         });
         vcenters.push(Vcenter { shared, address, host: host.clone() });
     }
-    Ok(Parts { vcenters, faults, ca_pem: authority.pem() })
+    let vmc = match config.vmc {
+        Some(config) => {
+            let (listener, address) = ports.bind().await?;
+            let vmc = cloud(config, &vcenters, &faults, address, host)?;
+            let tls = Identity::new(&authority)?.server_config()?;
+            let connections = Arc::clone(&vmc.shared.connections);
+            let shared = Arc::clone(&vmc.shared);
+            tokio::spawn(server::serve(listener, Some(tls), shared, connections, stop.clone()));
+            Some(vmc)
+        }
+        None => None,
+    };
+    let runtime = tokio::runtime::Handle::current();
+    Ok(Parts { vcenters, vmc, faults, ca_pem: authority.pem(), runtime })
+}
+
+fn cloud(
+    config: VmcConfig,
+    vcenters: &[Vcenter],
+    faults: &Arc<FaultBook>,
+    address: SocketAddr,
+    host: String,
+) -> Result<Vmc, StartError> {
+    let sddcs = config.sddcs.clone();
+    let shared = Arc::new(vmc::Shared::new(config, Arc::clone(faults)));
+    let vmc = Vmc { shared, address, host };
+    for (name, vcenter) in sddcs {
+        let behind = vcenters.iter().find(|v| v.name() == vcenter).ok_or_else(|| {
+            StartError::Config(format!(
+                "the SDDC {name} is to have the vCenter {vcenter}, which is not there"
+            ))
+        })?;
+        vmc.add_sddc(&name, behind);
+    }
+    Ok(vmc)
 }

@@ -9,10 +9,11 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::config::{User, VcenterConfig};
-use crate::fault::{self, FaultBook, FaultEffect};
+use crate::fault::{self, FaultBook, FaultEffect, Voice};
 use crate::net::server::{Connections, Handler};
 use crate::net::tls::{Authority, Identity};
 use crate::net::{Reply, Request};
+use crate::rest::Dialect;
 use crate::soap;
 use crate::soap::session::Sessions;
 use crate::world::World;
@@ -181,8 +182,7 @@ impl Shared {
 
     /// Ends the session that a request shows, as a fault rule demands.
     fn expire_session_of(&self, request: &Request) {
-        let secret = soap::session_cookie(request)
-            .or_else(|| request.header("vmware-api-session-id").map(str::to_owned));
+        let secret = soap::session_cookie(request).or_else(|| crate::rest::session::shown(request));
         if let Some(secret) = secret {
             self.sessions().terminate(&secret);
         }
@@ -202,7 +202,11 @@ impl Shared {
             if *effect == FaultEffect::ExpireSession {
                 self.expire_session_of(&request);
             }
-            if let Some(reply) = fault::before(effect, !operation.starts_with("REST ")).await {
+            let voice = match operation.starts_with("REST ") {
+                true => Voice::Rest(Dialect::of(&request.path)),
+                false => Voice::Soap,
+            };
+            if let Some(reply) = fault::before(effect, voice).await {
                 return reply;
             }
         }

@@ -5,12 +5,44 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::net::{Reply, Step};
+use crate::rest::Dialect;
 use crate::soap::fault::Fault;
 
 use super::FaultEffect;
 
+/// How the service speaks to which a fault happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    Soap,
+    Rest(Dialect),
+    /// The two services of VMware Cloud.
+    Cloud,
+}
+
+impl Voice {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Soap => "text/xml; charset=utf-8",
+            Self::Rest(_) | Self::Cloud => "application/json",
+        }
+    }
+
+    /// An error in the form of the service.
+    fn error(self, name: &str) -> Reply {
+        match self {
+            Self::Soap => crate::soap::fault_reply(&Fault::new(name, &format!("{name} by fault rule"))),
+            Self::Rest(dialect) => crate::rest::error::Error::by_rule(name).reply(dialect),
+            Self::Cloud => {
+                let status = if name == "NotAuthenticated" { 401 } else { 500 };
+                crate::vmc::error(status, &format!("{name} by fault rule"))
+            }
+        }
+    }
+}
+
 /// What happens before the call: an answer that replaces it, or `None` when it goes ahead.
-pub(crate) async fn before(effect: &FaultEffect, soap: bool) -> Option<Reply> {
+pub(crate) async fn before(effect: &FaultEffect, voice: Voice) -> Option<Reply> {
+    let soap = voice == Voice::Soap;
     match effect {
         FaultEffect::Delay { milliseconds } => {
             tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
@@ -31,13 +63,7 @@ pub(crate) async fn before(effect: &FaultEffect, soap: bool) -> Option<Reply> {
             }
             Some(reply)
         }
-        FaultEffect::SoapFault { name } if soap => {
-            Some(crate::soap::fault_reply(&Fault::new(name, &format!("{name} by fault rule"))))
-        }
-        FaultEffect::SoapFault { name } => {
-            let status = if name == "NotAuthenticated" { 401 } else { 500 };
-            Some(Reply::json(status, &serde_json::json!({ "error_type": name, "messages": [] })))
-        }
+        FaultEffect::SoapFault { name } => Some(voice.error(name)),
         FaultEffect::EntityBomb => {
             let mut body = String::from("<?xml version=\"1.0\"?>\n<!DOCTYPE lolz [<!ENTITY l0 \"lol\">");
             for level in 1..12 {
@@ -47,16 +73,16 @@ pub(crate) async fn before(effect: &FaultEffect, soap: bool) -> Option<Reply> {
             body.push_str("]>\n<lolz>&l11;</lolz>");
             Some(Reply::text(200, "text/xml; charset=utf-8", body))
         }
-        FaultEffect::Huge { bytes } => Some(huge(*bytes, soap)),
+        FaultEffect::Huge { bytes } => Some(huge(*bytes, voice)),
         FaultEffect::Deep => {
             let deep = if soap {
                 format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000))
             } else {
                 "[".repeat(100_000)
             };
-            Some(Reply::text(200, if soap { "text/xml; charset=utf-8" } else { "application/json" }, deep))
+            Some(Reply::text(200, voice.content_type(), deep))
         }
-        FaultEffect::Empty => Some(Reply::text(200, "text/xml; charset=utf-8", String::new())),
+        FaultEffect::Empty => Some(Reply::text(200, voice.content_type(), String::new())),
         FaultEffect::Html => {
             let page =
                 "<html><head><title>503</title></head><body><h1>Service Unavailable</h1><br></body></html>";
@@ -74,13 +100,13 @@ pub(crate) async fn before(effect: &FaultEffect, soap: bool) -> Option<Reply> {
 }
 
 /// A valid beginning and then an element that does not end; the memory is shared between the pieces.
-fn huge(bytes: u64, soap: bool) -> Reply {
-    let head = if soap {
+fn huge(bytes: u64, voice: Voice) -> Reply {
+    let head = if voice == Voice::Soap {
         format!("{}<Response xmlns=\"urn:vim25\"><returnval>", crate::xml::ENVELOPE_OPEN)
     } else {
         "\"".to_owned()
     };
-    let mut reply = Reply::text(200, if soap { "text/xml; charset=utf-8" } else { "application/json" }, head);
+    let mut reply = Reply::text(200, voice.content_type(), head);
     let piece = Bytes::from(vec![b'x'; 64 << 10]);
     for _ in 0..bytes / (64 << 10) {
         reply.steps.push(Step::Data(piece.clone()));

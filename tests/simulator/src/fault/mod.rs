@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::apply::{after, before};
+pub(crate) use self::apply::{Voice, after, before};
 
 use crate::dice::Dice;
 use crate::vcenter::lock;
@@ -81,6 +81,8 @@ pub struct FaultRule {
     #[serde(default = "any")]
     pub vcenter: String,
     /// The operation: a SOAP method (`WaitForUpdatesEx`), `REST GET /api/session`, `CSP POST /csp/…`, `VMC GET /vmc/…`.
+    /// The word before the method may be left out, and calls of the tagging service and of VMware Cloud have short
+    /// names: `GET tag`, `GET category/{id}`, `list-attached-tags-on-objects`, `csp-authorize`, `list-sddcs`, …
     /// A `*` at the end matches any rest.
     #[serde(default = "any")]
     pub operation: String,
@@ -153,11 +155,11 @@ pub const OPERATIONS: &[&str] = &[
     "REST POST /api/cis/tagging/tag-association?action=list-attached-tags-on-objects",
     "REST POST /api/cis/tagging/tag-association?action=list-attached-objects-on-tags",
     "REST POST /rest/com/vmware/cis/session",
+    "REST DELETE /rest/com/vmware/cis/session",
     "REST GET /rest/com/vmware/cis/tagging/*",
     "REST POST /rest/com/vmware/cis/tagging/*",
     "CSP POST /csp/gateway/am/api/auth/api-tokens/authorize",
     "CSP POST /csp/gateway/am/api/auth/authorize",
-    "VMC GET /vmc/api/orgs",
     "VMC GET /vmc/api/orgs/{id}/sddcs",
 ];
 
@@ -273,9 +275,30 @@ impl FaultBook {
 }
 
 fn matches(pattern: &str, operation: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => operation.starts_with(prefix),
-        None => pattern == operation,
+    let fits = |name: &str| match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
+    };
+    if fits(operation) {
+        return true;
+    }
+    let Some((service @ ("REST" | "CSP" | "VMC"), call)) = operation.split_once(' ') else { return false };
+    fits(call) || short_name(service, call).is_some_and(|name| fits(&name))
+}
+
+/// The name that people use for a call, whatever its dialect.
+fn short_name(service: &str, call: &str) -> Option<String> {
+    match service {
+        "CSP" => Some("csp-authorize".to_owned()),
+        "VMC" => Some(if call.ends_with("/sddcs") { "list-sddcs" } else { "list-orgs" }.to_owned()),
+        _ => {
+            if let Some((_, action)) = call.split_once("action=") {
+                return Some(action.to_owned());
+            }
+            let (method, path) = call.split_once(' ')?;
+            let (_, what) = path.split_once("/cis/tagging/").or_else(|| path.split_once("/cis/"))?;
+            Some(format!("{method} {}", what.replace("id:{id}", "{id}")))
+        }
     }
 }
 
@@ -311,5 +334,30 @@ mod tests {
         let rule: FaultRule = serde_json::from_str(text).unwrap();
         assert_eq!(rule.times, 1);
         assert!(matches(&rule.operation, "REST GET /api/session"));
+    }
+
+    #[test]
+    fn calls_have_short_names() {
+        for (pattern, operation) in [
+            ("POST /api/session", "REST POST /api/session"),
+            ("GET tag", "REST GET /api/cis/tagging/tag"),
+            ("GET tag/{id}", "REST GET /api/cis/tagging/tag/{id}"),
+            ("GET tag/{id}", "REST GET /rest/com/vmware/cis/tagging/tag/id:{id}"),
+            ("POST session", "REST POST /rest/com/vmware/cis/session"),
+            (
+                "list-attached-*",
+                "REST POST /api/cis/tagging/tag-association?action=list-attached-tags-on-objects",
+            ),
+            (
+                "list-attached-tags-on-objects",
+                "REST POST /rest/com/vmware/cis/tagging/tag-association?~action=list-attached-tags-on-objects",
+            ),
+            ("csp-authorize", "CSP POST /csp/gateway/am/api/auth/authorize"),
+            ("list-sddcs", "VMC GET /vmc/api/orgs/{id}/sddcs"),
+        ] {
+            assert!(matches(pattern, operation), "{pattern} {operation}");
+        }
+        assert!(!matches("GET tag", "REST GET /api/cis/tagging/tag/{id}"));
+        assert!(!matches("Login", "REST POST /api/session"));
     }
 }

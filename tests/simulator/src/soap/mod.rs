@@ -149,7 +149,7 @@ async fn with_session(shared: &Arc<Shared>, request: &Request, call: &Node) -> A
     let now = shared.world().now();
     let (user, over) = {
         let mut sessions = shared.sessions();
-        let session = sessions.begin(&secret, now).ok_or_else(refused)?;
+        let session = sessions.begin(&secret, false, now).ok_or_else(refused)?;
         (session.user.clone(), session.over.clone())
     };
     let _in_use = InUse { shared: Arc::clone(shared), secret: secret.clone() };

@@ -139,10 +139,10 @@ impl Sessions {
         Some(secret)
     }
 
-    /// The session of a call that begins: it counts as used.
-    pub(crate) fn begin(&mut self, secret: &str, now: Timestamp) -> Option<&mut Session> {
+    /// The session of a call that begins, SOAP or REST as it was opened: it counts as used.
+    pub(crate) fn begin(&mut self, secret: &str, rest: bool, now: Timestamp) -> Option<&mut Session> {
         self.expire();
-        let session = self.open.get_mut(secret)?;
+        let session = self.open.get_mut(secret).filter(|session| session.rest == rest)?;
         session.used = uptime();
         session.last = now;
         session.calls += 1;

@@ -1,0 +1,103 @@
+//! Command-line arguments.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use vmbridge_simulator::{FleetConfig, Release, SimulatorConfig, User, VcenterConfig, VmcConfig};
+
+/// The account of the vCenters that are not behind VMware Cloud.
+pub(crate) const USER: &str = "vmbridge@vsphere.local";
+/// The account of those that are.
+const CLOUD_USER: &str = "cloudadmin@vmc.local";
+/// The password of both.
+pub(crate) const PASSWORD: &str = "VMware1!";
+
+/// Simulates vCenters and VMware Cloud on AWS for demonstrations, benchmarks and tests.
+#[derive(Debug, clap::Parser)]
+#[command(name = "vmbridge-simulator")]
+pub(crate) struct Args {
+    /// Folder for endpoints.json (written last), demo.env, ca.pem, password and token; removed again at the end
+    #[arg(long)]
+    pub(crate) dir: PathBuf,
+    /// Number of vCenters: dc1, dc2, …
+    #[arg(long, default_value_t = 1)]
+    vcenters: u16,
+    /// Virtual machines in each vCenter
+    #[arg(long, default_value_t = 100)]
+    vms: usize,
+    /// Number of SDDCs of VMware Cloud on AWS, each with one more vCenter: sddc1, sddc2, …
+    #[arg(long, default_value_t = 0)]
+    sddcs: u16,
+    /// The same seed makes the same fleets and the same changes
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// About one random change every so many seconds; 0: none
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub(crate) churn: u32,
+    /// The most objects in one page of an answer, for reading and for watching
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    page: Option<u32>,
+    /// First port: vCenters take it and the following ones, then VMware Cloud; default: any free ports
+    #[arg(long, value_name = "PORT")]
+    port_base: Option<u16>,
+    /// Address to listen on
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDRESS")]
+    listen: IpAddr,
+    /// Port of the control endpoint on 127.0.0.1; 0: any free one
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub(crate) control_port: u16,
+    /// Release of vCenter
+    #[arg(long, default_value = "8.0", value_parser = PossibleValuesParser::new(["6.7", "7.0", "8.0", "9.0"]))]
+    version: String,
+    /// A session unused for so long is gone
+    #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
+    idle_timeout: u64,
+    /// The same UUIDs and MoRefs in all vCenters, as after cloning one
+    #[arg(long)]
+    colliding: bool,
+}
+
+impl Args {
+    /// What to simulate.
+    pub(crate) fn config(&self) -> SimulatorConfig {
+        let own = (1..=self.vcenters).map(|n| self.vcenter(format!("dc{n}"), USER, n - 1));
+        let cloud = (1..=self.sddcs)
+            .map(|n| self.vcenter(format!("sddc{n}"), CLOUD_USER, self.vcenters.saturating_add(n - 1)));
+        let sddcs = (1..=self.sddcs).map(|n| (format!("SDDC {n}"), format!("sddc{n}"))).collect();
+        let vmc = (self.sddcs > 0).then(|| VmcConfig { sddcs, ..VmcConfig::default() });
+        SimulatorConfig {
+            vcenters: own.chain(cloud).collect(),
+            vmc,
+            listen: self.listen,
+            port_base: self.port_base,
+            ..SimulatorConfig::default()
+        }
+    }
+
+    fn vcenter(&self, name: String, user: &str, at: u16) -> VcenterConfig {
+        let seed = if self.colliding { self.seed } else { self.seed.wrapping_add(u64::from(at)) };
+        let defaults = VcenterConfig::default();
+        VcenterConfig {
+            name,
+            version: match self.version.as_str() {
+                "6.7" => Release::V6_7,
+                "7.0" => Release::V7_0U3,
+                "9.0" => Release::V9_0,
+                _ => Release::V8_0U3,
+            },
+            fleet: FleetConfig {
+                vms: self.vms,
+                seed,
+                uuid_seed: self.colliding.then_some(self.seed),
+                ..FleetConfig::default()
+            },
+            users: vec![User::read_only(user, PASSWORD)],
+            idle_timeout: Duration::from_secs(self.idle_timeout),
+            retrieve_page: self.page.map_or(defaults.retrieve_page, |page| page as usize),
+            update_page: self.page.map_or(defaults.update_page, |page| page as usize),
+            ..defaults
+        }
+    }
+}
