@@ -14,3 +14,4 @@ pub mod logging;
 pub mod observe;
 pub mod run;
 pub mod secret;
+mod source;

@@ -225,11 +225,12 @@ def watch(args):
                     heard += process.stderr.read() or b""
                     time.sleep(0.1)
                 time.sleep(5)
+                vm = control(vcenter, f"/vms/{vcenter['name']}")[100]
                 latencies = []
                 for number in range(20):
                     name = f"changed-{number}"
                     begin = time.monotonic()
-                    control(vcenter, f"/mutate/{vcenter['name']}", {"op": "rename", "vm": args.rename_vm, "name": name})
+                    control(vcenter, f"/mutate/{vcenter['name']}", {"op": "rename", "vm": vm, "name": name})
                     while name.encode() not in process.stdout.readline():
                         pass
                     latencies.append(time.monotonic() - begin)
@@ -389,7 +390,6 @@ def main():
     parser.add_argument("--session-runs", type=int, default=1_000)
     parser.add_argument("--kills", type=int, default=100)
     args = parser.parse_args()
-    args.rename_vm = None
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name in args.sections or sections:
         if name not in sections:

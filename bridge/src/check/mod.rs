@@ -29,6 +29,7 @@ pub use report::{Counts, Outcome, Report, Row, SourceKind, SourceReport};
 
 use crate::config::{Config, Environment, Limits};
 use crate::secret::SecretResolver;
+use crate::source::Clients;
 
 /// How long ending the sessions may take when the check is cut short.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -42,10 +43,10 @@ pub(crate) struct Setting<'a> {
 
 /// The clients whose sessions are to be ended, whatever happens.
 #[derive(Debug, Clone, Default)]
-struct Opened(Arc<Mutex<Vec<vcenter::Clients>>>);
+struct Opened(Arc<Mutex<Vec<Clients>>>);
 
 impl Opened {
-    fn remember(&self, clients: &vcenter::Clients) {
+    fn remember(&self, clients: &Clients) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(clients.clone());
     }
 
@@ -53,7 +54,7 @@ impl Opened {
         let clients = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let closing = join_all(clients.iter().map(async |clients| {
             // Those that ended in time are closed already, which is no error.
-            tokio::join!(clients.soap.close(), clients.rest.close())
+            clients.close().await
         }));
         // What cannot be told in time ends itself on the server after a while.
         let _ = tokio::time::timeout(FAREWELL, closing).await;

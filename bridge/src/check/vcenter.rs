@@ -4,15 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::time::Instant;
 use url::Url;
-use vsphere_client::error::{Error, ErrorKind, chain};
-use vsphere_client::http::{self, HttpOptions};
-use vsphere_client::rest::{Credentials, RestClient};
+use vsphere_client::error::{Error, ErrorKind};
 use vsphere_client::soap::ApiVersion;
 use vsphere_client::tls::{Thumbprint, TlsTrust};
-use vsphere_client::vcenter::{ConnectOptions, Session, Vcenter};
+use vsphere_client::vcenter::{Session, Vcenter};
 
 use super::course::{Blocked, Course, Finding};
 use super::privileges::{CAPABILITIES, Need, Privilege};
@@ -20,7 +17,7 @@ use super::report::{Outcome, Row, SourceKind, SourceReport};
 use super::{Setting, login, network, secret, skew, tags};
 use crate::clock;
 use crate::config;
-use crate::secret::SecretRef;
+use crate::source::{self, Clients, Password, Source};
 
 /// The checks in their order.
 const PLAN: &[&str] =
@@ -36,78 +33,34 @@ const TAG_EVENTS: [&str; 2] = ["com.vmware.cis.tagging.attach", "com.vmware.cis.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) kind: SourceKind,
-    pub(super) name: String,
     /// The part of the configuration that describes it, for what to write where.
     pub(super) section: String,
-    pub(super) url: Url,
-    pub(super) username: String,
-    pub(super) password: Password,
-    pub(super) trust: Trust,
-    pub(super) events: bool,
+    pub(super) source: Source,
 }
 
 impl Target {
     /// The vCenter of a `[[vcenter]]` entry.
     pub(super) fn of_vcenter(entry: &config::Vcenter) -> Self {
-        Self {
-            kind: SourceKind::Vcenter,
-            name: entry.name.clone(),
-            section: format!("[[vcenter]] {:?}", entry.name),
-            url: entry.url.clone(),
-            username: entry.username.clone(),
-            password: Password::Reference(entry.password.clone()),
-            trust: Trust { ca_file: entry.ca_file.clone(), thumbprints: entry.thumbprints.clone() },
-            events: entry.events,
-        }
-    }
-}
-
-/// Where the password comes from.
-#[derive(Debug)]
-pub(super) enum Password {
-    Reference(SecretRef),
-    /// VMC told it.
-    FromVmc(SecretString),
-}
-
-/// Whom the configuration says to trust.
-#[derive(Debug, Clone)]
-pub(super) struct Trust {
-    pub(super) ca_file: Option<PathBuf>,
-    pub(super) thumbprints: Vec<Thumbprint>,
-}
-
-impl Trust {
-    /// Reads the file of authorities, if there is one.
-    pub(super) async fn load(&self) -> Result<TlsTrust, Finding> {
-        let extra_ca_pem = match &self.ca_file {
-            None => None,
-            Some(path) => Some(tokio::fs::read(path).await.map_err(|error| {
-                let path = path.display();
-                Finding::fail(
-                    format!("ca_file {path} cannot be read: {error}"),
-                    format!("correct `ca_file`, or let the user that vmbridge runs as read {path}"),
-                )
-            })?),
-        };
-        Ok(TlsTrust { extra_ca_pem, pins: self.thumbprints.clone() })
+        let section = format!("[[vcenter]] {:?}", entry.name);
+        Self { kind: SourceKind::Vcenter, section, source: Source::of_vcenter(entry) }
     }
 }
 
 /// Checks one vCenter and leaves nothing behind.
 pub(super) async fn check(target: Target, setting: &Setting<'_>) -> SourceReport {
-    let mut course = Course::new(target.kind, &target.name, &target.url, setting.limits.request_timeout);
+    let mut course =
+        Course::new(target.kind, &target.source.name, &target.source.url, setting.limits.request_timeout);
     // What stops it is in the report.
     let _ = walk(&target, setting, &mut course).await;
     course.finish(PLAN)
 }
 
 async fn walk(target: &Target, setting: &Setting<'_>, course: &mut Course) -> Result<(), Blocked> {
-    let password = match &target.password {
-        Password::Reference(reference) => {
+    let password = match &target.source.password {
+        Password::Stored(reference) => {
             course.try_it("secret", secret::read(setting.secrets, reference)).await
         }
-        Password::FromVmc(password) => {
+        Password::Told(password) => {
             let password = password.clone();
             course
                 .try_it("secret", async {
@@ -117,9 +70,11 @@ async fn walk(target: &Target, setting: &Setting<'_>, course: &mut Course) -> Re
         }
     };
     let connect = setting.limits.connect_timeout;
-    let trust = reach(course, "", &target.url, &target.trust, &target.section, connect).await?;
+    let Source { url, username, ca_file, thumbprints, .. } = &target.source;
+    let trust = Trust { ca_file: ca_file.as_ref(), thumbprints };
+    let trust = reach(course, "", url, trust, &target.section, connect).await?;
     let password = password.ok_or(Blocked)?;
-    let clients = match Clients::new(target, password, trust, setting) {
+    let clients = match Clients::new(url, username, password, trust, setting.limits) {
         Ok(clients) => clients,
         Err(detail) => {
             let fix = format!("correct the trust settings in {}", target.section);
@@ -129,9 +84,7 @@ async fn walk(target: &Target, setting: &Setting<'_>, course: &mut Course) -> Re
     };
     setting.opened.remember(&clients);
     let end = inside(target, course, &clients).await;
-    let ending = tokio::join!(clients.soap.close(), clients.rest.close());
-    let failed = [ending.0.err().map(|error| error.line()), ending.1.err().map(|error| error.line())];
-    if let Some(error) = failed.into_iter().flatten().next() {
+    if let Err(error) = clients.close().await {
         let detail = format!("a session could not be ended: {error}");
         let fix = "nothing; vCenter ends it by itself when it has been idle for half an hour or so";
         course.try_it("logout", async { Finding::warn((), detail, fix) }).await;
@@ -139,31 +92,11 @@ async fn walk(target: &Target, setting: &Setting<'_>, course: &mut Course) -> Re
     end
 }
 
-/// The clients of one vCenter.
-#[derive(Debug, Clone)]
-pub(super) struct Clients {
-    pub(super) soap: Vcenter,
-    pub(super) rest: RestClient,
-}
-
-impl Clients {
-    fn new(
-        target: &Target,
-        password: SecretString,
-        trust: TlsTrust,
-        setting: &Setting<'_>,
-    ) -> Result<Self, String> {
-        let options =
-            HttpOptions { connect_timeout: setting.limits.connect_timeout, ..HttpOptions::default() };
-        let http = http::client(&trust, &options).map_err(|error| chain(&error))?;
-        let credentials = Credentials { username: target.username.clone(), password: password.clone() };
-        let patience = setting.limits.request_timeout;
-        let rest = RestClient::with_patience(target.url.clone(), http, credentials, patience);
-        let mut connect = ConnectOptions::new(target.url.clone(), target.username.clone(), password, trust);
-        connect.http = options;
-        connect.patience = patience;
-        Ok(Self { soap: Vcenter::new(connect).map_err(|error| error.line())?, rest })
-    }
+/// Whom the configuration says to trust.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trust<'a> {
+    pub(super) ca_file: Option<&'a PathBuf>,
+    pub(super) thumbprints: &'a [Thumbprint],
 }
 
 /// Name, port and certificate of a server; `which` tells them from those of another. Gives whom to trust.
@@ -171,16 +104,17 @@ pub(super) async fn reach(
     course: &mut Course,
     which: &str,
     url: &Url,
-    trust: &Trust,
+    trust: Trust<'_>,
     section: &str,
     limit: Duration,
 ) -> Result<TlsTrust, Blocked> {
     let addresses = course.need(&format!("dns{which}"), network::dns(url)).await?;
     let address = course.need(&format!("tcp{which}"), network::tcp(&addresses, limit)).await?;
-    let trust = match trust.load().await {
+    let trust = match source::trust(trust.ca_file, trust.thumbprints).await {
         Ok(trust) => trust,
-        Err(finding) => {
-            course.try_it(&format!("tls{which}"), async { finding }).await;
+        Err(error) => {
+            let fix = "correct `ca_file`, or let the user that vmbridge runs as read it";
+            course.try_it(&format!("tls{which}"), async { Finding::<()>::fail(error, fix) }).await;
             return Err(Blocked);
         }
     };
@@ -190,12 +124,12 @@ pub(super) async fn reach(
 
 async fn inside(target: &Target, course: &mut Course, clients: &Clients) -> Result<(), Blocked> {
     let Clients { soap, rest } = clients;
-    let session = course.need("login", log_in(soap, &target.username)).await?;
+    let session = course.need("login", log_in(soap, &target.source.username)).await?;
     course.try_it("version", async { version(&session) }).await;
     course.try_it("clock", clock_skew(soap)).await;
     privileges(course, soap, &session).await;
     course.try_it("tags", tags::check(rest)).await;
-    if target.events {
+    if target.source.events {
         course.try_it("events", events(soap)).await;
     } else {
         course.try_it("events", async { Finding::pass((), "not used: `events = false`") }).await;

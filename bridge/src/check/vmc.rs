@@ -1,17 +1,15 @@
 //! The checks of one organisation of VMware Cloud on AWS, and of the vCenters of its SDDCs.
 
 use futures_util::future::join_all;
-use secrecy::SecretString;
 use url::Url;
-use vsphere_client::http::{self, HttpOptions};
-use vsphere_client::tls::TlsTrust;
-use vsphere_client::vmc::{CspAuth, Sddc, VmcClient, VmcOptions};
+use vsphere_client::vmc::{Sddc, VmcClient};
 
 use super::course::{Blocked, Course, Finding};
 use super::report::{SourceKind, SourceReport};
-use super::vcenter::{self, Password, Target, Trust, reach};
+use super::vcenter::{self, Target, Trust, reach};
 use super::{Setting, secret};
-use crate::config::{Vmc, VmcAuth};
+use crate::config::Vmc;
+use crate::source::{self, Missing, Source};
 
 /// The checks in their order; those that begin with `vmc` are about the address of the VMC service, if it is another.
 const PLAN: &[&str] = &["secret", "dns", "tcp", "tls", "sddcs"];
@@ -27,20 +25,16 @@ pub(super) async fn check(entry: &Vmc, setting: &Setting<'_>) -> Vec<SourceRepor
 }
 
 async fn walk(entry: &Vmc, setting: &Setting<'_>, course: &mut Course) -> Result<Vec<Target>, Blocked> {
-    let reference = match &entry.auth {
-        VmcAuth::RefreshToken(token) => token,
-        VmcAuth::OauthApp { secret, .. } => secret,
-    };
-    let secret = course.try_it("secret", secret::read(setting.secrets, reference)).await;
+    let secret = course.try_it("secret", secret::read(setting.secrets, source::secret_of(entry))).await;
     let section = format!("[[vmc]] {:?}", entry.name);
     let connect = setting.limits.connect_timeout;
-    let trust = Trust { ca_file: entry.ca_file.clone(), thumbprints: entry.thumbprints.clone() };
-    let loaded = reach(course, "", &entry.csp_url, &trust, &section, connect).await?;
+    let trust = Trust { ca_file: entry.ca_file.as_ref(), thumbprints: &entry.thumbprints };
+    let loaded = reach(course, "", &entry.csp_url, trust, &section, connect).await?;
     if place(&entry.vmc_url) != place(&entry.csp_url) {
-        reach(course, " (vmc_url)", &entry.vmc_url, &trust, &section, connect).await?;
+        reach(course, " (vmc_url)", &entry.vmc_url, trust, &section, connect).await?;
     }
     let secret = secret.ok_or(Blocked)?;
-    let client = match client(entry, secret, &loaded, setting) {
+    let client = match source::organisation(entry, secret, &loaded, setting.limits) {
         Ok(client) => client,
         Err(error) => {
             let fix = format!("correct the trust settings in {section}");
@@ -65,28 +59,6 @@ async fn walk(entry: &Vmc, setting: &Setting<'_>, course: &mut Course) -> Result
 /// Host and port.
 fn place(url: &Url) -> (Option<&str>, Option<u16>) {
     (url.host_str(), url.port_or_known_default())
-}
-
-fn client(
-    entry: &Vmc,
-    secret: SecretString,
-    trust: &TlsTrust,
-    setting: &Setting<'_>,
-) -> Result<VmcClient, String> {
-    let options = HttpOptions { connect_timeout: setting.limits.connect_timeout, ..HttpOptions::default() };
-    let http = http::client(trust, &options).map_err(|error| vsphere_client::error::chain(&error))?;
-    let auth = match &entry.auth {
-        VmcAuth::RefreshToken(_) => CspAuth::RefreshToken(secret),
-        VmcAuth::OauthApp { id, .. } => CspAuth::OAuthApp { id: id.clone(), secret },
-    };
-    Ok(VmcClient::new(VmcOptions {
-        csp_url: entry.csp_url.clone(),
-        vmc_url: entry.vmc_url.clone(),
-        org_id: entry.org_id.clone(),
-        auth,
-        http,
-        patience: setting.limits.request_timeout,
-    }))
 }
 
 /// Gets a token and lists the SDDCs. Gives those that the configuration selects.
@@ -117,30 +89,19 @@ async fn list(client: &VmcClient, entry: &Vmc) -> Finding<Vec<Sddc>> {
 
 /// The vCenter of an SDDC, or what is missing and what to do about it.
 fn target(entry: &Vmc, sddc: &Sddc) -> Result<Target, (String, String)> {
-    let Some(url) = sddc.vc_url.clone() else {
-        let detail = format!("its vCenter has no address yet (state {})", sddc.state);
-        return Err((detail, "wait until it is deployed, or exclude it with `sddcs`".to_owned()));
-    };
-    let (username, password) = match (&entry.vcenter.credentials, &sddc.cloudadmin) {
-        (Some(own), _) => (own.username.clone(), Password::Reference(own.password.clone())),
-        (None, Some(told)) => (told.username.clone(), Password::FromVmc(told.password.clone())),
-        (None, None) => {
-            let detail =
-                "VMC does not tell an account for its vCenter (the role of the token may not read it)";
-            return Err((detail.to_owned(), "set `username` and `password` in [vmc.vcenter]".to_owned()));
-        }
-    };
+    let source = Source::of_sddc(entry, sddc).map_err(|missing| match missing {
+        Missing::Address => (
+            format!("its vCenter has no address yet (state {})", sddc.state),
+            "wait until it is deployed, or exclude it with `sddcs`".to_owned(),
+        ),
+        Missing::Account => (
+            "VMC does not tell an account for its vCenter (the role of the token may not read it)".to_owned(),
+            "set `username` and `password` in [vmc.vcenter]".to_owned(),
+        ),
+    })?;
     Ok(Target {
         kind: SourceKind::Sddc,
-        name: format!("{}/{}", entry.name, sddc.name),
         section: format!("[vmc.vcenter] of [[vmc]] {:?}", entry.name),
-        url,
-        username,
-        password,
-        trust: Trust {
-            ca_file: entry.vcenter.ca_file.clone(),
-            thumbprints: entry.vcenter.thumbprints.clone(),
-        },
-        events: entry.events,
+        source,
     })
 }

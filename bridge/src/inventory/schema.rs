@@ -67,7 +67,10 @@ mod tests {
             (change(), include_str!("../../../docs/change.schema.json"), "change"),
         ] {
             let told: serde_json::Value = serde_json::from_str(documentation).unwrap();
-            assert!(*schema.as_value() == told, "docs/{subject}.schema.json is old: write `vmbridge schema {subject}` to it");
+            assert!(
+                *schema.as_value() == told,
+                "docs/{subject}.schema.json is old: write `vmbridge schema {subject}` to it"
+            );
         }
     }
 }

@@ -5,7 +5,6 @@
 //! wrong never holds up another. Nothing here fails upwards: what goes wrong with a source is told by its part of the fleet.
 
 mod progress;
-mod source;
 mod tags;
 mod vcenter;
 mod vmc;
@@ -21,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Environment, Limits};
 use crate::fleet::{SharedFleet, VcenterName};
 use crate::secret::SecretResolver;
+use crate::source::Source;
 use progress::Board;
 pub use progress::{Progress, SourceProgress, SourceState};
-use source::Source;
 
 /// How long the sources have to end their sessions when the program stops. What is not ended by then ends itself on the
 /// server after a while.

@@ -10,11 +10,11 @@ use vsphere_client::retry::Backoff;
 use vsphere_client::watch::{WatchEvent, WatchOptions};
 
 use super::progress::SourceState;
-use super::source::{Clients, Source};
 use super::tags::{TAG_EVENTS, TagReader};
 use super::{Context, Mode, part};
 use crate::clock;
 use crate::fleet::{FleetUpdate, VcenterName};
+use crate::source::{Clients, Source};
 
 /// Shortest time between two reports that nothing changed: readers only need to know how old the picture is.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -29,7 +29,9 @@ pub(super) async fn follow(source: Source, context: Context, stop: CancellationT
         let end = match observer.source.clients(&observer.context.secrets, &observer.context.limits).await {
             Ok(clients) => {
                 let end = observer.with(&clients, &stop).await;
-                clients.close().await;
+                if let Err(error) = clients.close().await {
+                    tracing::debug!(vcenter = %observer.part, error, "a session could not be ended");
+                }
                 end
             }
             Err(error) => {

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use vsphere_client::error::chain;
-use vsphere_client::http::{self, HttpOptions};
 use vsphere_client::retry::Backoff;
-use vsphere_client::vmc::{CspAuth, Sddc, VmcClient, VmcOptions};
+use vsphere_client::vmc::Sddc;
 
 use super::progress::{Progress, SourceState};
-use super::source::{self, Source};
 use super::{Context, Mode, Running, What, part};
 use crate::clock;
-use crate::config::{Vmc, VmcAuth};
+use crate::config::Vmc;
+use crate::source::{self, Source};
 
 /// Listings without an SDDC before it is forgotten: a listing that is wrong once must not make a fleet disappear.
 const MISSING_LISTINGS: u32 = 2;
@@ -73,28 +72,11 @@ impl Organisation {
     }
 
     async fn list(&self) -> Result<Vec<Sddc>, String> {
-        let entry = &self.entry;
-        let resolve =
-            async |secret| self.context.secrets.resolve(secret).await.map_err(|error| chain(&error));
-        let auth = match &entry.auth {
-            VmcAuth::RefreshToken(token) => CspAuth::RefreshToken(resolve(token).await?),
-            VmcAuth::OauthApp { id, secret } => {
-                CspAuth::OAuthApp { id: id.clone(), secret: resolve(secret).await? }
-            }
-        };
-        let trust = source::trust(entry.ca_file.as_ref(), &entry.thumbprints).await?;
-        let http =
-            HttpOptions { connect_timeout: self.context.limits.connect_timeout, ..HttpOptions::default() };
-        let http = http::client(&trust, &http).map_err(|error| chain(&error))?;
-        let client = VmcClient::new(VmcOptions {
-            csp_url: entry.csp_url.clone(),
-            vmc_url: entry.vmc_url.clone(),
-            org_id: entry.org_id.clone(),
-            auth,
-            http,
-            patience: self.context.limits.request_timeout,
-        });
-        client.sddcs().await.map_err(|error| chain(&error))
+        let Context { secrets, limits, .. } = &self.context;
+        let secret = secrets.resolve(source::secret_of(&self.entry)).await.map_err(|error| chain(&error))?;
+        let trust = source::trust(self.entry.ca_file.as_ref(), &self.entry.thumbprints).await?;
+        let client = source::organisation(&self.entry, secret, &trust, limits)?;
+        client.sddcs().await.map_err(|error| error.line())
     }
 
     /// Starts to follow what came or changed, and forgets what went.
@@ -110,7 +92,7 @@ impl Organisation {
                         );
                     }
                 }
-                Err(reason) => tracing::warn!(sddc = sddc.name, state = sddc.state, reason, "not followed"),
+                Err(reason) => tracing::warn!(sddc = sddc.name, state = sddc.state, %reason, "not followed"),
             }
         }
         let mut ending = Vec::new();

@@ -10,8 +10,6 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::RestError;
 
-/// Batches under way at once.
-const AT_ONCE: usize = 4;
 /// Refusals without a single good answer after which everything is taken to be refused.
 const HOPELESS: usize = 64;
 /// Refusals in all after which looking for the culprits costs more than it gives.
@@ -26,10 +24,11 @@ struct Progress {
     not_permitted: OnceLock<RestError>,
 }
 
-/// Asks about `items`, `size` at a time, and gathers the answers, in the order of the items.
+/// Asks about `items`, `size` at a time and `at_once` times at once, and gathers the answers, in the order of the items.
 pub(super) async fn in_batches<'a, I, O, F>(
     items: &'a [I],
     size: usize,
+    at_once: usize,
     ask: impl Fn(&'a [I]) -> F,
 ) -> Result<Vec<O>, RestError>
 where
@@ -38,7 +37,7 @@ where
     let progress = Progress::default();
     // Gathered first: the compiler cannot see that a closure inside of a stream may cross threads.
     let batches: Vec<_> = items.chunks(size.max(1)).map(|batch| halving(batch, &progress, &ask)).collect();
-    let answers: Vec<Vec<O>> = stream::iter(batches).buffered(AT_ONCE).try_collect().await?;
+    let answers: Vec<Vec<O>> = stream::iter(batches).buffered(at_once).try_collect().await?;
     if !progress.answered.load(Ordering::Relaxed)
         && let Some(error) = progress.not_permitted.into_inner()
     {
@@ -106,7 +105,7 @@ mod tests {
         let calls = AtomicU32::new(0);
         let items: Vec<u32> = (0..count).collect();
         let (calls_made, is_bad) = (&calls, &bad);
-        let answer = in_batches(&items, 1000, |batch: &[u32]| async move {
+        let answer = in_batches(&items, 1000, 4, |batch: &[u32]| async move {
             calls_made.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
             if batch.iter().any(|&item| is_bad(item)) { Err(refusal(status)) } else { Ok(batch.to_vec()) }

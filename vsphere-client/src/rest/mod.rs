@@ -55,6 +55,7 @@ pub struct RestClient {
 
 struct Inner {
     api: Api,
+    at_once: usize,
     entrance: Arc<Entrance>,
     session: SessionCell<Arc<Session>, RestError>,
     names: Names,
@@ -66,27 +67,29 @@ impl fmt::Debug for RestClient {
     }
 }
 
-impl RestClient {
+/// How to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestOptions {
     /// Longest time without a byte from the server while it owes one.
-    pub const PATIENCE: Duration = Duration::from_secs(60);
+    pub patience: Duration,
+    /// Calls of one reading under way at once, at most.
+    pub at_once: usize,
+}
 
+impl Default for RestOptions {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(60), at_once: 4 }
+    }
+}
+
+impl RestClient {
     /// A client for the vCenter at `base_url` (`https://vcenter.example.com`). Nothing is sent yet.
     #[must_use]
-    pub fn new(base_url: Url, http: reqwest::Client, credentials: Credentials) -> Self {
-        Self::with_patience(base_url, http, credentials, Self::PATIENCE)
-    }
-
-    /// The same with another patience than [`PATIENCE`](Self::PATIENCE).
-    #[must_use]
-    pub fn with_patience(
-        base_url: Url,
-        http: reqwest::Client,
-        credentials: Credentials,
-        patience: Duration,
-    ) -> Self {
-        let api = Api::new(base_url, http, patience);
+    pub fn new(base_url: Url, http: reqwest::Client, credentials: Credentials, options: RestOptions) -> Self {
+        let api = Api::new(base_url, http, options.patience);
         let entrance = Arc::new(Entrance::new(api.clone(), credentials));
-        let inner = Inner { api, entrance, session: SessionCell::new(), names: Names::default() };
+        let at_once = options.at_once.max(1);
+        let inner = Inner { api, at_once, entrance, session: SessionCell::new(), names: Names::default() };
         Self { inner: Arc::new(inner) }
     }
 

@@ -13,9 +13,6 @@ use tokio::time::Instant;
 
 use super::{Category, CategoryId, RestError, Tag, TagId};
 
-/// Calls under way at once.
-const AT_ONCE: usize = 8;
-
 /// Everything that is remembered.
 #[derive(Default)]
 pub(super) struct Names {
@@ -63,7 +60,7 @@ impl<K: Clone + Eq + Hash, V> Shelf<K, V> {
         self.known().retain(|id, _| exists(id));
     }
 
-    /// Details of all `ids` that there are, remembered or read now with `read`. `oldest` is how long ago remembered ones may
+    /// Details of all `ids` that there are, remembered or read now with `read`, `at_once` at once. `oldest` is how long ago remembered ones may
     /// have been read, if that matters.
     ///
     /// Those that are gone, or may not be seen, are left out; if none may be seen, that is a failure.
@@ -71,6 +68,7 @@ impl<K: Clone + Eq + Hash, V> Shelf<K, V> {
         &self,
         ids: &[K],
         oldest: Option<Duration>,
+        at_once: usize,
         read: impl Fn(K) -> F,
     ) -> Result<HashMap<K, Arc<V>>, RestError>
     where
@@ -91,7 +89,7 @@ impl<K: Clone + Eq + Hash, V> Shelf<K, V> {
                 async move { (id, reading.await) }
             })
             .collect();
-        let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
+        let mut reads = stream::iter(reads).buffer_unordered(at_once);
         let mut refused = None;
         while let Some((id, outcome)) = reads.next().await {
             match outcome {

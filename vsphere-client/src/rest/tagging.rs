@@ -179,7 +179,7 @@ impl RestClient {
         ids: &[CategoryId],
     ) -> Result<HashMap<CategoryId, Arc<Category>>, RestError> {
         let read = |id: CategoryId| async move { self.one(&Resource::Category(&id)).await };
-        self.inner.names.categories.details(ids, None, read).await
+        self.inner.names.categories.details(ids, None, self.inner.at_once, read).await
     }
 
     async fn tags_read_since(
@@ -188,7 +188,7 @@ impl RestClient {
         oldest: Option<Duration>,
     ) -> Result<HashMap<TagId, Arc<Tag>>, RestError> {
         let read = |id: TagId| async move { self.one(&Resource::Tag(&id)).await };
-        self.inner.names.tags.details(ids, oldest, read).await
+        self.inner.names.tags.details(ids, oldest, self.inner.at_once, read).await
     }
 
     /// Forgets what is known of one tag, so that it is read again.
@@ -253,7 +253,7 @@ impl RestClient {
         &self,
         objects: &[MoRef],
     ) -> Result<Vec<(MoRef, Vec<TagId>)>, RestError> {
-        in_batches(objects, OBJECTS, |batch| async move {
+        in_batches(objects, OBJECTS, self.inner.at_once, |batch| async move {
             let answer: Vec<ObjectToTags> = self.list(&Resource::TagsOnObjects(batch)).await?;
             let asked: HashMap<_, _> =
                 batch.iter().enumerate().map(|(at, object)| ((object.kind(), object.value()), at)).collect();
@@ -284,7 +284,7 @@ impl RestClient {
         &self,
         tags: &[TagId],
     ) -> Result<Vec<(TagId, Vec<MoRef>)>, RestError> {
-        in_batches(tags, TAGS, |batch| async move {
+        in_batches(tags, TAGS, self.inner.at_once, |batch| async move {
             let answer: Vec<TagToObjects> = self.list(&Resource::ObjectsOnTags(batch)).await?;
             let mut objects: HashMap<TagId, Vec<MoRef>> = HashMap::with_capacity(answer.len());
             for TagToObjects { tag_id, object_ids } in answer {

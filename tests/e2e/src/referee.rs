@@ -1,0 +1,58 @@
+//! Outside referees: what `govc` and pyVmomi say about the same server.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::process::Command;
+
+use crate::repository;
+use crate::vcsim::go_program;
+
+/// Compares an inventory field by field with what a referee (`govc` or `pyvmomi`) reads from the server of `endpoints`.
+/// Returns how much was compared.
+///
+/// # Errors
+/// When they differ, or the referee cannot be asked.
+pub async fn compare(referee: &str, endpoints: &Path, inventory: &str, folder: &Path) -> Result<String> {
+    let theirs =
+        python(&[&format!("{referee}_inventory.py"), "--endpoints", &endpoints.to_string_lossy()]).await?;
+    let (ours_path, theirs_path) = (folder.join("ours.json"), folder.join(format!("{referee}.json")));
+    std::fs::write(&ours_path, inventory)?;
+    std::fs::write(&theirs_path, theirs)?;
+    python(&["compare.py", &ours_path.to_string_lossy(), &theirs_path.to_string_lossy()]).await
+}
+
+/// Validates JSON against a schema of `docs/`, by Python's jsonschema; `lines`: each line is one document.
+///
+/// # Errors
+/// When it is not valid.
+pub async fn validate(schema: &str, json: &str, lines: bool, folder: &Path) -> Result<String> {
+    let (schema, path) = (repository()?.join("docs").join(schema), folder.join("validate.json"));
+    std::fs::write(&path, json)?;
+    let mut arguments =
+        vec!["validate.py".to_owned(), schema.to_string_lossy().into(), path.to_string_lossy().into()];
+    arguments.extend(lines.then(|| "--lines".to_owned()));
+    python(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
+}
+
+async fn python(arguments: &[&str]) -> Result<String> {
+    let root = repository()?;
+    let interpreter = root.join(".venv/bin/python");
+    if !interpreter.exists() {
+        bail!("{} does not exist: run scripts/setup test", interpreter.display());
+    }
+    let (script, arguments) = arguments.split_first().context("no script")?;
+    let output = Command::new(interpreter)
+        .arg(root.join("tests/referees").join(script))
+        .args(arguments)
+        .env("GOVC", go_program("govc")?)
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    if !output.status.success() {
+        bail!("{script} ended with {}:\n{stdout}\n{stderr}", output.status);
+    }
+    Ok(stdout)
+}

@@ -1,0 +1,11 @@
+//! The real `vmbridge` binary, end to end.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod both;
+mod check;
+mod daemon;
+mod faults;
+mod inventory;
+mod several;
+mod vmc;
