@@ -41,7 +41,7 @@ impl Churn {
                     self.copies.extend(made.map(|id| (vcenter.name().to_owned(), id)));
                 }
                 Mutation::Remove { id } => {
-                    self.copies.retain(|(at, copy)| at != vcenter.name() || copy != id)
+                    self.copies.retain(|(at, copy)| at != vcenter.name() || copy != id);
                 }
                 _ => {}
             }

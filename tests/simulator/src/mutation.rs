@@ -153,7 +153,7 @@ impl Mutation {
             }
             Self::Remove { id } => world.remove(object(id)?)?,
             Self::CreateFolder { parent, name } => {
-                made = Some(world.create_folder(object(parent)?, name)?.to_string())
+                made = Some(world.create_folder(object(parent)?, name)?.to_string());
             }
             Self::Guest { id, ip, host_name, tools_running } => {
                 world.set_guest(object(id)?, ip.as_deref(), host_name.as_deref(), *tools_running)?;

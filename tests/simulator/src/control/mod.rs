@@ -152,7 +152,7 @@ impl Control {
                 Ok(json!({}))
             }
             ("GET", ["sddcs"]) => Ok(json!(self.vmc()?.sddcs())),
-            ("POST", ["sddcs"]) => self.change_sddcs(read(request)?),
+            ("POST", ["sddcs"]) => self.change_sddcs(&read(request)?),
             ("GET" | "POST", _) => Err(Refused::new(404, format!("there is no {} /{path}", request.method))),
             (method, _) => Err(Refused::new(405, format!("{method} is not used here"))),
         }
@@ -191,9 +191,9 @@ impl Control {
         json!({ "vcenters": vcenters, "vmc": vmc, "injectedFaults": self.faults.injected().len() })
     }
 
-    fn change_sddcs(&self, change: SddcChange) -> Result<Value, Refused> {
+    fn change_sddcs(&self, change: &SddcChange) -> Result<Value, Refused> {
         let vmc = self.vmc()?;
-        let (done, sddc) = match &change {
+        let (done, sddc) = match change {
             SddcChange::Add { name, vcenter } => {
                 let id = vmc.add_sddc(name, self.vcenter(vcenter)?);
                 return Ok(json!({ "id": id }));

@@ -190,7 +190,7 @@ impl Machine<'_> {
             guest_id: if agent { "other26xLinux64Guest" } else { os.id },
             guest_full_name: if agent { "Other 2.6.x Linux (64-bit)" } else { os.full_name },
             annotation: annotation.into(),
-            version: if agent { "vmx-11" } else { *self.dice.pick(HARDWARE_VERSIONS) },
+            version: if agent { "vmx-11" } else { self.dice.pick::<&str>(HARDWARE_VERSIONS) },
             firmware: if self.dice.chance(60) { "efi" } else { "bios" },
             create_date: self.dice.chance(95).then_some(created),
             managed_by: self.dice.rare(4).then_some(("com.vmware.vcDr", "placeholderVm")),

@@ -191,7 +191,7 @@ impl Maker {
             networks.push(self.add(Kind::Portgroup, &name, folders.network, Body::Network));
         }
         let hosts: Vec<_> = (0..size)
-            .map(|at| self.host(&format!("{}-esx{at:02}.example.net", id), id, &datastores, &networks, uuids))
+            .map(|at| self.host(&format!("{id}-esx{at:02}.example.net"), id, &datastores, &networks, uuids))
             .collect();
         for datastore in &datastores {
             if let Some(Body::Datastore(body)) = self.world.get_mut(*datastore).map(|e| &mut e.body) {

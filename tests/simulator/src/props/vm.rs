@@ -81,7 +81,7 @@ pub(super) fn write(world: &World, entity: &Entity, vm: &Vm, path: &str, tag: &s
         }
         "runtime.powerState" => xml.typed_val(tag, "VirtualMachinePowerState", vm.power.wire()),
         "runtime.connectionState" => {
-            xml.typed_val(tag, "VirtualMachineConnectionState", vm.connection.wire())
+            xml.typed_val(tag, "VirtualMachineConnectionState", vm.connection.wire());
         }
         "runtime.host" => {
             return vm.host.is_some_and(|host| {

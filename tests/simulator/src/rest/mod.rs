@@ -35,9 +35,9 @@ impl Dialect {
     }
 
     /// A good answer with content.
-    fn answer(self, status: u16, value: serde_json::Value) -> Reply {
+    fn answer(self, status: u16, value: &serde_json::Value) -> Reply {
         match self {
-            Self::Modern => Reply::json(status, &value),
+            Self::Modern => Reply::json(status, value),
             // Everything that worked is 200 here.
             Self::Legacy => Reply::json(200, &serde_json::json!({ "value": value })),
         }

@@ -23,7 +23,7 @@ pub(crate) fn shown(request: &Request) -> Option<String> {
         return None;
     }
     let pairs = request.header("cookie")?.split(';').filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == HEADER).map(|(_, value)| value.to_owned()).last()
+    pairs.filter(|(name, _)| *name == HEADER).map(|(_, value)| value.to_owned()).next_back()
 }
 
 /// Who calls. The session counts as used.
@@ -52,7 +52,7 @@ pub(super) fn create(shared: &Shared, request: &Request, dialect: Dialect) -> Re
     let secret = sessions
         .open(&name, agent, true, now)
         .ok_or_else(|| Error::too_many_sessions(shared.config.max_sessions))?;
-    let mut reply = dialect.answer(201, json!(secret));
+    let mut reply = dialect.answer(201, &json!(secret));
     match dialect {
         Dialect::Modern => reply.header(HEADER, &secret),
         Dialect::Legacy => {
@@ -72,7 +72,7 @@ pub(super) fn get(shared: &Shared, request: &Request, dialect: Dialect) -> Resul
         "created_time": session.login.to_string(),
         "last_accessed_time": session.last.to_string(),
     });
-    Ok(dialect.answer(200, told))
+    Ok(dialect.answer(200, &told))
 }
 
 pub(super) fn delete(shared: &Shared, request: &Request, dialect: Dialect) -> Result<Reply, Error> {

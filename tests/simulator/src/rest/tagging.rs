@@ -64,7 +64,7 @@ pub(super) fn list(
         Collection::Tags => world.tags.tags.keys().collect(),
         Collection::Categories => world.tags.categories.keys().collect(),
     };
-    Ok(dialect.answer(200, json!(ids)))
+    Ok(dialect.answer(200, &json!(ids)))
 }
 
 pub(super) fn get(
@@ -87,7 +87,7 @@ pub(super) fn get(
                 "used_by": [] })
         }),
     };
-    found.map(|found| dialect.answer(200, found)).ok_or_else(|| Error::no_such_object(id))
+    found.map(|found| dialect.answer(200, &found)).ok_or_else(|| Error::no_such_object(id))
 }
 
 fn visible(world: &World, user: &User, id: ObjId) -> bool {
@@ -110,7 +110,7 @@ pub(super) fn tags_on_objects(shared: &Shared, request: &Request, dialect: Diale
         }
         Some(json!({ "object_id": { "id": object.id, "type": object.kind }, "tag_ids": tags }))
     });
-    Ok(dialect.answer(200, Value::Array(found.collect())))
+    Ok(dialect.answer(200, &Value::Array(found.collect())))
 }
 
 /// Objects of each tag; tags that do not exist are left out.
@@ -124,5 +124,5 @@ pub(super) fn objects_on_tags(shared: &Shared, request: &Request, dialect: Diale
             objects.map(|id| json!({ "id": id.to_string(), "type": id.kind.type_name() })).collect();
         json!({ "tag_id": tag, "object_ids": objects })
     });
-    Ok(dialect.answer(200, Value::Array(found.collect())))
+    Ok(dialect.answer(200, &Value::Array(found.collect())))
 }

@@ -266,10 +266,10 @@ fn direct_news(reader: &Reader<'_>, spec: &Spec, changes: &[&Change]) -> Vec<(Ta
     if user_before.is_some() {
         // Everything may have become readable or unreadable.
         for entity in world.all() {
-            if !stories.contains_key(&entity.id) {
+            stories.entry(entity.id).or_insert_with(|| {
                 order.push(entity.id);
-                stories.insert(entity.id, Story::default());
-            }
+                Story::default()
+            });
         }
     }
     let before = user_before.as_deref().unwrap_or(reader.user);

@@ -126,7 +126,7 @@ pub(crate) fn session_cookie(request: &Request) -> Option<String> {
     pairs
         .filter(|(name, _)| *name == "vmware_soap_session")
         .map(|(_, v)| v.trim_matches('"').to_owned())
-        .last()
+        .next_back()
 }
 
 /// Ends the use of a session when the call is over, also when the client hung up in the middle.

@@ -69,7 +69,7 @@ fn open(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Node, Fault>
                 node.xsi_type = Some(local.to_owned());
             }
             ResolveResult::Unbound if local.into_inner() == "type" => {
-                node.type_name = Some(value.into_owned())
+                node.type_name = Some(value.into_owned());
             }
             _ => {}
         }
@@ -151,7 +151,10 @@ pub(crate) fn parse(body: &[u8]) -> Result<Node, Fault> {
     let call = body.children.into_iter().next().ok_or_else(|| Fault::invalid_request("Empty SOAP body"))?;
     match call.namespace.as_str() {
         "urn:vim25" | "urn:internalvim25" | "urn:vim2" => Ok(call),
-        other => Err(Fault::invalid_request(&format!("Unsupported namespace \"{other}\""))),
+        other => Err(Fault::invalid_request(&format!(
+            "Unable to resolve WSDL method name {} for namespace name {other}",
+            call.name
+        ))),
     }
 }
 

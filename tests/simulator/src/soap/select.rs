@@ -211,14 +211,14 @@ impl Spec {
                             if select.child("selectSet").is_some() {
                                 let inner: Vec<&Node> = select.all("selectSet").collect();
                                 walk(world, user, id, &inner, &set.select, 0, &mut |id| {
-                                    push(Target::Object(id), &mut out)
+                                    push(Target::Object(id), &mut out);
                                 })?;
                             }
                         }
                     }
                 }
                 Start::History(key, _) => {
-                    push(Target::Service("EventHistoryCollector", key.clone()), &mut out)
+                    push(Target::Service("EventHistoryCollector", key.clone()), &mut out);
                 }
                 Start::Target(target) => {
                     if let Target::Object(id) = target {
@@ -233,7 +233,7 @@ impl Spec {
                         }
                         let select: Vec<&Node> = set.select.iter().collect();
                         walk(world, user, *id, &select, &set.select, 0, &mut |id| {
-                            push(Target::Object(id), &mut out)
+                            push(Target::Object(id), &mut out);
                         })?;
                     } else if !set.skip {
                         push(target.clone(), &mut out);

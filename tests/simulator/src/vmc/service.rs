@@ -92,7 +92,7 @@ impl Shared {
         }
         match rest.strip_prefix('/').map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
             None if rest.is_empty() => Reply::json(200, &json!([self.organisation()])),
-            Some((org, "")) => self.of_organisation(org, |shared| shared.organisation()),
+            Some((org, "")) => self.of_organisation(org, super::Shared::organisation),
             Some((org, "sddcs")) => {
                 let deleted = request.parameter("includeDeleted").is_some_and(|value| value == "true");
                 self.of_organisation(org, |shared| shared.sddcs(deleted))
