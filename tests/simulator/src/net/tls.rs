@@ -14,6 +14,9 @@ use rustls::sign::CertifiedKey;
 
 use crate::StartError;
 
+/// What every certificate is for.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
 /// The simulator's certificate authority.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -30,7 +33,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let mut names: Vec<String> = LOOPBACK.iter().map(|name| (*name).to_owned()).collect();
         if !listen.is_unspecified() && !listen.is_loopback() {
             names.push(listen.to_string());
         }
@@ -49,7 +52,7 @@ impl Authority {
         params.distinguished_name = DistinguishedName::new();
         params
             .distinguished_name
-            .push(DnType::CommonName, self.names.last().map_or("localhost", String::as_str));
+            .push(DnType::CommonName, self.names.get(LOOPBACK.len()).map_or("localhost", String::as_str));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;

@@ -2,6 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod binary;
 mod client;
+mod control;
+mod faults;
+mod json;
 mod reading;
+mod rest;
+mod vmc;
 mod watching;
