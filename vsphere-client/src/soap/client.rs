@@ -98,7 +98,7 @@ impl SoapClient {
             .post(self.url.clone())
             .header(CONTENT_TYPE, "text/xml; charset=utf-8")
             .header("SOAPAction", format!("\"urn:vim25/{version}\""))
-            .body(envelope::write(&request.into_xml()));
+            .body(envelope::write(request));
         if let Some(cookie) = cookie {
             builder = builder.header(COOKIE, format!("{SESSION_COOKIE}={cookie}"));
         }

@@ -1,9 +1,13 @@
 //! The envelope around every request and answer.
 
 use super::Fault;
-use crate::xml::{Decoder, XmlError, XmlErrorKind};
+use crate::xml::{Decoder, Element, XmlError, XmlErrorKind};
 
-pub(super) fn write(body: &str) -> String {
+/// The namespace of all methods and their arguments. VMware's simulator does without, a vCenter does not.
+const NAMESPACE: &str = "urn:vim25";
+
+pub(super) fn write(request: Element) -> String {
+    let body = request.in_namespace(NAMESPACE).into_xml();
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
          <soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \

@@ -45,6 +45,13 @@ impl Element {
         items.into_iter().fold(self, add)
     }
 
+    /// The element in a namespace of its own, which all elements inside are in too.
+    pub(crate) fn in_namespace(mut self, namespace: &str) -> Self {
+        let after_name = 1 + self.name.len();
+        self.xml.insert_str(after_name, &format!(" xmlns=\"{}\"", escape(namespace)));
+        self
+    }
+
     pub(crate) fn into_xml(mut self) -> String {
         self.xml.push_str("</");
         self.xml.push_str(self.name);
