@@ -150,11 +150,14 @@ pub(crate) fn parse(body: &[u8]) -> Result<Node, Fault> {
     let body = body.ok_or_else(|| Fault::invalid_request("Expecting SOAP body"))?;
     let call = body.children.into_iter().next().ok_or_else(|| Fault::invalid_request("Empty SOAP body"))?;
     match call.namespace.as_str() {
-        "urn:vim25" | "urn:internalvim25" | "urn:vim2" => Ok(call),
-        other => Err(Fault::invalid_request(&format!(
-            "Unable to resolve WSDL method name {} for namespace name {other}",
+        "urn:vim25" | "urn:internalvim25" => Ok(call),
+        "" => Err(Fault::invalid_request(&format!(
+            "Unable to resolve WSDL method name {} for namespace name ",
             call.name
         ))),
+        other => {
+            Err(Fault::invalid_request(&format!("Unsupported namespace \"{other}\" in content of SOAP body")))
+        }
     }
 }
 
@@ -186,6 +189,8 @@ mod tests {
         assert!(parse(b"<a>").is_err());
         assert!(call("").is_err());
         assert!(call("<Login xmlns=\"urn:other\"/>").is_err());
+        assert!(call("<Login xmlns=\"urn:vim2\"/>").is_err());
+        assert!(call("<Login/>").is_err());
         assert!(call("<Login xmlns=\"urn:vim25\"><a></b></Login>").is_err());
         assert!(parse(b"<!DOCTYPE x [<!ENTITY a \"b\">]><x>&a;</x>").is_err());
     }

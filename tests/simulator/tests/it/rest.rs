@@ -88,7 +88,7 @@ async fn a_session_begins_is_told_about_and_ends() {
 #[tokio::test]
 async fn sessions_expire_and_are_limited_together_with_those_of_soap() {
     let mut config = SimulatorConfig::single(3, 1);
-    config.vcenters[0].idle_timeout = Duration::from_millis(400);
+    config.vcenters[0].idle_timeout = Duration::from_millis(1500);
     config.vcenters[0].max_sessions = 2;
     let simulator = Simulator::start(config).await.unwrap();
     let vcenter = &simulator.vcenters()[0];
@@ -98,10 +98,10 @@ async fn sessions_expire_and_are_limited_together_with_those_of_soap() {
     assert_error(&client.login("/api/session", user, password).await, 503, "SERVICE_UNAVAILABLE");
     // Use keeps it alive beyond the time-out; silence does not.
     for _ in 0..4 {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(client.get("/api/session").await.status, 200);
     }
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_error(&client.get("/api/session").await, 401, "UNAUTHENTICATED");
     let counts = vcenter.sessions();
     assert_eq!((counts.open, counts.expired, counts.peak), (0, 2, 2));

@@ -89,7 +89,7 @@ async fn an_access_token_is_had_for_the_right_secret_only() {
 
 #[tokio::test]
 async fn sddcs_are_told_to_whoever_shows_a_good_token() {
-    let simulator = start(Duration::from_millis(400)).await;
+    let simulator = start(Duration::from_millis(2000)).await;
     let cloud = Cloud::new(&simulator);
     let org = cloud.vmc.org_id().to_owned();
     assert_eq!(cloud.list(&org, None).await.status, 401);
@@ -110,7 +110,7 @@ async fn sddcs_are_told_to_whoever_shows_a_good_token() {
         (config["cloud_username"].as_str().unwrap(), config["cloud_password"].as_str().unwrap());
     assert_eq!(client.login(user, password).await.status, 200);
 
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(2200)).await;
     assert_eq!(cloud.list(&org, Some(&token)).await.status, 401);
     let token = cloud.token().await;
     assert_eq!(cloud.list(&org, Some(&token)).await.status, 200);
