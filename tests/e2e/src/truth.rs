@@ -235,7 +235,7 @@ impl<'a> Expected<'a> {
                 "faultToleranceRole": config["faultTolerance"]["role"],
                 "disks": disks,
                 "nics": nics,
-                "pciPassthrough": config["pciPassthrough"].as_u64().unwrap_or(0),
+                "pciPassthrough": u8::from(config["pciPassthrough"] == true),
                 "customAttributes": vm["customAttributes"],
                 "tags": tags.iter().map(|(category, name)| json!({ "category": category, "name": name })).collect::<Vec<_>>(),
                 "snapshots": { "current": snapshots["current"], "tree": tree(&snapshots["roots"]) },
@@ -304,11 +304,15 @@ fn nic(nic: &Value, guest: &Value) -> Value {
     })
 }
 
+/// A name as a person typed it. Written in another way than the client does it.
+fn unescaped(name: &str) -> String {
+    name.replace("%2f", "/").replace("%5c", "\\").replace("%25", "%")
+}
+
 fn tree(snapshots: &Value) -> Value {
     let one = |snapshot: &Value| {
-        let id = text(&snapshot["id"]).rsplit('-').next().and_then(|number| number.parse::<i64>().ok());
         json!({
-            "moref": snapshot["id"], "name": snapshot["name"], "description": snapshot["description"], "id": id,
+            "moref": snapshot["id"], "name": unescaped(text(&snapshot["name"])), "description": snapshot["description"], "id": NOT_TOLD,
             "created": snapshot["createTime"], "powerState": snapshot["state"], "quiesced": snapshot["quiesced"],
             "children": tree(&snapshot["children"]),
         })

@@ -61,12 +61,45 @@ async fn every_fault_ends_in_the_right_picture_or_a_clear_error() {
     assert!(total < 20 || hit * 3 > total, "only {hit} of {total} met their fault");
 }
 
+/// What is run against the fault: that which makes the call.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Once,
+    Live,
+    Check,
+}
+
+impl Mode {
+    fn of(seed: u64, operation: &str) -> Self {
+        const LIVE: [&str; 8] = [
+            "CreateFilter",
+            "DestroyPropertyFilter",
+            "WaitForUpdatesEx",
+            "CancelWaitForUpdates",
+            "CreateCollectorForEvents",
+            "ReadNextEvents",
+            "SetCollectorPageSize",
+            "DestroyCollector",
+        ];
+        match operation {
+            "HasPrivilegeOnEntities" | "SessionIsActive" | "CurrentTime" => Self::Check,
+            "RetrievePropertiesEx" | "ContinueRetrievePropertiesEx" | "CancelRetrievePropertiesEx" => {
+                Self::Once
+            }
+            live if LIVE.contains(&live) => Self::Live,
+            _ => [Self::Once, Self::Live, Self::Once, Self::Check][usize::try_from(seed % 4).unwrap()],
+        }
+    }
+}
+
 async fn one(seed: u64) -> Result<usize, String> {
+    let operation = from_seed(seed)[0].operation.clone();
+    let mode = Mode::of(seed, &operation);
     let mut config = SimulatorConfig::several(2, 60, seed % 7);
     for vcenter in &mut config.vcenters {
         vcenter.retrieve_page = 23;
         vcenter.update_page = 23;
-        if seed.is_multiple_of(5) {
+        if operation.contains("/rest/com/") {
             vcenter.version = vmbridge_simulator::Release::V6_7;
         }
     }
@@ -78,7 +111,7 @@ async fn one(seed: u64) -> Result<usize, String> {
     let mut estate = Estate::new().unwrap();
     estate.replace("request_timeout = \"20s\"", "request_timeout = \"2s\"");
     estate.simulated("dc1", &simulator.vcenters()[0], "").unwrap();
-    super::vmc::organisation(&mut estate, &simulator, seed % 2 == 1).unwrap();
+    super::vmc::organisation(&mut estate, &simulator, operation.ends_with("/auth/authorize")).unwrap();
     simulator.add_faults(from_seed(seed));
     if seed.is_multiple_of(2) {
         once(&simulator, &estate).await?
@@ -140,6 +173,27 @@ async fn once(simulator: &Simulator, estate: &Estate) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// The check ends, and either all is well or something is said to be wrong, with a remedy.
+async fn check(simulator: &Simulator, estate: &Estate) -> Result<(), String> {
+    let begin = Instant::now();
+    let ended =
+        estate.vmbridge(&["check", "--json"]).unwrap().run().await.map_err(|error| format!("{error:#}"))?;
+    if begin.elapsed() > LONGEST {
+        return Err(format!("it took {:?}: {}", begin.elapsed(), ended.stderr));
+    }
+    clean(&ended.stderr, simulator)?;
+    clean(&ended.stdout, simulator)?;
+    let report: Value = serde_json::from_str(&ended.stdout).map_err(|error| format!("{error}: {ended:?}"))?;
+    let rows =
+        report["sources"].as_array().unwrap().iter().flat_map(|source| source["checks"].as_array().unwrap());
+    let failed: Vec<_> = rows.filter(|row| row["outcome"] == "fail").collect();
+    match (ended.code, failed.is_empty()) {
+        (Some(0), true) => Ok(()),
+        (Some(1), false) if failed.iter().all(|row| row["fix"].is_string()) => Ok(()),
+        _ => Err(format!("exit code {:?} with {failed:?}", ended.code)),
+    }
 }
 
 /// A watch gets over it: once the fault is over, changes are seen.
