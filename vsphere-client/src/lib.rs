@@ -31,6 +31,7 @@
 //! Tasks, snapshots and guest operations belong beside [`vcenter`], each in a module of its own.
 
 pub mod error;
+mod farewell;
 pub mod http;
 pub mod ids;
 pub mod model;

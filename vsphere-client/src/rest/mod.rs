@@ -109,10 +109,12 @@ impl RestClient {
     /// # Errors
     /// When the server could not be told; it will end the session when it has been idle for long enough.
     pub async fn close(&self) -> Result<(), RestError> {
-        match self.inner.session.close().await {
-            Some(session) => session.log_out().await,
+        let end = match self.inner.session.close().await {
+            Some(session) => session.log_out(&self.inner.api).await,
             None => Ok(()),
-        }
+        };
+        self.inner.entrance.farewells_said().await;
+        end
     }
 
     /// Forgets the names of tags and categories, so that they are read again: nothing tells when they are changed.
@@ -143,7 +145,6 @@ impl RestClient {
             let dialect = session.dialect();
             let answer = self.ask(&session, dialect, what).await?;
             if answer.status() == 401 {
-                session.has_ended();
                 self.inner.session.expire(generation);
                 if renewed {
                     return Err(answer.error(RestErrorKind::SessionEnded));

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::dialect::Dialect;
 use super::{Credentials, RestError, RestErrorKind};
+use crate::farewell::{Farewell, Farewells};
 use crate::http::{Answer, Api, Expect};
 use crate::retry::{self, Policy};
 
@@ -25,6 +26,7 @@ pub(super) struct Entrance {
     api: Api,
     credentials: Credentials,
     known: Mutex<Option<Dialect>>,
+    farewells: Farewells,
 }
 
 impl fmt::Debug for Entrance {
@@ -54,7 +56,12 @@ enum Token {
 
 impl Entrance {
     pub(super) fn new(api: Api, credentials: Credentials) -> Self {
-        Self { api, credentials, known: Mutex::default() }
+        Self { api, credentials, known: Mutex::default(), farewells: Farewells::default() }
+    }
+
+    /// Waits until abandoned sessions have been ended, but not for long.
+    pub(super) async fn farewells_said(&self) {
+        self.farewells.said().await;
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Option<Dialect>> {
@@ -96,7 +103,7 @@ impl Entrance {
             401 => Err(answer.error(RestErrorKind::LoginRefused(answer.message().clone()))),
             400 | 404 | 405 | 406 | 415 | 501 => Ok(Attempt::NotSpoken(answer.refusal())),
             _ => match self.token(&answer) {
-                Ok(id) => Ok(Attempt::Session(Session::new(self.api.clone(), dialect, id))),
+                Ok(id) => Ok(Attempt::Session(self.session(dialect, id))),
                 Err(error) => {
                     self.end_orphan(dialect, Some(answer.headers())).await;
                     // Before 7.0, `/api` was the address of another protocol, which answers anything with 200.
@@ -123,9 +130,21 @@ impl Entrance {
     /// Ends a session that was made although the answer that names it cannot be read, if its headers name it too.
     async fn end_orphan(&self, dialect: Dialect, headers: Option<&HeaderMap>) {
         let Some(id) = headers.and_then(id_in_headers) else { return };
-        if let Err(error) = Session::new(self.api.clone(), dialect, id).log_out().await {
+        if let Err(error) = log_out(&self.api, dialect, &id).await {
             tracing::debug!(error = error.line(), "could not end a session whose log-in failed");
         }
+    }
+
+    fn session(&self, made_in: Dialect, id: HeaderValue) -> Session {
+        let (api, named) = (self.api.clone(), id.clone());
+        let farewell = self.farewells.prepare(move || {
+            Box::pin(async move {
+                if let Err(error) = log_out(&api, made_in, &named).await {
+                    tracing::debug!(error = error.line(), "could not end an abandoned session");
+                }
+            })
+        });
+        Session { id, made_in, fell_back: AtomicBool::new(false), farewell }
     }
 }
 
@@ -147,19 +166,14 @@ fn id_in_headers(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// A session. Dropped without having been ended, it is ended in the background.
 pub(super) struct Session {
-    api: Api,
     id: HeaderValue,
     made_in: Dialect,
     /// Whether tags need the legacy dialect although the session could be made in the modern one.
     fell_back: AtomicBool,
-    ended: AtomicBool,
+    farewell: Farewell,
 }
 
 impl Session {
-    fn new(api: Api, made_in: Dialect, id: HeaderValue) -> Self {
-        Self { api, id, made_in, fell_back: AtomicBool::new(false), ended: AtomicBool::new(false) }
-    }
-
     /// The dialect to read in.
     pub(super) fn dialect(&self) -> Dialect {
         if self.fell_back.load(Ordering::Relaxed) { Dialect::Legacy } else { self.made_in }
@@ -169,21 +183,14 @@ impl Session {
         self.fell_back.store(true, Ordering::Relaxed);
     }
 
-    /// The server has ended it.
-    pub(super) fn has_ended(&self) {
-        self.ended.store(true, Ordering::Relaxed);
-    }
-
     pub(super) fn authorise(&self, request: RequestBuilder) -> RequestBuilder {
         request.header(SESSION_ID, self.id.clone())
     }
 
     /// Ends it.
-    pub(super) async fn log_out(&self) -> Result<(), RestError> {
-        if self.ended.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
-        log_out(&self.api, self.made_in, &self.id).await
+    pub(super) async fn log_out(&self, api: &Api) -> Result<(), RestError> {
+        self.farewell.call_off();
+        log_out(api, self.made_in, &self.id).await
     }
 }
 
@@ -196,20 +203,4 @@ async fn log_out(api: &Api, dialect: Dialect, id: &HeaderValue) -> Result<(), Re
         if answer.status() == 401 { Ok(()) } else { answer.done() }
     })
     .await
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if self.ended.load(Ordering::Relaxed) {
-            return;
-        }
-        // Without a runtime nothing can be sent any more; the server ends the session when it has been idle for long enough.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (api, dialect, id) = (self.api.clone(), self.made_in, self.id.clone());
-        runtime.spawn(async move {
-            if let Err(error) = log_out(&api, dialect, &id).await {
-                tracing::debug!(error = error.line(), "could not end an abandoned session");
-            }
-        });
-    }
 }

@@ -9,12 +9,14 @@ use url::Url;
 
 use super::{Inner, Session, Vcenter, returnval, service_instance};
 use crate::error::{Error, ErrorKind};
+use crate::farewell::Farewells;
 use crate::http::{self, HttpOptions};
+use crate::ids::MoRef;
 use crate::model::{ServiceContent, data_object};
 use crate::single_flight::SessionCell;
 use crate::soap::{ApiVersion, SoapClient, operation};
 use crate::tls::TlsTrust;
-use crate::xml::{Element, Limits};
+use crate::xml::{Decoder, Element, Limits};
 
 /// Where a vCenter is, whom to be there, and how far to trust it.
 #[derive(Clone)]
@@ -73,11 +75,22 @@ impl Vcenter {
         let http = http::client(&options.trust, &options.http)
             .map_err(|error| setup(crate::error::chain(&error)))?;
         let soap = SoapClient::new(http, &options.url, options.limits, options.patience);
-        Ok(Self { inner: Arc::new(Inner { soap, options, session: SessionCell::new() }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                soap,
+                options,
+                session: SessionCell::new(),
+                farewells: Farewells::default(),
+            }),
+        })
     }
 }
 
-pub(super) async fn log_in(soap: &SoapClient, options: &ConnectOptions) -> Result<Session, Error> {
+pub(super) async fn log_in(
+    soap: &SoapClient,
+    options: &ConnectOptions,
+    farewells: &Farewells,
+) -> Result<Session, Error> {
     let version = negotiate(soap).await?;
     let operation = operation!("RetrieveServiceContent");
     let request = service_instance("RetrieveServiceContent");
@@ -89,19 +102,14 @@ pub(super) async fn log_in(soap: &SoapClient, options: &ConnectOptions) -> Resul
         let what = format!("this is {}, not a vCenter", content.about.full_name);
         return Err(soap.error(operation.name, ErrorKind::Unsupported(what)));
     }
-    let logged_in = log_in_to(soap, options, version, content, answer.cookie.clone()).await;
+    let manager = content.session_manager.clone();
+    let logged_in = log_in_to(soap, options, version, content, answer.cookie.clone(), farewells).await;
     // The server may have made the session although its answer was lost; the cookie it gave before names it.
     if let (Err(error), Some(cookie)) = (&logged_in, answer.cookie)
         && error.fault().is_none()
     {
-        let orphan = Session {
-            version,
-            content: ServiceContent::default(),
-            key: String::new(),
-            user: String::new(),
-            cookie,
-        };
-        if let Err(error) = log_out(soap, &orphan).await {
+        let orphan = Identity { version, manager, cookie };
+        if let Err(error) = orphan.log_out(soap).await {
             tracing::debug!(error = error.line(), "could not end a session whose log-in failed");
         }
     }
@@ -114,6 +122,7 @@ async fn log_in_to(
     version: ApiVersion,
     content: ServiceContent,
     cookie: Option<Arc<str>>,
+    farewells: &Farewells,
 ) -> Result<Session, Error> {
     let operation = operation!("Login");
     let lacks = |what| soap.error(operation.name, ErrorKind::Missing(what));
@@ -129,7 +138,16 @@ async fn log_in_to(
     let user = answer.value.ok_or_else(|| lacks("a user session"))?;
     let cookie = answer.cookie.or(cookie).ok_or_else(|| lacks("a session cookie"))?;
     tracing::debug!(server = %soap.server(), %version, "logged in");
-    Ok(Session { version, content, key: user.key, user: user.user_name, cookie })
+    let identity = Identity { version, manager: Some(manager.clone()), cookie: cookie.clone() };
+    let soap = soap.clone();
+    let farewell = farewells.prepare(move || {
+        Box::pin(async move {
+            if let Err(error) = identity.log_out(&soap).await {
+                tracing::debug!(error = error.line(), "could not end an abandoned session");
+            }
+        })
+    });
+    Ok(Session { version, key: user.key, user: user.user_name, cookie, farewell, content })
 }
 
 data_object! {
@@ -151,28 +169,26 @@ async fn negotiate(soap: &SoapClient) -> Result<ApiVersion, Error> {
     })
 }
 
-pub(super) async fn log_out(soap: &SoapClient, session: &Session) -> Result<(), Error> {
-    let manager = session
-        .content
-        .session_manager
-        .clone()
-        .unwrap_or_else(|| crate::ids::MoRef::new("SessionManager", "SessionManager"));
-    let request = Element::new("Logout").moref("_this", &manager);
-    let wait = Duration::ZERO;
-    let answer = soap
-        .call(
-            operation!("Logout"),
-            session.version,
-            Some(&session.cookie),
-            request,
-            wait,
-            crate::xml::Decoder::skip_rest,
-        )
-        .await;
-    match answer {
-        Ok(_) => Ok(()),
-        // It has ended already.
-        Err(error) if matches!(error.kind(), ErrorKind::SessionEnded) => Ok(()),
-        Err(error) => Err(error),
+/// What names a session to the server.
+pub(super) struct Identity {
+    pub(super) version: ApiVersion,
+    pub(super) manager: Option<MoRef>,
+    pub(super) cookie: Arc<str>,
+}
+
+impl Identity {
+    /// Ends the session. One that has ended already is no failure.
+    pub(super) async fn log_out(self, soap: &SoapClient) -> Result<(), Error> {
+        let manager = self.manager.unwrap_or_else(|| MoRef::new("SessionManager", "SessionManager"));
+        let request = Element::new("Logout").moref("_this", &manager);
+        let read = Decoder::skip_rest;
+        let answer = soap
+            .call(operation!("Logout"), self.version, Some(&self.cookie), request, Duration::ZERO, read)
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.kind(), ErrorKind::SessionEnded) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

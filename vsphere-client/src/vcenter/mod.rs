@@ -12,11 +12,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use connect::ConnectOptions;
+use connect::Identity;
 pub use events::EventHistory;
 pub use privileges::{EntityPrivileges, PrivilegeGrant};
 pub use views::View;
 
 use crate::error::{Error, ErrorKind};
+use crate::farewell::{Farewell, Farewells};
 use crate::ids::{MoRef, VcenterUuid};
 use crate::model::ServiceContent;
 use crate::retry::{self, Policy};
@@ -28,8 +30,8 @@ use crate::xml::{Decoder, Element, XmlError};
 /// A client for one vCenter.
 ///
 /// Clones share one session. It is made at the first call, kept while it is used, made anew when the server has ended it,
-/// and must be ended by [`close`](Self::close): a vCenter has room for some thousand sessions of all its clients, and keeps
-/// an abandoned one for half an hour or more.
+/// and is to be ended by [`close`](Self::close): a vCenter has room for some thousand sessions of all its clients, and keeps
+/// an abandoned one for half an hour or more. Dropping the last clone ends it too, as far as the runtime still gets to it.
 #[derive(Clone)]
 pub struct Vcenter {
     inner: Arc<Inner>,
@@ -39,6 +41,7 @@ struct Inner {
     soap: SoapClient,
     options: ConnectOptions,
     session: SessionCell<Arc<Session>, Error>,
+    farewells: Farewells,
 }
 
 impl fmt::Debug for Vcenter {
@@ -48,7 +51,6 @@ impl fmt::Debug for Vcenter {
 }
 
 /// A session and what the server told when it was made.
-#[derive(Clone)]
 pub struct Session {
     /// API version spoken in this session.
     pub version: ApiVersion,
@@ -59,6 +61,7 @@ pub struct Session {
     /// The user as the server knows it.
     pub user: String,
     cookie: Arc<str>,
+    farewell: Farewell,
 }
 
 impl fmt::Debug for Session {
@@ -71,6 +74,11 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
+    fn identity(&self) -> Identity {
+        let manager = self.content.session_manager.clone();
+        Identity { version: self.version, manager, cookie: self.cookie.clone() }
+    }
+
     /// The vCenter's instance UUID.
     #[must_use]
     pub fn vcenter_uuid(&self) -> Option<VcenterUuid> {
@@ -96,9 +104,10 @@ impl Vcenter {
     }
 
     pub(crate) async fn lease(&self) -> Result<Lease, Error> {
-        let (soap, options) = (self.inner.soap.clone(), self.inner.options.clone());
+        let Inner { soap, options, farewells, .. } = &*self.inner;
+        let (soap, options, farewells) = (soap.clone(), options.clone(), farewells.clone());
         let login = move || -> futures_util::future::BoxFuture<'static, Result<Arc<Session>, Error>> {
-            Box::pin(async move { connect::log_in(&soap, &options).await.map(Arc::new) })
+            Box::pin(async move { connect::log_in(&soap, &options, &farewells).await.map(Arc::new) })
         };
         let (generation, session) = self
             .inner
@@ -224,10 +233,15 @@ impl Vcenter {
     /// # Errors
     /// When the server could not be told; it will end the session when it has been idle for long enough.
     pub async fn close(&self) -> Result<(), Error> {
-        match self.inner.session.close().await {
-            Some(session) => connect::log_out(&self.inner.soap, &session).await,
+        let end = match self.inner.session.close().await {
+            Some(session) => {
+                session.farewell.call_off();
+                session.identity().log_out(&self.inner.soap).await
+            }
             None => Ok(()),
-        }
+        };
+        self.inner.farewells.said().await;
+        end
     }
 }
 

@@ -2,5 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cloud;
 mod hostile;
+mod live;
+mod tagging;
 mod wire;

@@ -24,14 +24,14 @@ impl Drop for Moto {
 }
 
 async fn moto() -> Moto {
-    let program = std::env::var_os("MOTO_SERVER").unwrap_or_else(|| "moto_server".into());
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../.venv/bin/moto_server");
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let process = Command::new(&program)
+    let process = Command::new(program)
         .args(["-H", "127.0.0.1", "-p", &free.port().to_string()])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}; set MOTO_SERVER to its path", program.display()));
+        .unwrap_or_else(|error| panic!("{program}: {error}; `scripts/setup test` puts it there"));
     let moto = Moto { process, address: free };
     for _ in 0..300 {
         if TcpStream::connect(moto.address).await.is_ok() {
@@ -62,7 +62,6 @@ async fn create_secret(moto: &Moto, name: &str, value: &str) {
 }
 
 #[tokio::test]
-#[ignore = "needs moto; scripts/test runs it with MOTO_SERVER set"]
 async fn moto_gives_the_same_secrets() {
     let moto = moto().await;
     let url = Url::parse(&format!("http://{}", moto.address)).unwrap();
