@@ -36,7 +36,7 @@ pub use document::{
 pub use facts::VmView;
 pub use part::{Counts, Part, Trouble};
 pub use shared::{Changes, Reading, SharedFleet};
-pub use update::{FleetUpdate, TagName, TagUpdate};
+pub use update::{FleetUpdate, TagName, TagUpdate, VmTags};
 
 /// Name of a part of the fleet: a vCenter's name in the configuration, or `<organisation>/<SDDC>`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -513,16 +513,19 @@ impl Part {
         }
     }
 
-    fn set_tags(&mut self, moref: &MoRef, mut tags: Vec<TagName>, gather: &mut Gather) {
-        tags.sort();
-        tags.dedup();
+    fn set_tags(&mut self, moref: &MoRef, tags: Option<Vec<TagName>>, gather: &mut Gather) {
+        let tags = tags.map(|mut tags| {
+            tags.sort();
+            tags.dedup();
+            tags.into_boxed_slice()
+        });
         let Some(entry) = self.vms.get(moref) else { return };
-        if entry.value.tags.as_deref() == Some(tags.as_slice()) {
+        if entry.value.tags == tags {
             return;
         }
         let before = gather.listening.then(|| self.vm_value(moref, &entry.value, self.lookup())).flatten();
         if let Some(entry) = self.vms.get_mut(moref) {
-            entry.value.tags = Some(tags.into());
+            entry.value.tags = tags;
         }
         if let (true, Some(entry)) = (gather.listening, self.vms.get(moref)) {
             let after = self.vm_value(moref, &entry.value, self.lookup());

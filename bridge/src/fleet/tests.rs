@@ -185,7 +185,7 @@ impl World {
                     let (category, name) = name.split_once(':').unwrap();
                     TagName { category: category.into(), name: name.into() }
                 };
-                (moref(object), names.iter().map(tag).collect())
+                (moref(object), Some(names.iter().map(tag).collect()))
             })
             .collect();
         self.apply(FleetUpdate::Tags(if full { TagUpdate::Full(tags) } else { TagUpdate::ForObjects(tags) }));
@@ -440,6 +440,16 @@ async fn scope_decides_what_appears() {
     let lines = world.changes(|world| world.tags(false, &[("vm-1", &[]), ("vm-2", &["Managed:yes"])])).await;
     assert_eq!(lines, ["vm vm-1 disappeared", "vm vm-2 appeared"]);
     assert_eq!(world.fleet.vms_with_tag(&world.part, "yes"), [moref("vm-2")]);
+}
+
+#[tokio::test]
+async fn tags_that_cannot_be_made_out_are_not_known() {
+    let mut world = World::with_vms([("vm-1", vm("a", "group-v1"))]);
+    world.tags(true, &[("vm-1", &["Env:prod"])]);
+    let lines = world
+        .changes(|world| world.apply(FleetUpdate::Tags(TagUpdate::ForObjects(vec![(moref("vm-1"), None)]))))
+        .await;
+    assert_eq!(lines, [r#"vm vm-1: tags [{"category":"Env","name":"prod"}] -> null"#]);
 }
 
 #[test]

@@ -43,10 +43,13 @@ pub enum FleetUpdate {
 #[derive(Debug)]
 pub enum TagUpdate {
     /// The tags of all VMs.
-    Full(Vec<(MoRef, Vec<TagName>)>),
+    Full(Vec<VmTags>),
     /// The tags of these VMs.
-    ForObjects(Vec<(MoRef, Vec<TagName>)>),
+    ForObjects(Vec<VmTags>),
 }
+
+/// The tags of a VM; nothing where they could not be made out.
+pub type VmTags = (MoRef, Option<Vec<TagName>>);
 
 /// A tag as people call it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,7 +19,7 @@ use vsphere_client::retry::Backoff;
 use super::progress::SourceState;
 use super::{Context, Mode};
 use crate::clock;
-use crate::fleet::{FleetUpdate, TagName, TagUpdate, VcenterName};
+use crate::fleet::{FleetUpdate, TagName, TagUpdate, VcenterName, VmTags};
 
 /// Events after which tags are read again.
 pub(super) const TAG_EVENTS: [&str; 2] = ["com.vmware.cis.tagging.attach", "com.vmware.cis.tagging.detach"];
@@ -122,6 +122,13 @@ struct Wanted {
     done: Vec<oneshot::Sender<()>>,
 }
 
+/// What a reading found.
+struct Readout {
+    update: TagUpdate,
+    /// Attached tags whose names could not be read.
+    unnamed: usize,
+}
+
 impl Wanted {
     fn add(&mut self, hint: Hint) {
         match hint {
@@ -173,12 +180,22 @@ impl Reader {
             }
             let everything = wanted.everything;
             match self.read(&wanted).await {
-                Ok(update) => {
+                Ok(Readout { update, unnamed }) => {
                     self.read_once = true;
                     self.context.fleet.apply(&self.part, FleetUpdate::Tags(update), clock::now());
-                    pace.reset();
-                    if everything {
-                        next_full = Instant::now() + refresh;
+                    if unnamed == 0 {
+                        pace.reset();
+                        if everything {
+                            next_full = Instant::now() + refresh;
+                        }
+                    } else {
+                        let error = format!(
+                            "{unnamed} tags are attached whose names cannot be read; the tags of the VMs that have them are not known"
+                        );
+                        let delay = pace.next_delay();
+                        tracing::warn!(vcenter = %self.part, error, retry_in = ?delay, "tags cannot be made out");
+                        self.context.fleet.apply(&self.part, FleetUpdate::TagsFailed { error }, clock::now());
+                        next_full = Instant::now() + delay;
                     }
                 }
                 Err(error) => {
@@ -217,10 +234,10 @@ impl Reader {
         wanted.everything |= gathered >= HINTS;
     }
 
-    async fn read(&self, wanted: &Wanted) -> Result<TagUpdate, RestError> {
+    async fn read(&self, wanted: &Wanted) -> Result<Readout, RestError> {
         if wanted.everything {
-            let vms = self.context.fleet.vm_refs(&self.part);
-            return Ok(TagUpdate::Full(self.tags_of(vms).await?));
+            let (tags, unnamed) = self.tags_of(self.context.fleet.vm_refs(&self.part)).await?;
+            return Ok(Readout { update: TagUpdate::Full(tags), unnamed });
         }
         let mut vms = wanted.vms.clone();
         let mut ids: Vec<TagId> = Vec::new();
@@ -231,30 +248,40 @@ impl Reader {
         for (_, objects) in self.rest.attached_objects_on_tags(&ids).await? {
             vms.extend(objects.into_iter().filter(|object| *object.mo_kind() == MoKind::VirtualMachine));
         }
-        Ok(TagUpdate::ForObjects(self.tags_of(vms.into_iter().collect()).await?))
+        let (tags, unnamed) = self.tags_of(vms.into_iter().collect()).await?;
+        Ok(Readout { update: TagUpdate::ForObjects(tags), unnamed })
     }
 
-    async fn tags_of(&self, vms: Vec<MoRef>) -> Result<Vec<(MoRef, Vec<TagName>)>, RestError> {
+    /// The tags of these VMs, and how many tags have no name.
+    ///
+    /// A tag that was deleted between the two calls has no name. When everything is read once more it is no longer attached
+    /// either; if it still is, something is wrong, and the VMs that have it must not look as if they had not.
+    async fn tags_of(&self, vms: Vec<MoRef>) -> Result<(Vec<VmTags>, usize), RestError> {
+        let (mut tags, unnamed) = self.named(vms).await?;
+        if unnamed == 0 {
+            return Ok((tags, 0));
+        }
+        let doubtful = tags.iter().filter(|(_, tags)| tags.is_none()).map(|(vm, _)| vm.clone()).collect();
+        let (again, unnamed) = self.named(doubtful).await?;
+        tags.retain(|(_, tags)| tags.is_some());
+        tags.extend(again);
+        Ok((tags, unnamed))
+    }
+
+    async fn named(&self, vms: Vec<MoRef>) -> Result<(Vec<VmTags>, usize), RestError> {
         let mut attachments = self.rest.attached_tags_on_objects(&vms).await?;
         // An object without tags may be left out of the answer.
         let answered: HashSet<MoRef> = attachments.iter().map(|(object, _)| object.clone()).collect();
         attachments.extend(vms.into_iter().filter(|vm| !answered.contains(vm)).map(|vm| (vm, Vec::new())));
-        self.named(attachments).await
-    }
-
-    async fn named(
-        &self,
-        attachments: Vec<(MoRef, Vec<TagId>)>,
-    ) -> Result<Vec<(MoRef, Vec<TagName>)>, RestError> {
         let ids: BTreeSet<TagId> = attachments.iter().flat_map(|(_, ids)| ids.iter().cloned()).collect();
-        let names = self.rest.tag_names(&ids.into_iter().collect::<Vec<_>>()).await?;
+        let ids: Vec<TagId> = ids.into_iter().collect();
+        let names = self.rest.tag_names(&ids).await?;
         let name = |id: TagId| {
-            // A tag that was deleted in between has no name, and is no longer attached either.
-            names.get(&id).map(|(category, name)| TagName { category: category.clone(), name: name.clone() })
+            let (category, name) = names.get(&id)?;
+            Some(TagName { category: category.clone(), name: name.clone() })
         };
-        Ok(attachments
-            .into_iter()
-            .map(|(object, ids)| (object, ids.into_iter().filter_map(name).collect()))
-            .collect())
+        let named = |(vm, ids): (MoRef, Vec<TagId>)| (vm, ids.into_iter().map(name).collect());
+        let unnamed = ids.iter().filter(|id| !names.contains_key(*id)).count();
+        Ok((attachments.into_iter().map(named).collect(), unnamed))
     }
 }
