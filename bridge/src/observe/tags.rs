@@ -28,6 +28,8 @@ pub(super) const TAG_EVENTS: [&str; 2] = ["com.vmware.cis.tagging.attach", "com.
 const GATHER: Duration = Duration::from_millis(250);
 /// Hints that wait at most. More than that are answered by one full reading.
 const HINTS: usize = 256;
+/// VMs whose tags are read together: as many batches as go at once.
+const CHUNK: usize = 4_000;
 /// VCenters end idle sessions after some minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(240);
 /// How often names of tags and categories are read again, since nothing tells of their being renamed.
@@ -236,7 +238,7 @@ impl Reader {
 
     async fn read(&self, wanted: &Wanted) -> Result<Readout, RestError> {
         if wanted.everything {
-            let (tags, unnamed) = self.tags_of(self.context.fleet.vm_refs(&self.part)).await?;
+            let (tags, unnamed) = self.tags_of(&self.context.fleet.vm_refs(&self.part)).await?;
             return Ok(Readout { update: TagUpdate::Full(tags), unnamed });
         }
         let mut vms = wanted.vms.clone();
@@ -248,7 +250,7 @@ impl Reader {
         for (_, objects) in self.rest.attached_objects_on_tags(&ids).await? {
             vms.extend(objects.into_iter().filter(|object| *object.mo_kind() == MoKind::VirtualMachine));
         }
-        let (tags, unnamed) = self.tags_of(vms.into_iter().collect()).await?;
+        let (tags, unnamed) = self.tags_of(&vms.into_iter().collect::<Vec<_>>()).await?;
         Ok(Readout { update: TagUpdate::ForObjects(tags), unnamed })
     }
 
@@ -256,23 +258,30 @@ impl Reader {
     ///
     /// A tag that was deleted between the two calls has no name. When everything is read once more it is no longer attached
     /// either; if it still is, something is wrong, and the VMs that have it must not look as if they had not.
-    async fn tags_of(&self, vms: Vec<MoRef>) -> Result<(Vec<VmTags>, usize), RestError> {
-        let (mut tags, unnamed) = self.named(vms).await?;
+    async fn tags_of(&self, vms: &[MoRef]) -> Result<(Vec<VmTags>, usize), RestError> {
+        let (mut tags, mut unnamed) = (Vec::with_capacity(vms.len()), 0);
+        // Ids take more memory than names, so not all of a large fleet's are held at once.
+        for some in vms.chunks(CHUNK) {
+            let (named, without) = self.named(some).await?;
+            tags.extend(named);
+            unnamed += without;
+        }
         if unnamed == 0 {
             return Ok((tags, 0));
         }
-        let doubtful = tags.iter().filter(|(_, tags)| tags.is_none()).map(|(vm, _)| vm.clone()).collect();
-        let (again, unnamed) = self.named(doubtful).await?;
+        let doubtful: Vec<MoRef> =
+            tags.iter().filter(|(_, tags)| tags.is_none()).map(|(vm, _)| vm.clone()).collect();
+        let (again, unnamed) = self.named(&doubtful).await?;
         tags.retain(|(_, tags)| tags.is_some());
         tags.extend(again);
         Ok((tags, unnamed))
     }
 
-    async fn named(&self, vms: Vec<MoRef>) -> Result<(Vec<VmTags>, usize), RestError> {
-        let mut attachments = self.rest.attached_tags_on_objects(&vms).await?;
+    async fn named(&self, vms: &[MoRef]) -> Result<(Vec<VmTags>, usize), RestError> {
+        let mut attachments = self.rest.attached_tags_on_objects(vms).await?;
         // An object without tags may be left out of the answer.
         let answered: HashSet<MoRef> = attachments.iter().map(|(object, _)| object.clone()).collect();
-        attachments.extend(vms.into_iter().filter(|vm| !answered.contains(vm)).map(|vm| (vm, Vec::new())));
+        attachments.extend(vms.iter().filter(|vm| !answered.contains(vm)).map(|vm| (vm.clone(), Vec::new())));
         let ids: BTreeSet<TagId> = attachments.iter().flat_map(|(_, ids)| ids.iter().cloned()).collect();
         let ids: Vec<TagId> = ids.into_iter().collect();
         let names = self.rest.tag_names(&ids).await?;

@@ -1,5 +1,6 @@
 //! Follows one vCenter.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ const FIRST_DELAY: Duration = Duration::from_secs(1);
 
 /// Follows the vCenter until told to stop; in [`Mode::Once`] until it has been read once or could not be.
 pub(super) async fn follow(source: Source, context: Context, stop: CancellationToken) {
-    let observer = Observer { part: part(&source.name), source, context };
+    let observer = Observer { part: part(&source.name), source, context, reading: AtomicBool::new(true) };
     observer.context.fleet.add(&observer.part, &observer.source.scope);
     tracing::info!(vcenter = %observer.part, url = %observer.source.url, "following");
     let mut pace = Backoff::new(FIRST_DELAY, observer.context.limits.max_retry_delay);
@@ -65,6 +66,8 @@ struct Observer {
     source: Source,
     part: VcenterName,
     context: Context,
+    /// Between the beginning of a reading and its end.
+    reading: AtomicBool,
 }
 
 impl Observer {
@@ -99,6 +102,7 @@ impl Observer {
         let (name, board) = (&self.source.name, &self.context.board);
         match event {
             WatchEvent::Started { about, events } => {
+                self.reading.store(true, Ordering::Relaxed);
                 tracing::info!(vcenter = %self.part, version = about.version, events, "reading everything");
                 board.change(name, |source| {
                     source.objects = 0;
@@ -110,10 +114,14 @@ impl Observer {
             }
             WatchEvent::Objects(reports) => {
                 board.change(name, |source| source.objects += reports.len());
-                tags.appeared(new_vms(&reports));
+                // While everything is being read anew, the tags are read when that is over.
+                if !self.reading.load(Ordering::Relaxed) {
+                    tags.appeared(new_vms(&reports));
+                }
                 self.tell(FleetUpdate::Objects(reports));
             }
             WatchEvent::Complete => {
+                self.reading.store(false, Ordering::Relaxed);
                 self.tell(FleetUpdate::Complete);
                 board.change(name, |source| {
                     if !source.state.is_settled() {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -253,15 +253,27 @@ impl RestClient {
         &self,
         objects: &[MoRef],
     ) -> Result<Vec<(MoRef, Vec<TagId>)>, RestError> {
+        // A few thousand tags are attached to tens of thousands of objects: each id is kept once.
+        let known = &Mutex::new(HashSet::<TagId>::new());
         in_batches(objects, OBJECTS, self.inner.at_once, |batch| async move {
             let answer: Vec<ObjectToTags> = self.list(&Resource::TagsOnObjects(batch)).await?;
             let asked: HashMap<_, _> =
                 batch.iter().enumerate().map(|(at, object)| ((object.kind(), object.value()), at)).collect();
             let mut tags: Vec<Option<Vec<TagId>>> = vec![None; batch.len()];
+            // Ids are inserted whole.
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
             for ObjectToTags { object_id, tag_ids } in answer {
                 // An answer that was not asked for is of no use.
                 if let Some(&at) = asked.get(&(object_id.kind.as_str(), object_id.id.as_str())) {
-                    tags[at].get_or_insert_default().extend(tag_ids.unwrap_or_default());
+                    let ids = tag_ids.unwrap_or_default();
+                    let place = tags[at].get_or_insert_with(|| Vec::with_capacity(ids.len()));
+                    for id in ids {
+                        let shared = known.get(&id).cloned();
+                        place.push(shared.unwrap_or_else(|| {
+                            known.insert(id.clone());
+                            id
+                        }));
+                    }
                 }
             }
             let tidy = |(object, tags): (&MoRef, Option<Vec<TagId>>)| {

@@ -83,6 +83,8 @@ impl Mode {
         ];
         match operation {
             "HasPrivilegeOnEntities" | "SessionIsActive" | "CurrentTime" => Self::Check,
+            list if list.ends_with("/tagging/tag") || list.ends_with("/tagging/category") => Self::Check,
+            attached if attached.ends_with("list-attached-objects-on-tags") => Self::Live,
             "RetrievePropertiesEx" | "ContinueRetrievePropertiesEx" | "CancelRetrievePropertiesEx" => {
                 Self::Once
             }
@@ -204,6 +206,8 @@ async fn live(simulator: &Simulator, estate: &Estate) -> Result<(), String> {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let vcenter = &simulator.vcenters()[0];
     let vm = vcenter.vm_ids()[7].clone();
+    let tag = vcenter.truth()["tags"][0]["id"].as_str().unwrap().to_owned();
+    vcenter.mutate(&Mutation::AttachTag { id: vm.clone(), tag }).map_err(|error| error.to_string())?;
     let begin = Instant::now();
     let mut number = 0;
     'seen: loop {
