@@ -206,8 +206,15 @@ async fn live(simulator: &Simulator, estate: &Estate) -> Result<(), String> {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let vcenter = &simulator.vcenters()[0];
     let vm = vcenter.vm_ids()[7].clone();
-    let tag = vcenter.truth()["tags"][0]["id"].as_str().unwrap().to_owned();
-    vcenter.mutate(&Mutation::AttachTag { id: vm.clone(), tag }).map_err(|error| error.to_string())?;
+    // A tag event, for the calls that follow one.
+    let (category, name) = ("Fault".to_owned(), "met".to_owned());
+    for change in [
+        Mutation::CreateCategory { name: category.clone(), single: false },
+        Mutation::CreateTag { category, name },
+        Mutation::AttachTag { id: vm.clone(), tag: "Fault:met".to_owned() },
+    ] {
+        vcenter.mutate(&change).map_err(|error| error.to_string())?;
+    }
     let begin = Instant::now();
     let mut number = 0;
     'seen: loop {
