@@ -1,8 +1,8 @@
 //! One copy of what thousands of VMs have in common: names of guest systems, hardware versions, references to hosts.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::HashSet;
 use vsphere_client::ids::MoRef;
 
 /// Strings and references of one part.

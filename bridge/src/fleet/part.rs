@@ -1,10 +1,10 @@
 //! One vCenter's part of the fleet: its records, and how news on them is taken.
 
-use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::{HashMap, HashSet};
 use jiff::Timestamp;
 use mappings::selector::Selector;
 use serde::Serialize;
@@ -107,10 +107,10 @@ impl Part {
             tags_as_of: None,
             tags_error: None,
             trouble: None,
-            vms: HashMap::new(),
-            nodes: HashMap::new(),
-            nodes_seen: HashSet::new(),
-            fields: HashMap::new(),
+            vms: HashMap::default(),
+            nodes: HashMap::default(),
+            nodes_seen: HashSet::default(),
+            fields: HashMap::default(),
             intern: Interner::default(),
         }
     }
@@ -340,7 +340,7 @@ impl Part {
     pub(super) fn apply(&mut self, update: FleetUpdate, gather: &mut Gather) {
         let now = gather.time;
         match update {
-            FleetUpdate::Started { about, events: _ } => self.start(about),
+            FleetUpdate::Started { about } => self.start(about),
             FleetUpdate::Objects(reports) => {
                 // Before the first picture is complete, everything is new and nothing a change.
                 let listening = gather.listening;

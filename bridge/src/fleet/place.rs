@@ -3,9 +3,9 @@
 //! References are followed when somebody asks, not when a report comes: renaming a folder must not mean touching every VM below
 //! it. A parent that is not known (no permission, not read yet) makes the place unknown, which is told apart from "none".
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use vsphere_client::ids::{MoKind, MoRef};
 
 use super::node::{Body, Node};

@@ -165,7 +165,7 @@ impl World {
     }
 
     fn start(&mut self, uuid: &str) {
-        self.apply(FleetUpdate::Started { about: about(uuid), events: true });
+        self.apply(FleetUpdate::Started { about: about(uuid) });
     }
 
     fn apply(&mut self, update: FleetUpdate) {

@@ -14,8 +14,6 @@ pub enum FleetUpdate {
     Started {
         /// The server.
         about: AboutInfo,
-        /// Whether it tells of tag events.
-        events: bool,
     },
     /// Objects that are new, changed or gone.
     Objects(Vec<ObjectReport>),

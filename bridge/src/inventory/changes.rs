@@ -134,3 +134,76 @@ fn plain(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fleet::{ObjectChange, ObjectType, SourceChange, State};
+
+    fn change(what: What) -> Change {
+        let time = Timestamp::from_second(1_800_000_000).unwrap();
+        Change { time, vcenter: "dc1".into(), what }
+    }
+
+    fn object(event: ObjectEvent) -> Change {
+        let name = Some("we\u{1b}[31mb".to_owned());
+        change(What::Object(ObjectChange { kind: ObjectType::Vm, moref: "vm-7".into(), name, event }))
+    }
+
+    fn field(field: &str, before: Value, after: Value) -> FieldChange {
+        FieldChange { field: field.to_owned(), before, after }
+    }
+
+    #[test]
+    fn lines_for_people_are_one_line_and_harmless() {
+        let fields = vec![
+            field("powerState", json!("poweredOff"), json!("poweredOn")),
+            field(
+                "host",
+                json!({ "moref": "host-1", "name": "esx1" }),
+                json!({ "moref": "host-2", "name": null }),
+            ),
+            field(
+                "tags",
+                json!([]),
+                json!([{ "category": "Patch Group", "name": "web" }, { "category": "a", "name": "b" }]),
+            ),
+            field("annotation", json!(null), json!("two\nlines")),
+            field(
+                "folder",
+                json!({ "moref": "group-v1", "path": "/" }),
+                json!({ "moref": "group-v2", "path": "/Prod" }),
+            ),
+        ];
+        assert_eq!(
+            write_change_text(&object(ObjectEvent::Changed(fields))),
+            "08:00:00 dc1 vm vm-7 we\\u{1b}[31mb: powerState poweredOff -> poweredOn; host esx1 -> host-2; \
+             tags none -> Patch Group:web, a:b; annotation - -> two\\u{a}lines; folder / -> /Prod"
+        );
+        let gone = object(ObjectEvent::Disappeared(json!({})));
+        assert_eq!(write_change_text(&gone), "08:00:00 dc1 vm vm-7 we\\u{1b}[31mb disappeared");
+        let source = |error: Option<&str>, state| {
+            write_change_text(&change(What::Source(SourceChange {
+                state,
+                error: error.map(str::to_owned),
+                vms: 3,
+            })))
+        };
+        assert_eq!(source(None, State::Current), "08:00:00 dc1 current, 3 VMs");
+        assert_eq!(source(Some("reset"), State::Interrupted), "08:00:00 dc1 interrupted: reset");
+    }
+
+    #[test]
+    fn a_json_line_is_one_line_with_every_key() {
+        let appeared = object(ObjectEvent::Appeared(json!({ "name": "two\nlines" })));
+        let line = String::from_utf8(write_change_json(&appeared)).unwrap();
+        assert!(!line.contains('\n'), "{line}");
+        let document: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(document["schema"], CHANGE_SCHEMA);
+        assert_eq!((&document["type"], &document["change"]), (&json!("vm"), &json!("appeared")));
+        assert_eq!((&document["object"]["name"], &document["fields"]), (&json!("two\nlines"), &json!([])));
+        assert!(document.as_object().unwrap().contains_key("error"));
+    }
+}

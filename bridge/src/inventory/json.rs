@@ -50,18 +50,21 @@ pub fn write_json(out: &mut dyn Write, picture: &Picture<'_>) -> io::Result<Prin
 struct List<'a> {
     out: &'a mut dyn Write,
     empty: bool,
+    /// One item at a time is made here: many small writes to `out` cost more than the rest.
+    item: Vec<u8>,
 }
 
 impl<'a> List<'a> {
     fn new(out: &'a mut dyn Write) -> Self {
-        Self { out, empty: true }
+        Self { out, empty: true, item: Vec::new() }
     }
 
     fn item(&mut self, item: &impl Serialize) -> io::Result<()> {
-        self.out.write_all(if self.empty { b"\n" } else { b",\n" })?;
+        self.item.clear();
+        self.item.extend_from_slice(if self.empty { b"\n" } else { b",\n" });
         self.empty = false;
-        serde_json::to_writer(&mut *self.out, item)?;
-        Ok(())
+        serde_json::to_writer(&mut self.item, item)?;
+        self.out.write_all(&self.item)
     }
 
     fn next(self, name: &str) -> io::Result<Self> {

@@ -110,7 +110,7 @@ impl Observer {
                         source.state = SourceState::Reading;
                     }
                 });
-                self.tell(FleetUpdate::Started { about, events });
+                self.tell(FleetUpdate::Started { about });
             }
             WatchEvent::Objects(reports) => {
                 board.change(name, |source| source.objects += reports.len());

@@ -75,8 +75,9 @@ pub async fn serve(origin: Origin, config: Config, stop: impl Future<Output = ()
         first_picture: AtomicBool::new(false),
     });
     let changes = tokio::spawn(follow_changes(fleet.changes(), status.hearts.clone()));
-    let observers = observe::start(&config, origin.environment.clone(), fleet, Mode::Live);
+    // First what can fail, so that nothing has to be undone.
     let server = listen(&config, &status).await?;
+    let observers = observe::start(&config, origin.environment.clone(), fleet, Mode::Live);
     systemd::ready("reading the fleet");
     let mut service = Service { origin, config, observers, server, status, told: String::new() };
     let watchdog = tokio::spawn(systemd::watchdog(service.status.hearts.clone()));

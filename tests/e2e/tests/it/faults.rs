@@ -115,10 +115,10 @@ async fn one(seed: u64) -> Result<usize, String> {
     estate.simulated("dc1", &simulator.vcenters()[0], "").unwrap();
     super::vmc::organisation(&mut estate, &simulator, operation.ends_with("/auth/authorize")).unwrap();
     simulator.add_faults(from_seed(seed));
-    if seed.is_multiple_of(2) {
-        once(&simulator, &estate).await?
-    } else {
-        live(&simulator, &estate).await?
+    match mode {
+        Mode::Once => once(&simulator, &estate).await?,
+        Mode::Live => live(&simulator, &estate).await?,
+        Mode::Check => check(&simulator, &estate).await?,
     }
     let injected = simulator.injected_faults();
     no_leaks(&simulator, &injected)?;
