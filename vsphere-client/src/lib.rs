@@ -9,12 +9,11 @@
 //! - [`tls`] decides which servers are trusted: by authorities or by pinned certificates, never not at all.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), vsphere_client::error::Error> {
+//! # async fn example(url: url::Url, password: secrecy::SecretString) -> Result<(), vsphere_client::error::Error> {
 //! use vsphere_client::tls::TlsTrust;
 //! use vsphere_client::vcenter::{ConnectOptions, Vcenter};
 //! use vsphere_client::watch::{WatchEvent, WatchOptions};
 //!
-//! # let (url, password): (url::Url, secrecy::SecretString) = todo!();
 //! let options = ConnectOptions::new(url, "reader@vsphere.local".into(), password, TlsTrust::default());
 //! let vcenter = Vcenter::new(options)?;
 //! let mut watch = vcenter.watch(WatchOptions::default());
