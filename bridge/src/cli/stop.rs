@@ -1,13 +1,19 @@
 //! The wish to stop: Ctrl-C, SIGTERM, a terminal that was closed.
 //!
-//! The first one asks, so that sessions can be logged out; the second one ends the process at once.
+//! The first one asks, so that sessions can be logged out; a later one ends the process at once.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// Signals that follow the first one this closely are the same wish: `timeout` and terminals send it to the process and to its
+/// group, so that it comes twice.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// What SIGHUP means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +29,7 @@ pub enum Hangup {
 pub struct Stop {
     token: CancellationToken,
     signal: Arc<AtomicU8>,
+    first: Arc<OnceLock<Instant>>,
 }
 
 impl Stop {
@@ -31,7 +38,7 @@ impl Stop {
     /// # Errors
     /// When the operating system refuses.
     pub fn listen(hangup: Hangup) -> io::Result<Self> {
-        let stop = Self { token: CancellationToken::new(), signal: Arc::default() };
+        let stop = Self { token: CancellationToken::new(), signal: Arc::default(), first: Arc::default() };
         let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
         if hangup == Hangup::Stops {
             kinds.push(SignalKind::hangup());
@@ -45,7 +52,7 @@ impl Stop {
 
     async fn follow(self, mut signals: Signal, number: u8) {
         while signals.recv().await.is_some() {
-            if self.token.is_cancelled() {
+            if self.first.get_or_init(Instant::now).elapsed() > ECHO {
                 std::process::exit(i32::from(super::Exit::Interrupted(number).number()));
             }
             self.signal.store(number, Ordering::Relaxed);
