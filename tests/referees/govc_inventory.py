@@ -36,6 +36,8 @@ class Govc:
             "GOVC_PASSWORD": target.password,
             "GOVC_TLS_CA_CERTS": target.ca_file,
             "GOVC_PERSIST_SESSION": "false",
+            # A real vCenter refuses a version that is newer than its own; every supported one knows this one.
+            "GOVC_VIM_VERSION": "6.7.3",
             "GOVC_INDENT": "false",
         }
 

@@ -28,6 +28,26 @@ async fn it_is_what_govc_and_pyvmomi_see() {
     }
 }
 
+/// Our simulator is judged too: other people's clients have to understand it, and see in it what vmbridge sees.
+#[tokio::test]
+async fn govc_and_pyvmomi_see_the_same_in_our_simulator() {
+    let simulator = Simulator::start(SimulatorConfig::single(150, 8)).await.unwrap();
+    let vcenter = &simulator.vcenters()[0];
+    let mut estate = Estate::new().unwrap();
+    estate.simulated("dc1", vcenter, "").unwrap();
+    let ca = estate.secret("ca.pem", &vcenter.ca_pem()).unwrap();
+    let endpoints = serde_json::json!({
+        "url": vcenter.url(), "username": vcenter.username(), "password": vcenter.password(), "caFile": ca,
+    });
+    let endpoints = estate.secret("endpoints.json", &endpoints.to_string()).unwrap();
+    let ended = estate.vmbridge(&["inventory", "--json"]).unwrap().run().await.unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for name in ["govc", "pyvmomi"] {
+        let compared = referee::compare(name, &endpoints, &ended.stdout, estate.folder()).await.unwrap();
+        assert!(compared.contains("equal"), "{compared}");
+    }
+}
+
 #[tokio::test]
 async fn it_is_the_truth_for_every_release() {
     for (release, seed) in
