@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// Address to listen on
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDRESS")]
     listen: IpAddr,
+    /// The name by which clients on other machines call it: in URLs and certificates; default: the address
+    #[arg(long, value_name = "NAME")]
+    host_name: Option<String>,
     /// Port of the control endpoint on 127.0.0.1; 0: any free one
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     pub(crate) control_port: u16,
@@ -72,7 +75,7 @@ impl Args {
             vmc,
             listen: self.listen,
             port_base: self.port_base,
-            ..SimulatorConfig::default()
+            host_name: self.host_name.clone(),
         }
     }
 
