@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use vsphere_client::error::chain;
 use vsphere_client::retry::Backoff;
-use vsphere_client::vmc::Sddc;
+use vsphere_client::vmc::{Sddc, VmcClient};
 
 use super::progress::{Progress, SourceState};
 use super::{Context, Mode, Running, What, part};
@@ -20,7 +20,7 @@ const MISSING_LISTINGS: u32 = 2;
 /// Follows the organisation until told to stop; in [`Mode::Once`] until its SDDCs were read once or could not be.
 pub(super) async fn follow(entry: Vmc, context: Context, stop: CancellationToken) {
     let mut pace = Backoff::new(Duration::from_secs(2), context.limits.sddc_refresh);
-    let mut organisation = Organisation { entry, context, sddcs: BTreeMap::new() };
+    let mut organisation = Organisation { entry, context, client: None, sddcs: BTreeMap::new() };
     loop {
         let listed = tokio::select! {
             listed = organisation.list() => listed,
@@ -57,6 +57,7 @@ pub(super) async fn follow(entry: Vmc, context: Context, stop: CancellationToken
 struct Organisation {
     entry: Vmc,
     context: Context,
+    client: Option<VmcClient>,
     sddcs: BTreeMap<String, Followed>,
 }
 
@@ -71,12 +72,22 @@ impl Organisation {
         self.context.fleet.listed(&part(&self.entry.name), outcome, clock::now());
     }
 
-    async fn list(&self) -> Result<Vec<Sddc>, String> {
+    /// The SDDCs. The client is kept, since it remembers its access token, until something fails: then the secret is read anew.
+    async fn list(&mut self) -> Result<Vec<Sddc>, String> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => self.connect().await?,
+        };
+        let sddcs = client.sddcs().await.map_err(|error| error.line())?;
+        self.client = Some(client);
+        Ok(sddcs)
+    }
+
+    async fn connect(&self) -> Result<VmcClient, String> {
         let Context { secrets, limits, .. } = &self.context;
         let secret = secrets.resolve(source::secret_of(&self.entry)).await.map_err(|error| chain(&error))?;
         let trust = source::trust(self.entry.ca_file.as_ref(), &self.entry.thumbprints).await?;
-        let client = source::organisation(&self.entry, secret, &trust, limits)?;
-        client.sddcs().await.map_err(|error| error.line())
+        source::organisation(&self.entry, secret, &trust, limits)
     }
 
     /// Starts to follow what came or changed, and forgets what went.

@@ -78,6 +78,7 @@ async fn sddcs_that_come_and_go_are_followed() {
     assert!(line.contains("cloud/two current, 50 VMs"), "{line}");
     vmc.remove_sddc("one");
     watch.says("the SDDC is gone sddc=\"cloud/one\"").await.unwrap();
+    assert_eq!(vmc.tokens_given(), 1, "an access token is used for as long as it is good");
     assert_eq!(simulator.vcenters()[0].sessions().open, 0, "its sessions are ended");
     watch.signal("TERM").await.unwrap();
     assert_eq!(watch.ended().await.unwrap().code, Some(0));
