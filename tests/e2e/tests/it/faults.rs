@@ -1,6 +1,6 @@
 //! Every fault at every call: each run ends in the right picture or in a clear error; never in a hang, a leak or a panic.
 //!
-//! A run is described by its seed, and replays from it. `scripts/test` runs a fixed subset; `VMBRIDGE_FAULT_SEEDS=0..900` (which
+//! A run is described by its seed, and replays from it. `scripts/test` runs a fixed subset; `VMBRIDGE_FAULT_SEEDS=0..925` (which
 //! `scripts/soak` sets) runs all, and `VMBRIDGE_FAULT_SEEDS=417` one.
 
 use std::ops::Range;
@@ -28,7 +28,7 @@ fn seeds() -> Vec<u64> {
             None => vec![text.parse().unwrap()],
         },
         // A stride that meets every call, and every effect at some call.
-        Err(_) => (0..900).step_by(19).collect(),
+        Err(_) => (0..925).step_by(19).collect(),
     }
 }
 
