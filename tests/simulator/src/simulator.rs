@@ -12,6 +12,7 @@ use crate::control::Control;
 use crate::fault::{FaultBook, FaultRule, InjectedFault};
 use crate::fleet;
 use crate::handle::Vcenter;
+use crate::ledger::{Effect, Ledger};
 use crate::net::server;
 use crate::net::tls::{Authority, Identity};
 use crate::vcenter::Shared;
@@ -52,6 +53,7 @@ pub struct Simulator {
     vcenters: Vec<Vcenter>,
     vmc: Option<Vmc>,
     faults: Arc<FaultBook>,
+    ledger: Arc<Ledger>,
     ca_pem: String,
     runtime: tokio::runtime::Handle,
     stop: CancellationToken,
@@ -63,6 +65,7 @@ struct Parts {
     vmc: Option<Vmc>,
     runtime: tokio::runtime::Handle,
     faults: Arc<FaultBook>,
+    ledger: Arc<Ledger>,
     ca_pem: String,
 }
 
@@ -107,6 +110,7 @@ impl Simulator {
             vmc: parts.vmc,
             runtime: parts.runtime,
             faults: parts.faults,
+            ledger: parts.ledger,
             ca_pem: parts.ca_pem,
             stop,
             stopped: Some(stopped),
@@ -139,6 +143,7 @@ impl Simulator {
             vcenters: self.vcenters.clone(),
             vmc: self.vmc.clone(),
             faults: Arc::clone(&self.faults),
+            ledger: Arc::clone(&self.ledger),
         };
         let stop = self.stop.clone();
         let bound = self.runtime.spawn(async move {
@@ -168,6 +173,16 @@ impl Simulator {
     /// Every fault that was injected, in order.
     pub fn injected_faults(&self) -> Vec<InjectedFault> {
         self.faults.injected()
+    }
+
+    /// Every change that callers made, on vCenters and AWS, in order.
+    pub fn effects(&self) -> Vec<Effect> {
+        self.ledger.effects()
+    }
+
+    /// Forgets the changes so far.
+    pub fn clear_effects(&self) {
+        self.ledger.clear();
     }
 
     /// Stops everything and waits until ports and threads are free.
@@ -206,6 +221,7 @@ impl Ports {
 async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts, StartError> {
     let authority = Arc::new(Authority::new(config.listen, config.host_name.as_deref())?);
     let faults = Arc::new(FaultBook::default());
+    let ledger = Arc::new(Ledger::default());
     let mut ports = Ports { listen: config.listen, next: config.port_base };
     let host = match &config.host_name {
         Some(name) => name.clone(),
@@ -232,8 +248,14 @@ async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts,
         }
         let identity = Identity::new(&authority)?;
         let tls = identity.server_config()?;
-        let shared =
-            Arc::new(Shared::new(vcenter, world, Arc::clone(&faults), Arc::clone(&authority), identity));
+        let shared = Arc::new(Shared::new(
+            vcenter,
+            world,
+            Arc::clone(&faults),
+            Arc::clone(&ledger),
+            Arc::clone(&authority),
+            identity,
+        ));
         let (listener, address) = ports.bind().await?;
         let connections = Arc::clone(&shared.connections);
         tokio::spawn(server::serve(listener, Some(tls), Arc::clone(&shared), connections, stop.clone()));
@@ -264,7 +286,7 @@ async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts,
         None => None,
     };
     let runtime = tokio::runtime::Handle::current();
-    Ok(Parts { vcenters, vmc, faults, ca_pem: authority.pem(), runtime })
+    Ok(Parts { vcenters, vmc, faults, ledger, ca_pem: authority.pem(), runtime })
 }
 
 fn cloud(

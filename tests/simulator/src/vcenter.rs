@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::config::{User, VcenterConfig};
 use crate::fault::{self, FaultBook, FaultEffect, Voice};
+use crate::ledger::{Ledger, Place};
 use crate::net::server::{Connections, Handler};
 use crate::net::tls::{Authority, Identity};
 use crate::net::{Reply, Request};
@@ -96,6 +97,7 @@ impl Drop for Ongoing<'_> {
 pub(crate) struct Shared {
     pub(crate) config: VcenterConfig,
     pub(crate) faults: Arc<FaultBook>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) counter: Counter,
     pub(crate) connections: Arc<Connections>,
     pub(crate) identity: Arc<Identity>,
@@ -111,6 +113,7 @@ impl Shared {
         config: VcenterConfig,
         world: World,
         faults: Arc<FaultBook>,
+        ledger: Arc<Ledger>,
         authority: Arc<Authority>,
         identity: Arc<Identity>,
     ) -> Self {
@@ -121,6 +124,7 @@ impl Shared {
             changed: watch::Sender::new(0),
             config,
             faults,
+            ledger,
             counter: Counter::default(),
             connections: Arc::default(),
             identity,
@@ -147,6 +151,13 @@ impl Shared {
         let done = act(&mut self.world_mut());
         self.wake();
         done
+    }
+
+    /// Writes a change that a caller made into the ledger, where tests count changes. Call it inside
+    /// [`Self::change`], so that the order is the true one.
+    pub(crate) fn record(&self, operation: &str, resource: &str, detail: serde_json::Value, effective: bool) {
+        let place = Place { service: "vcenter", account: &self.config.name, region: "" };
+        self.ledger.record(place, operation, resource, detail, effective);
     }
 
     pub(crate) fn wake(&self) {

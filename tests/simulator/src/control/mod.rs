@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::MutateError;
 use crate::fault::{self, FaultBook, FaultRule};
 use crate::handle::Vcenter;
+use crate::ledger::Ledger;
 use crate::net::server::Handler;
 use crate::net::{Reply, Request, decode};
 use crate::vmc::Vmc;
@@ -25,6 +26,7 @@ pub(crate) struct Control {
     pub(crate) vcenters: Vec<Vcenter>,
     pub(crate) vmc: Option<Vmc>,
     pub(crate) faults: Arc<FaultBook>,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 /// Why a request was not done.
@@ -107,6 +109,11 @@ impl Control {
             ("GET", ["truth", name]) => Ok(self.vcenter(name)?.truth()),
             ("GET", ["vms", name]) => Ok(json!(self.vcenter(name)?.vm_ids())),
             ("GET", ["faults"]) => Ok(json!({ "injected": self.faults.injected() })),
+            ("GET", ["effects"] | ["aws", "effects"]) => Ok(json!(self.ledger.effects())),
+            ("POST", ["effects", "clear"] | ["aws", "effects", "clear"]) => {
+                self.ledger.clear();
+                Ok(json!({}))
+            }
             ("POST", ["faults"]) => {
                 let asked: Faults = read(request)?;
                 if asked.clear {
