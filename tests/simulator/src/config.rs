@@ -8,6 +8,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+use crate::aws::AwsConfig;
+
 /// A whole simulated world: vCenters, and where asked the VMware Cloud service in front of some of them.
 #[derive(Debug, Clone)]
 pub struct SimulatorConfig {
@@ -15,11 +17,13 @@ pub struct SimulatorConfig {
     pub vcenters: Vec<VcenterConfig>,
     /// VMware Cloud on AWS: CSP tokens and the list of SDDCs. `None`: no such service is started.
     pub vmc: Option<VmcConfig>,
+    /// AWS: SSM, STS, the Resource Groups Tagging API and Security Hub. `None`: no such service is started.
+    pub aws: Option<AwsConfig>,
     /// Address to listen on. Loopback unless told otherwise.
     pub listen: IpAddr,
     /// A DNS name that goes into the certificates and URLs beside `localhost` and `127.0.0.1`.
     pub host_name: Option<String>,
-    /// First TCP port: vCenters take it and the following ones, then the VMC service. `None`: any free ports.
+    /// First TCP port: vCenters take it and the following ones, then the VMC service, then AWS. `None`: any free ports.
     pub port_base: Option<u16>,
 }
 
@@ -28,6 +32,7 @@ impl Default for SimulatorConfig {
         Self {
             vcenters: vec![VcenterConfig::default()],
             vmc: None,
+            aws: None,
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             host_name: None,
             port_base: None,

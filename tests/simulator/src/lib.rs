@@ -23,6 +23,7 @@
 //! Nothing here depends on the client under test, so that they cannot share a mistake. Failure looks like this:
 //! [`StartError`] when a port or certificate cannot be had, and [`MutateError`] for a change that makes no sense.
 
+mod aws;
 mod churn;
 mod clock;
 pub mod config;
@@ -44,9 +45,16 @@ mod vmc;
 mod world;
 mod xml;
 
+pub use crate::aws::{
+    Aws, AwsAccount, AwsActivation, AwsCalls, AwsConfig, AwsMutation, AwsNode, AwsParameter, AwsRole, AwsVm,
+    NodeSeeding, ReadDelay, Throttle,
+};
 pub use crate::churn::Churn;
 pub use crate::config::{FleetConfig, Release, SimulatorConfig, User, VcenterConfig, VmcConfig};
-pub use crate::fault::{FaultEffect, FaultRule, InjectedFault, OPERATIONS, effects, from_seed};
+pub use crate::fault::{
+    AWS_OPERATIONS, FaultEffect, FaultRule, HeldCall, HoldPoint, InjectedFault, OPERATIONS, aws_effects,
+    aws_from_seed, effects, from_seed,
+};
 pub use crate::handle::Vcenter;
 pub use crate::ledger::Effect;
 pub use crate::mutation::Mutation;

@@ -7,9 +7,10 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::{self, Aws};
 use crate::config::{SimulatorConfig, VmcConfig};
 use crate::control::Control;
-use crate::fault::{FaultBook, FaultRule, InjectedFault};
+use crate::fault::{FaultBook, FaultRule, HeldCall, InjectedFault};
 use crate::fleet;
 use crate::handle::Vcenter;
 use crate::ledger::{Effect, Ledger};
@@ -52,6 +53,7 @@ pub enum StartError {
 pub struct Simulator {
     vcenters: Vec<Vcenter>,
     vmc: Option<Vmc>,
+    aws: Option<Aws>,
     faults: Arc<FaultBook>,
     ledger: Arc<Ledger>,
     ca_pem: String,
@@ -63,6 +65,7 @@ pub struct Simulator {
 struct Parts {
     vcenters: Vec<Vcenter>,
     vmc: Option<Vmc>,
+    aws: Option<Aws>,
     runtime: tokio::runtime::Handle,
     faults: Arc<FaultBook>,
     ledger: Arc<Ledger>,
@@ -108,6 +111,7 @@ impl Simulator {
         Ok(Self {
             vcenters: parts.vcenters,
             vmc: parts.vmc,
+            aws: parts.aws,
             runtime: parts.runtime,
             faults: parts.faults,
             ledger: parts.ledger,
@@ -132,6 +136,21 @@ impl Simulator {
         self.vmc.as_ref()
     }
 
+    /// AWS, where the configuration asks for it.
+    pub fn aws(&self) -> Option<&Aws> {
+        self.aws.as_ref()
+    }
+
+    /// Calls that fault rules hold, on all servers.
+    pub fn holds(&self) -> Vec<HeldCall> {
+        self.faults.holds.held()
+    }
+
+    /// Lets all held calls go on; returns how many there were.
+    pub fn release_holds(&self) -> usize {
+        self.faults.holds.release(None)
+    }
+
     /// Starts the control endpoint on a loopback port (0: any free one) and returns its address, `http://…`. It is
     /// plain HTTP without authentication: for people and scripts on this machine. The README lists what it can do.
     ///
@@ -142,6 +161,7 @@ impl Simulator {
         let control = Control {
             vcenters: self.vcenters.clone(),
             vmc: self.vmc.clone(),
+            aws: self.aws.clone(),
             faults: Arc::clone(&self.faults),
             ledger: Arc::clone(&self.ledger),
         };
@@ -276,7 +296,7 @@ async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts,
     let vmc = match config.vmc {
         Some(config) => {
             let (listener, address) = ports.bind().await?;
-            let vmc = cloud(config, &vcenters, &faults, address, host)?;
+            let vmc = cloud(config, &vcenters, &faults, address, host.clone())?;
             let tls = Identity::new(&authority)?.server_config()?;
             let connections = Arc::clone(&vmc.shared.connections);
             let shared = Arc::clone(&vmc.shared);
@@ -285,8 +305,29 @@ async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts,
         }
         None => None,
     };
+    let aws = match config.aws {
+        Some(config) => {
+            let (listener, address) = ports.bind().await?;
+            let shared = Arc::new(aws::Shared::new(&config, Arc::clone(&faults), Arc::clone(&ledger)));
+            let tls = Identity::new(&authority)?.server_config()?;
+            let connections = Arc::clone(&shared.connections);
+            let aws = Aws {
+                shared: Arc::clone(&shared),
+                address,
+                host,
+                ca_pem: authority.pem(),
+                vcenters: vcenters.clone(),
+            };
+            if let Some(seeding) = &config.nodes {
+                aws::seed(&aws, seeding);
+            }
+            tokio::spawn(server::serve(listener, Some(tls), shared, connections, stop.clone()));
+            Some(aws)
+        }
+        None => None,
+    };
     let runtime = tokio::runtime::Handle::current();
-    Ok(Parts { vcenters, vmc, faults, ledger, ca_pem: authority.pem(), runtime })
+    Ok(Parts { vcenters, vmc, aws, faults, ledger, ca_pem: authority.pem(), runtime })
 }
 
 fn cloud(

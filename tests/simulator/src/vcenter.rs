@@ -209,6 +209,7 @@ impl Shared {
         };
         let mut ongoing = Ongoing::new(&self.counter, &operation);
         let effect = self.faults.draw(&self.config.name, &operation);
+        self.faults.hold_before(effect.as_ref(), &self.config.name, &operation).await;
         if let Some(effect) = &effect {
             if *effect == FaultEffect::ExpireSession {
                 self.expire_session_of(&request);
@@ -229,6 +230,7 @@ impl Shared {
             None if is_soap => Reply::empty(405),
             None => crate::rest::handle(&self, &request),
         };
+        self.faults.hold_after(effect.as_ref(), &self.config.name, &operation).await;
         ongoing.bytes = reply.bytes().len();
         match &effect {
             Some(effect) => fault::after(effect, reply),

@@ -3,6 +3,7 @@
 //! Wrong requests are answered with 400, unknown names with 404, changes that are not possible with 409, each with
 //! `{"error": "…"}`.
 
+mod aws;
 mod change;
 
 use std::future::Future;
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::MutateError;
+use crate::aws::Aws;
 use crate::fault::{self, FaultBook, FaultRule};
 use crate::handle::Vcenter;
 use crate::ledger::Ledger;
@@ -25,6 +27,7 @@ use crate::vmc::Vmc;
 pub(crate) struct Control {
     pub(crate) vcenters: Vec<Vcenter>,
     pub(crate) vmc: Option<Vmc>,
+    pub(crate) aws: Option<Aws>,
     pub(crate) faults: Arc<FaultBook>,
     pub(crate) ledger: Arc<Ledger>,
 }
@@ -62,6 +65,13 @@ struct Faults {
     seed: Option<u64>,
     #[serde(default)]
     add: Vec<FaultRule>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Release {
+    /// Only calls that match it, as in fault rules.
+    operation: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +119,9 @@ impl Control {
             ("GET", ["truth", name]) => Ok(self.vcenter(name)?.truth()),
             ("GET", ["vms", name]) => Ok(json!(self.vcenter(name)?.vm_ids())),
             ("GET", ["faults"]) => Ok(json!({ "injected": self.faults.injected() })),
+            (method, ["aws", what @ ("truth" | "stats" | "mutate" | "policy" | "settings")]) => {
+                self.aws(method, what, request)
+            }
             ("GET", ["effects"] | ["aws", "effects"]) => Ok(json!(self.ledger.effects())),
             ("POST", ["effects", "clear"] | ["aws", "effects", "clear"]) => {
                 self.ledger.clear();
@@ -124,6 +137,12 @@ impl Control {
                 let added = json!(rules);
                 self.faults.add(rules);
                 Ok(json!({ "added": added }))
+            }
+            ("GET", ["holds"]) => Ok(json!(self.faults.holds.held())),
+            ("POST", ["holds", "release"]) => {
+                let asked: Release =
+                    if request.body.is_empty() { Release::default() } else { read(request)? };
+                Ok(json!({ "released": self.faults.holds.release(asked.operation.as_deref()) }))
             }
             ("POST", ["mutate", name]) => {
                 let vcenter = self.vcenter(name)?;
@@ -168,6 +187,11 @@ impl Control {
     fn vcenter(&self, name: &str) -> Result<&Vcenter, Refused> {
         let found = self.vcenters.iter().find(|vcenter| vcenter.name() == name);
         found.ok_or_else(|| Refused::new(404, format!("there is no vCenter {name}")))
+    }
+
+    fn aws(&self, method: &str, what: &str, request: &Request) -> Result<Value, Refused> {
+        let aws = self.aws.as_ref().ok_or_else(|| Refused::new(404, "there is no AWS"))?;
+        aws::answer(aws, method, what, request)
     }
 
     fn vmc(&self) -> Result<&Vmc, Refused> {

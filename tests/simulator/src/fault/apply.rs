@@ -17,6 +17,8 @@ pub(crate) enum Voice {
     Rest(Dialect),
     /// The two services of VMware Cloud.
     Cloud,
+    /// AWS, in one of its protocols.
+    Aws(crate::aws::Protocol),
 }
 
 impl Voice {
@@ -24,6 +26,7 @@ impl Voice {
         match self {
             Self::Soap => "text/xml; charset=utf-8",
             Self::Rest(_) | Self::Cloud => "application/json",
+            Self::Aws(protocol) => protocol.content_type(),
         }
     }
 
@@ -36,6 +39,7 @@ impl Voice {
                 let status = if name == "NotAuthenticated" { 401 } else { 500 };
                 crate::vmc::error(status, &format!("{name} by fault rule"))
             }
+            Self::Aws(protocol) => protocol.error(400, name, &format!("{name} by fault rule")),
         }
     }
 }
@@ -64,6 +68,12 @@ pub(crate) async fn before(effect: &FaultEffect, voice: Voice) -> Option<Reply> 
             Some(reply)
         }
         FaultEffect::SoapFault { name } => Some(voice.error(name)),
+        FaultEffect::AwsError { code, status, message } => Some(match voice {
+            Voice::Aws(protocol) => protocol.error(*status, code, message),
+            Voice::Soap | Voice::Rest(_) | Voice::Cloud => {
+                Reply::text(*status, "text/plain", format!("{code}: {message}\n"))
+            }
+        }),
         FaultEffect::EntityBomb => {
             let mut body = String::from("<?xml version=\"1.0\"?>\n<!DOCTYPE lolz [<!ENTITY l0 \"lol\">");
             for level in 1..12 {
@@ -95,6 +105,8 @@ pub(crate) async fn before(effect: &FaultEffect, voice: Voice) -> Option<Reply> 
         | FaultEffect::WrongContentType
         | FaultEffect::WrongEncoding
         | FaultEffect::ExpireSession
+        | FaultEffect::HoldBefore
+        | FaultEffect::HoldAfter
         | FaultEffect::Drip { .. } => None,
     }
 }
@@ -161,6 +173,9 @@ pub(crate) fn after(effect: &FaultEffect, mut reply: Reply) -> Reply {
         | FaultEffect::Deep
         | FaultEffect::ExpireSession
         | FaultEffect::Empty
+        | FaultEffect::AwsError { .. }
+        | FaultEffect::HoldBefore
+        | FaultEffect::HoldAfter
         | FaultEffect::Html => {}
     }
     reply

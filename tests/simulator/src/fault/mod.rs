@@ -1,13 +1,16 @@
 //! Scripted faults: what goes wrong, at which call, how often. Everything injected is logged and can be read back.
 
 mod apply;
+mod hold;
 
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::apply::{Voice, after, before};
+pub use self::hold::{HeldCall, HoldPoint};
 
+use self::hold::Holds;
 use crate::dice::Dice;
 use crate::vcenter::lock;
 
@@ -71,18 +74,40 @@ pub enum FaultEffect {
     },
     /// A web page with status 200, as a proxy or a starting service shows it.
     Html,
+    /// An error of AWS with this code, in the form of the service that is called; the call is not executed. A vCenter
+    /// answers with the status alone.
+    AwsError {
+        /// The code, for example `ThrottlingException`.
+        code: String,
+        /// The HTTP status.
+        #[serde(default = "bad_request")]
+        status: u16,
+        /// The text.
+        #[serde(default)]
+        message: String,
+    },
+    /// The call is held when it has arrived, before it has any effect: until it is released, or for ever when its
+    /// client goes away, and then it is not executed.
+    HoldBefore,
+    /// The call is executed and its answer is held, until it is released.
+    HoldAfter,
+}
+
+fn bad_request() -> u16 {
+    400
 }
 
 /// When something goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FaultRule {
-    /// Name of the vCenter (`vmc` for the VMC service); `*` or nothing: any.
+    /// Name of the vCenter (`vmc` for the VMC service, `aws` for all services of AWS); `*` or nothing: any.
     #[serde(default = "any")]
     pub vcenter: String,
     /// The operation: a SOAP method (`WaitForUpdatesEx`), `REST GET /api/session`, `CSP POST /csp/…`, `VMC GET /vmc/…`.
     /// The word before the method may be left out, and calls of the tagging service and of VMware Cloud have short
     /// names: `GET tag`, `GET category/{id}`, `list-attached-tags-on-objects`, `csp-authorize`, `list-sddcs`, …
+    /// Calls of AWS are called `ssm:AddTagsToResource`, `sts:AssumeRole`, `tagging:GetResources`, …
     /// A `*` at the end matches any rest.
     #[serde(default = "any")]
     pub operation: String,
@@ -163,7 +188,52 @@ pub const OPERATIONS: &[&str] = &[
     "VMC GET /vmc/api/orgs/{id}/sddcs",
 ];
 
-/// Every effect, with moderate numbers.
+/// The operations of AWS, for generated scripts; apart from [`OPERATIONS`], so that a seed goes on meaning what it meant.
+pub const AWS_OPERATIONS: &[&str] = &[
+    "sts:GetCallerIdentity",
+    "sts:AssumeRole",
+    "ssm:DescribeInstanceInformation",
+    "ssm:AddTagsToResource",
+    "ssm:RemoveTagsFromResource",
+    "ssm:ListTagsForResource",
+    "ssm:DescribeActivations",
+    "ssm:CreateActivation",
+    "ssm:DeleteActivation",
+    "ssm:DeregisterManagedInstance",
+    "ssm:GetParameter",
+    "tagging:GetResources",
+    "securityhub:BatchImportFindings",
+    "securityhub:BatchUpdateFindings",
+    "securityhub:GetFindings",
+    "securityhub:DescribeHub",
+];
+
+/// Every effect that calls of AWS can meet, with moderate numbers.
+pub fn aws_effects() -> Vec<FaultEffect> {
+    let error = |code: &str, status, message: &str| FaultEffect::AwsError {
+        code: code.to_owned(),
+        status,
+        message: message.to_owned(),
+    };
+    let of_aws = [
+        error("ThrottlingException", 400, "Rate exceeded"),
+        error("InternalServerError", 500, "An internal error occurred"),
+        error("ServiceUnavailable", 503, "The service is unavailable"),
+        error("AccessDeniedException", 400, "User is not authorized to perform this action"),
+        error("ExpiredTokenException", 400, "The security token included in the request is expired"),
+        error("TooManyUpdates", 400, ""),
+    ];
+    let general = effects().into_iter().filter(|effect| !matches!(effect, FaultEffect::SoapFault { .. }));
+    general.chain(of_aws).collect()
+}
+
+/// A script of faults at calls of AWS from a seed, made like those of [`from_seed`].
+pub fn aws_from_seed(seed: u64) -> Vec<FaultRule> {
+    script(seed, 78, "aws", AWS_OPERATIONS, &aws_effects())
+}
+
+/// Every effect, with moderate numbers. Those that concern AWS alone are in [`aws_effects`], and those that wait for a
+/// release are in neither.
 pub fn effects() -> Vec<FaultEffect> {
     vec![
         FaultEffect::Delay { milliseconds: 300 },
@@ -197,27 +267,36 @@ pub fn effects() -> Vec<FaultEffect> {
 /// A script from a seed. Consecutive seeds walk through every effect at every operation once before anything repeats;
 /// how many calls pass first, and how many are hit, is drawn from the seed.
 pub fn from_seed(seed: u64) -> Vec<FaultRule> {
-    let effects = effects();
-    let pairs = (OPERATIONS.len() * effects.len()) as u64;
+    script(seed, 77, "*", OPERATIONS, &effects())
+}
+
+fn script(
+    seed: u64,
+    stream: u64,
+    vcenter: &str,
+    operations: &[&str],
+    effects: &[FaultEffect],
+) -> Vec<FaultRule> {
+    let pairs = (operations.len() * effects.len()) as u64;
     let at = usize::try_from(seed % pairs).unwrap_or(0);
-    let mut dice = Dice::new(seed, 77);
+    let mut dice = Dice::new(seed, stream);
     let first = FaultRule {
-        vcenter: any(),
-        operation: OPERATIONS[at % OPERATIONS.len()].to_owned(),
+        vcenter: vcenter.to_owned(),
+        operation: operations[at % operations.len()].to_owned(),
         // Many calls are made once only: the first walk meets those, later ones also meet the later calls of the others.
         skip: if seed < pairs { 0 } else { [0, 1, 2, 5][dice.below(4)] },
         times: [1, 1, 1, 2, 3][dice.below(5)],
-        effect: effects[at / OPERATIONS.len()].clone(),
+        effect: effects[at / operations.len()].clone(),
     };
     let mut rules = vec![first];
     // Troubles come in company in one case of four.
     if dice.chance(25) {
         rules.push(FaultRule {
-            vcenter: any(),
-            operation: (*dice.pick(OPERATIONS)).to_owned(),
+            vcenter: vcenter.to_owned(),
+            operation: (*dice.pick(operations)).to_owned(),
             skip: dice.between(0, 4),
             times: dice.between(1, 3),
-            effect: dice.pick(&effects).clone(),
+            effect: dice.pick(effects).clone(),
         });
     }
     rules
@@ -233,6 +312,7 @@ struct Armed {
 #[derive(Debug, Default)]
 pub(crate) struct FaultBook {
     inner: Mutex<(Vec<Armed>, Vec<InjectedFault>)>,
+    pub(crate) holds: Holds,
 }
 
 impl FaultBook {
@@ -246,6 +326,20 @@ impl FaultBook {
 
     pub(crate) fn injected(&self) -> Vec<InjectedFault> {
         lock(&self.inner).1.clone()
+    }
+
+    /// Holds a call that has arrived, when its rule says so.
+    pub(crate) async fn hold_before(&self, effect: Option<&FaultEffect>, vcenter: &str, operation: &str) {
+        if effect == Some(&FaultEffect::HoldBefore) {
+            self.holds.wait(vcenter, operation, HoldPoint::Before).await;
+        }
+    }
+
+    /// Holds the answer of a call that was executed, when its rule says so.
+    pub(crate) async fn hold_after(&self, effect: Option<&FaultEffect>, vcenter: &str, operation: &str) {
+        if effect == Some(&FaultEffect::HoldAfter) {
+            self.holds.wait(vcenter, operation, HoldPoint::After).await;
+        }
     }
 
     /// The effect for this call, when a rule hits it. Every matching rule counts the call; the first that hits wins.
@@ -275,7 +369,8 @@ impl FaultBook {
     }
 }
 
-fn matches(pattern: &str, operation: &str) -> bool {
+/// Whether a pattern of a rule means an operation.
+pub(crate) fn matches(pattern: &str, operation: &str) -> bool {
     let fits = |name: &str| match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
         None => pattern == name,
@@ -326,6 +421,19 @@ mod tests {
             assert_eq!(rules, from_seed(seed));
             seen.insert(format!("{:?}{:?}", rules[0].operation, rules[0].effect));
         }
+        assert_eq!(seen.len(), pairs);
+    }
+
+    #[test]
+    fn seeds_for_aws_walk_through_every_fault_too() {
+        let pairs = AWS_OPERATIONS.len() * aws_effects().len();
+        let seen: std::collections::HashSet<String> = (0..pairs as u64)
+            .map(|seed| {
+                let first = aws_from_seed(seed).swap_remove(0);
+                assert_eq!(first.vcenter, "aws");
+                format!("{:?}{:?}", first.operation, first.effect)
+            })
+            .collect();
         assert_eq!(seen.len(), pairs);
     }
 

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use vmbridge_simulator::{FleetConfig, Release, SimulatorConfig, User, VcenterConfig, VmcConfig};
+use vmbridge_simulator::{
+    AwsAccount, AwsConfig, FleetConfig, NodeSeeding, ReadDelay, Release, SimulatorConfig, User,
+    VcenterConfig, VmcConfig,
+};
 
 /// The account of the vCenters that are not behind VMware Cloud.
 pub(crate) const USER: &str = "vmbridge@vsphere.local";
@@ -57,6 +60,15 @@ pub(crate) struct Args {
     /// A session unused for so long is gone
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     idle_timeout: u64,
+    /// Managed nodes for so many percent of the VMs that run with Tools; 0: no AWS
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    aws_nodes: u8,
+    /// Number of AWS accounts; nodes are in the first Region of each, by turns
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    aws_accounts: u16,
+    /// Reads of AWS lag behind writes by so much
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    aws_read_delay: u32,
     /// The same UUIDs and MoRefs in all vCenters, as after cloning one
     #[arg(long)]
     colliding: bool,
@@ -73,9 +85,26 @@ impl Args {
         SimulatorConfig {
             vcenters: own.chain(cloud).collect(),
             vmc,
+            aws: (self.aws_nodes > 0).then(|| self.aws()),
             listen: self.listen,
             port_base: self.port_base,
             host_name: self.host_name.clone(),
+        }
+    }
+
+    fn aws(&self) -> AwsConfig {
+        let accounts: Vec<AwsAccount> = (1..=self.aws_accounts).map(AwsAccount::numbered).collect();
+        let places = accounts
+            .iter()
+            .filter_map(|account| Some((account.id.clone(), account.regions.first()?.clone())))
+            .collect();
+        let nodes =
+            NodeSeeding { share_percent: self.aws_nodes, seed: self.seed, places, ..NodeSeeding::default() };
+        AwsConfig {
+            accounts,
+            nodes: Some(nodes),
+            read_delay: ReadDelay::all(Duration::from_secs(self.aws_read_delay.into())),
+            throttle: None,
         }
     }
 

@@ -40,7 +40,9 @@ impl Files {
         if let Some(vmc) = simulator.vmc() {
             self.put("token", 0o600, vmc.refresh_token())?;
         }
-        self.put("demo.env", 0o644, &self.environment(simulator))?;
+        // It has a secret key in it where there is AWS.
+        let mode = if simulator.aws().is_some() { 0o600 } else { 0o644 };
+        self.put("demo.env", mode, &self.environment(simulator))?;
         let endpoints = serde_json::to_string_pretty(&self.endpoints(simulator, control))?;
         self.put(ENDPOINTS, 0o600, &format!("{endpoints}\n"))
     }
@@ -78,10 +80,11 @@ impl Files {
     /// Environment variables that turn `examples/demo.toml` into a configuration for this simulator.
     fn environment(&self, simulator: &Simulator) -> String {
         let mut lines = String::new();
-        let mut set = |name: String, value: &str| {
+        let export = |lines: &mut String, name: &str, value: &str| {
             let quoted = value.replace('\'', "'\\''");
-            lines.push_str(&format!("export VMBRIDGE_{name}='{quoted}'\n"));
+            lines.push_str(&format!("export {name}='{quoted}'\n"));
         };
+        let mut set = |name: String, value: &str| export(&mut lines, &format!("VMBRIDGE_{name}"), value);
         let (ca, password) = (self.path("ca.pem"), self.path("password"));
         for vcenter in own(simulator) {
             let section = format!("VCENTER__{}", vcenter.name().to_ascii_uppercase());
@@ -95,6 +98,15 @@ impl Files {
             set("VMC__CLOUD__CA_FILE".to_owned(), &ca);
             set("VMC__CLOUD__REFRESH_TOKEN__FILE".to_owned(), &self.path("token"));
             set("VMC__CLOUD__VCENTER__CA_FILE".to_owned(), &ca);
+        }
+        if let Some(aws) = simulator.aws() {
+            set("AWS__MAIN__ENDPOINT".to_owned(), &aws.url());
+            set("AWS__MAIN__CA_FILE".to_owned(), &ca);
+            if let Some(account) = aws.accounts().first() {
+                export(&mut lines, "AWS_ACCESS_KEY_ID", &account.access_key_id);
+                export(&mut lines, "AWS_SECRET_ACCESS_KEY", account.secret());
+            }
+            export(&mut lines, "AWS_EC2_METADATA_DISABLED", "true");
         }
         lines
     }
@@ -123,9 +135,24 @@ impl Files {
                 "oauthAppId": id, "oauthAppSecret": secret, "caFile": ca, "sddcs": sddcs,
             })
         });
+        let aws = simulator.aws().map(|aws| {
+            let accounts: Vec<Value> = aws
+                .accounts()
+                .iter()
+                .map(|account| {
+                    json!({
+                        "id": account.id, "accessKeyId": account.access_key_id, "secretAccessKey": account.secret(),
+                        "regions": account.regions, "userArn": account.user_arn(),
+                        "roleArn": account.roles.first().map(|role| account.role_arn(&role.name)),
+                    })
+                })
+                .collect();
+            json!({ "url": aws.url(), "caFile": ca, "accounts": accounts })
+        });
         let vcenters: Vec<Value> = own(simulator).map(entry).collect();
         json!({
-            "caFile": ca, "controlUrl": control, "vcenters": vcenters, "vmc": vmc, "pid": std::process::id(),
+            "caFile": ca, "controlUrl": control, "vcenters": vcenters, "vmc": vmc, "aws": aws,
+            "pid": std::process::id(),
         })
     }
 }
@@ -149,6 +176,14 @@ pub(crate) fn summary(simulator: &Simulator, control: &str) -> Vec<String> {
             .vmc()
             .map(|vmc| format!("VMware Cloud on AWS: {}, organisation {}", vmc.url(), vmc.org_id())),
     );
+    lines.extend(simulator.aws().map(|aws| {
+        let accounts = aws.accounts();
+        let nodes: usize = accounts
+            .iter()
+            .flat_map(|account| account.regions.iter().map(|region| aws.nodes(&account.id, region).len()))
+            .sum();
+        format!("AWS: {} with {nodes} managed nodes in {} accounts", aws.url(), accounts.len())
+    }));
     lines.push(format!("control: {control}"));
     lines
 }

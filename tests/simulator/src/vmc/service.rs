@@ -55,6 +55,7 @@ impl Shared {
         let operation = operation(request);
         let mut ongoing = Ongoing::new(&self.counter, &operation);
         let effect = self.faults.draw("vmc", &operation);
+        self.faults.hold_before(effect.as_ref(), "vmc", &operation).await;
         if let Some(effect) = &effect {
             if *effect == FaultEffect::ExpireSession
                 && let Some(token) = request.header(TOKEN)
@@ -66,6 +67,7 @@ impl Shared {
             }
         }
         let reply = self.answer(request);
+        self.faults.hold_after(effect.as_ref(), "vmc", &operation).await;
         ongoing.bytes = reply.bytes().len();
         match &effect {
             Some(effect) => fault::after(effect, reply),

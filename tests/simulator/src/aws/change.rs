@@ -1,0 +1,282 @@
+//! Changes to what AWS holds that nobody asked for through its API, as values: nodes that register and go offline, tags
+//! that somebody else sets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::MutateError;
+use crate::clock::{now, uptime};
+use crate::soap::session::random_uuid;
+use crate::vcenter::lock;
+
+use super::seed::{self, Machine};
+use super::state::{AwsActivation, AwsNode, AwsVm, Node, Parameter, STANDARD_NODES, State};
+use super::timeline::Timeline;
+use super::{Aws, nodes, tags};
+
+/// One change. Where account and Region are left out, the first Region of the first account is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields say what they are; the variants say what happens")]
+pub enum AwsMutation {
+    /// Registers a node, as an agent would; returns its id. What is not given comes from the VM, where there is one,
+    /// and name, role and tags from the activation.
+    AddNode {
+        #[serde(default)]
+        account: Option<String>,
+        #[serde(default)]
+        region: Option<String>,
+        #[serde(default)]
+        vm: Option<AwsVm>,
+        #[serde(default)]
+        computer_name: Option<String>,
+        #[serde(default)]
+        ip_address: Option<String>,
+        /// `Linux` or `Windows`
+        #[serde(default)]
+        platform_type: Option<String>,
+        #[serde(default)]
+        activation: Option<String>,
+        #[serde(default)]
+        tags: BTreeMap<String, String>,
+    },
+    /// Deregisters a node.
+    RemoveNode { node: String },
+    /// Changes what the agent of a node reports; absent parts stay.
+    SetNode {
+        node: String,
+        #[serde(default)]
+        ping_status: Option<String>,
+        #[serde(default)]
+        computer_name: Option<String>,
+        #[serde(default)]
+        ip_address: Option<String>,
+        #[serde(default)]
+        agent_version: Option<String>,
+    },
+    /// Somebody sets a tag.
+    Tag { node: String, key: String, value: String },
+    /// Somebody removes a tag.
+    Untag { node: String, key: String },
+    /// Makes an activation; returns its id.
+    AddActivation {
+        #[serde(default)]
+        account: Option<String>,
+        #[serde(default)]
+        region: Option<String>,
+        #[serde(default)]
+        description: Option<String>,
+        #[serde(default)]
+        registration_limit: Option<u32>,
+        #[serde(default)]
+        tags: BTreeMap<String, String>,
+        #[serde(default)]
+        expires_in_seconds: Option<i64>,
+    },
+    /// Deletes an activation.
+    RemoveActivation { activation: String },
+    /// Writes a new version of a parameter.
+    SetParameter {
+        #[serde(default)]
+        account: Option<String>,
+        #[serde(default)]
+        region: Option<String>,
+        name: String,
+        value: String,
+        #[serde(default)]
+        secure: bool,
+    },
+    /// Ends all sessions of assumed roles.
+    ExpireSessions,
+}
+
+fn gone(what: &str) -> MutateError {
+    MutateError::NoSuchObject(what.to_owned())
+}
+
+/// The account and Region that are meant.
+fn place(
+    state: &State,
+    account: Option<&String>,
+    region: Option<&String>,
+) -> Result<(String, String), MutateError> {
+    let account = match account {
+        Some(id) => state.account(id).ok_or_else(|| gone(id))?,
+        None => state.accounts.first().ok_or_else(|| gone("account"))?,
+    };
+    let region = match region {
+        Some(name) => account.regions.iter().find(|known| *known == name).ok_or_else(|| gone(name))?,
+        None => account.regions.first().ok_or_else(|| gone("region"))?,
+    };
+    Ok((account.id.clone(), region.clone()))
+}
+
+/// A node that is registered, wherever it is.
+fn find<'a>(state: &'a mut State, id: &str) -> Result<&'a mut Node, MutateError> {
+    let found = state
+        .regions
+        .values_mut()
+        .find_map(|held| held.nodes.get_mut(id).filter(|node| node.info.now().is_some()));
+    found.ok_or_else(|| gone(id))
+}
+
+impl AwsMutation {
+    pub(super) fn apply(&self, aws: &Aws) -> Result<Option<String>, MutateError> {
+        if let Self::AddNode { .. } = self {
+            return self.add_node(aws).map(Some);
+        }
+        let mut state = lock(&aws.shared.state);
+        let keep = state.keep();
+        match self {
+            Self::AddNode { .. } => {}
+            Self::RemoveNode { node } => nodes::remove(find(&mut state, node)?, uptime(), keep),
+            Self::SetNode { node, ping_status, computer_name, ip_address, agent_version } => {
+                if ping_status
+                    .as_deref()
+                    .is_some_and(|status| !["Online", "ConnectionLost"].contains(&status))
+                {
+                    return Err(MutateError::NotPossible {
+                        what: "setting that ping status",
+                        object: node.clone(),
+                    });
+                }
+                let node = find(&mut state, node)?;
+                let Some(info) = node.info.now() else { return Ok(None) };
+                let mut info = AwsNode::clone(info);
+                for (field, new) in [
+                    (&mut info.ping_status, ping_status),
+                    (&mut info.computer_name, computer_name),
+                    (&mut info.ip_address, ip_address),
+                    (&mut info.agent_version, agent_version),
+                ] {
+                    if let Some(new) = new {
+                        field.clone_from(new);
+                    }
+                }
+                node.info.set(uptime(), keep, Some(Arc::new(info)));
+            }
+            Self::Tag { node, key, value } => {
+                let set = BTreeMap::from([(key.clone(), value.clone())]);
+                tags::change(find(&mut state, node)?, uptime(), keep, &set, &BTreeSet::new());
+            }
+            Self::Untag { node, key } => {
+                let removed = BTreeSet::from([key.clone()]);
+                tags::change(find(&mut state, node)?, uptime(), keep, &BTreeMap::new(), &removed);
+            }
+            Self::AddActivation {
+                account,
+                region,
+                description,
+                registration_limit,
+                tags,
+                expires_in_seconds,
+            } => {
+                let (account, region) = place(&state, account.as_ref(), region.as_ref())?;
+                let role =
+                    state.account(&account).and_then(|account| account.instance_roles.first().cloned());
+                let created_date = now(0);
+                let activation = AwsActivation {
+                    activation_id: random_uuid(),
+                    activation_code: random_uuid(),
+                    description: description.clone(),
+                    default_instance_name: None,
+                    iam_role: role.unwrap_or_default(),
+                    registration_limit: registration_limit.unwrap_or(1),
+                    registrations_count: 0,
+                    expiration_date: created_date
+                        + SignedDuration::from_secs(expires_in_seconds.unwrap_or(86_400)),
+                    created_date,
+                    tags: tags.clone(),
+                };
+                let id = activation.activation_id.clone();
+                if let Some(held) = state.region_mut(&account, &region) {
+                    held.activations.insert(id.clone(), Timeline::new(uptime(), Some(Arc::new(activation))));
+                }
+                return Ok(Some(id));
+            }
+            Self::RemoveActivation { activation } => {
+                let found = state.regions.values_mut().find_map(|held| held.activations.get_mut(activation));
+                let line = found.filter(|line| line.now().is_some()).ok_or_else(|| gone(activation))?;
+                line.set(uptime(), keep, None);
+            }
+            Self::SetParameter { account, region, name, value, secure } => {
+                let (account, region) = place(&state, account.as_ref(), region.as_ref())?;
+                if let Some(held) = state.region_mut(&account, &region) {
+                    let fresh = Parameter { secure: *secure, versions: Vec::new() };
+                    let parameter = held.parameters.entry(name.clone()).or_insert(fresh);
+                    parameter.secure = *secure;
+                    parameter.versions.push((now(0), SecretString::from(value.clone())));
+                }
+            }
+            Self::ExpireSessions => {
+                let now = uptime();
+                for session in state.sessions.values_mut() {
+                    session.until = session.until.min(now);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn add_node(&self, aws: &Aws) -> Result<String, MutateError> {
+        let Self::AddNode { account, region, vm, computer_name, ip_address, platform_type, activation, tags } =
+            self
+        else {
+            return Err(gone("node"));
+        };
+        // Worlds are looked at before AWS is locked, as everywhere.
+        let mut machine = match vm {
+            Some(vm) => seed::machine(&aws.vcenters, vm)?,
+            None => Machine::plain(),
+        };
+        if platform_type.as_deref().is_some_and(|platform| platform != machine.platform_type) {
+            let vm = machine.vm.take();
+            machine = Machine::of_platform(platform_type.as_deref().unwrap_or_default());
+            machine.vm = vm;
+        }
+        if let Some(name) = computer_name {
+            machine.computer_name.clone_from(name);
+        }
+        if let Some(ip) = ip_address {
+            machine.ip_address.clone_from(ip);
+        }
+        let mut state = lock(&aws.shared.state);
+        let keep = state.keep();
+        let (account, region) = place(&state, account.as_ref(), region.as_ref())?;
+        let advanced = state.account(&account).is_some_and(|account| account.advanced_tier);
+        let held = state.region_mut(&account, &region).ok_or_else(|| gone(&region))?;
+        if !advanced && held.registered() >= STANDARD_NODES {
+            return Err(MutateError::NotPossible {
+                what: "registering more than 1,000 nodes of the standard tier",
+                object: region,
+            });
+        }
+        let mut given = tags.clone();
+        let mut info = machine.node(&seed::node_id(&random_uuid()), now(0));
+        if let Some(id) = activation {
+            let line = held.activations.get_mut(id).ok_or_else(|| gone(id))?;
+            let known = line.now().clone().ok_or_else(|| gone(id))?;
+            if known.registrations_count >= known.registration_limit || known.expiration_date <= now(0) {
+                return Err(MutateError::NotPossible {
+                    what: "registering with an activation that is used up or has expired",
+                    object: id.clone(),
+                });
+            }
+            let mut used = AwsActivation::clone(&known);
+            used.registrations_count += 1;
+            info.activation_id = Some(id.clone());
+            info.iam_role = Some(used.iam_role.clone());
+            info.name.clone_from(&used.default_instance_name);
+            given.extend(used.tags.clone());
+            line.set(uptime(), keep, Some(Arc::new(used)));
+        }
+        let id = info.instance_id.clone();
+        let given = (!given.is_empty()).then(|| Arc::new(given));
+        held.nodes.insert(id.clone(), Node::new(uptime(), info, given));
+        Ok(id)
+    }
+}

@@ -1,0 +1,203 @@
+//! How requests and answers are written: JSON with a target header, CBOR, forms answered by XML, and JSON over REST.
+//!
+//! Whatever the protocol, the rest of the simulator sees JSON values: members by the names of the service model, points
+//! in time as seconds since 1970.
+
+use serde_json::{Map, Value, json};
+
+use crate::net::{Reply, Request};
+use crate::soap::session::random_uuid;
+
+use super::cbor;
+use super::error::Error;
+use super::model::Model;
+use super::query;
+
+/// The services that are played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Service {
+    Sts,
+    Ssm,
+    Tagging,
+    SecurityHub,
+}
+
+impl Service {
+    /// The service in credential scopes, fault rules and counters.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sts => "sts",
+            Self::Ssm => "ssm",
+            Self::Tagging => "tagging",
+            Self::SecurityHub => "securityhub",
+        }
+    }
+}
+
+/// A protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// `awsJson1.1`: the operation in `X-Amz-Target`.
+    Json,
+    /// `smithy-rpc-v2-cbor`: the operation in the path.
+    Cbor,
+    /// `awsQuery`: a form, answered by XML.
+    Query,
+    /// `restJson1`: method and path are the operation.
+    Rest,
+}
+
+impl Protocol {
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/x-amz-json-1.1",
+            Self::Cbor => "application/cbor",
+            Self::Query => "text/xml",
+            Self::Rest => "application/json",
+        }
+    }
+
+    fn reply(self, status: u16, body: Vec<u8>) -> Reply {
+        let mut reply = Reply::text(status, self.content_type(), String::new());
+        reply.steps = vec![crate::net::Step::Data(body.into())];
+        reply.header("x-amzn-requestid", &random_uuid());
+        if self == Self::Cbor {
+            reply.header("smithy-protocol", "rpc-v2-cbor");
+        }
+        reply
+    }
+
+    /// An error with this code in the form of the protocol.
+    pub(crate) fn error(self, status: u16, code: &str, message: &str) -> Reply {
+        self.fail(&Error { status, code: code.to_owned(), message: message.to_owned(), members: Map::new() })
+    }
+
+    pub(crate) fn fail(self, error: &Error) -> Reply {
+        let mut body = error.members.clone();
+        // Some services write the member with a capital; clients must take both. Here the model decides.
+        let message = if body.contains_key("Message") { "Message" } else { "message" };
+        if !error.message.is_empty() {
+            body.insert(message.to_owned(), error.message.clone().into());
+        }
+        match self {
+            Self::Json => {
+                body.insert("__type".to_owned(), error.code.clone().into());
+                self.reply(error.status, Value::Object(body).to_string().into_bytes())
+            }
+            Self::Cbor => {
+                let shape = format!("com.amazonaws.resourcegroupstaggingapi#{}", error.code);
+                body.insert("__type".to_owned(), shape.into());
+                self.reply(error.status, cbor::encode(&Value::Object(body)))
+            }
+            Self::Rest => {
+                let mut reply = self.reply(error.status, Value::Object(body).to_string().into_bytes());
+                reply.header("x-amzn-errortype", &error.code);
+                reply
+            }
+            Self::Query => self.reply(error.status, query::error(error).into_bytes()),
+        }
+    }
+
+    /// A good answer. `model` and `operation` say how XML is to be wrapped.
+    pub(crate) fn answer(self, model: &Model, operation: &str, value: &Value) -> Reply {
+        match self {
+            Self::Json | Self::Rest => self.reply(200, value.to_string().into_bytes()),
+            Self::Cbor => self.reply(200, cbor::encode(value)),
+            Self::Query => self.reply(200, query::answer(model, operation, value).into_bytes()),
+        }
+    }
+}
+
+/// What a request asks for, before anything was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) service: Service,
+    pub(crate) protocol: Protocol,
+    /// As the client wrote it; it need not exist.
+    pub(crate) operation: String,
+}
+
+const SSM_TARGET: &str = "AmazonSSM";
+const TAGGING_TARGET: &str = "ResourceGroupsTaggingAPI_20170126";
+
+/// Where a request goes. `None` when no service is meant in any way that can be seen.
+pub(crate) fn route(request: &Request, hub: &Model) -> Option<Route> {
+    let route = |service, protocol, operation: &str| {
+        Some(Route { service, protocol, operation: operation.to_owned() })
+    };
+    if let Some(target) = request.header("x-amz-target") {
+        let (prefix, operation) = target.split_once('.')?;
+        return match prefix {
+            SSM_TARGET => route(Service::Ssm, Protocol::Json, operation),
+            TAGGING_TARGET => route(Service::Tagging, Protocol::Json, operation),
+            _ => None,
+        };
+    }
+    if let Some(rest) = request.path.strip_prefix("/service/") {
+        let (service, operation) = rest.split_once("/operation/")?;
+        return match service {
+            TAGGING_TARGET => route(Service::Tagging, Protocol::Cbor, operation),
+            _ => None,
+        };
+    }
+    if request.path != "/" {
+        let found = hub.operations.iter().find(|(_, operation)| {
+            operation.http.method == request.method && operation.http.uri == request.path
+        });
+        let name =
+            found.map_or_else(|| format!("{} {}", request.method, request.path), |(name, _)| name.clone());
+        return route(Service::SecurityHub, Protocol::Rest, &name);
+    }
+    let form = std::str::from_utf8(&request.body).ok()?;
+    let action = Request::parameters(form).find(|(name, _)| name == "Action").map(|(_, value)| value)?;
+    route(Service::Sts, Protocol::Query, &action)
+}
+
+/// The input of a call as a JSON value; what cannot be read is the error that the service would send.
+pub(crate) fn input(route: &Route, request: &Request, model: &Model) -> Result<Value, Error> {
+    let unreadable = |text: &str| Error::new(400, "SerializationException", text);
+    let kind = request.header("content-type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let value = match route.protocol {
+        Protocol::Json => {
+            if kind != route.protocol.content_type() {
+                return Err(Error::new(404, "UnknownOperationException", ""));
+            }
+            json_body(&request.body).ok_or_else(|| unreadable("the body is not JSON"))?
+        }
+        Protocol::Cbor => {
+            if request.header("smithy-protocol") != Some("rpc-v2-cbor") {
+                return Err(Error::new(404, "UnknownOperationException", ""));
+            }
+            if request.body.is_empty() {
+                json!({})
+            } else {
+                cbor::decode(&request.body).ok_or_else(|| unreadable("the body is not CBOR"))?
+            }
+        }
+        Protocol::Query => {
+            if kind != "application/x-www-form-urlencoded" {
+                return Err(Error::new(400, "MalformedQueryString", "the body is no form"));
+            }
+            let form = std::str::from_utf8(&request.body)
+                .map_err(|_| Error::new(400, "MalformedQueryString", "the body is no text"))?;
+            return query::input(model, &route.operation, form);
+        }
+        Protocol::Rest if request.method == "GET" => {
+            let members =
+                Request::parameters(&request.query).map(|(name, value)| (name, Value::String(value)));
+            Value::Object(members.collect())
+        }
+        Protocol::Rest => {
+            if kind != "application/json" {
+                return Err(Error::new(415, "UnsupportedMediaTypeException", "the body is not JSON"));
+            }
+            json_body(&request.body).ok_or_else(|| unreadable("the body is not JSON"))?
+        }
+    };
+    if value.is_object() { Ok(value) } else { Err(unreadable("the body is not a structure")) }
+}
+
+fn json_body(body: &[u8]) -> Option<Value> {
+    if body.is_empty() { Some(json!({})) } else { serde_json::from_slice(body).ok() }
+}
