@@ -7,12 +7,14 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::MutateError;
 use crate::clock::{now, uptime};
 use crate::soap::session::random_uuid;
 use crate::vcenter::lock;
 
+use super::findings::{Moment, Owner};
 use super::seed::{self, Machine};
 use super::state::{AwsActivation, AwsNode, AwsVm, Node, Parameter, STANDARD_NODES, State};
 use super::timeline::Timeline;
@@ -89,6 +91,22 @@ pub enum AwsMutation {
         value: String,
         #[serde(default)]
         secure: bool,
+    },
+    /// Somebody else's product, such as Patch Manager, writes a finding; returns its id.
+    AddFinding {
+        #[serde(default)]
+        account: Option<String>,
+        #[serde(default)]
+        region: Option<String>,
+        finding: Value,
+    },
+    /// Somebody changes a finding: its `Workflow.Status`, or its record state.
+    SetFinding {
+        finding: String,
+        #[serde(default)]
+        workflow: Option<String>,
+        #[serde(default)]
+        record_state: Option<String>,
     },
     /// Ends all sessions of assumed roles.
     ExpireSessions,
@@ -211,6 +229,34 @@ impl AwsMutation {
                     parameter.secure = *secure;
                     parameter.versions.push((now(0), SecretString::from(value.clone())));
                 }
+            }
+            Self::AddFinding { account, region, finding } => {
+                let (account, region) = place(&state, account.as_ref(), region.as_ref())?;
+                let id = finding["Id"].as_str().ok_or_else(|| gone("Id"))?.to_owned();
+                let owner = Owner { account: &account, region: &region };
+                if let Some(held) = state.region_mut(&account, &region) {
+                    held.findings.import(
+                        finding.clone(),
+                        owner,
+                        Moment { date: now(0), now: uptime(), keep },
+                    );
+                }
+                return Ok(Some(id));
+            }
+            Self::SetFinding { finding, workflow, record_state } => {
+                let moment = Moment { date: now(0), now: uptime(), keep };
+                let found = state.regions.values_mut().find_map(|held| {
+                    let key = held.findings.find(finding)?;
+                    held.findings.update(&key, moment, |finding| {
+                        if let Some(workflow) = workflow {
+                            finding["Workflow"] = json!({ "Status": workflow });
+                        }
+                        if let Some(record_state) = record_state {
+                            finding["RecordState"] = record_state.clone().into();
+                        }
+                    })
+                });
+                found.ok_or_else(|| gone(finding))?;
             }
             Self::ExpireSessions => {
                 let now = uptime();

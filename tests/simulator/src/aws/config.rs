@@ -57,6 +57,8 @@ pub struct AwsAccount {
     pub parameters: Vec<AwsParameter>,
     /// Whether more than 1,000 nodes may be registered in a Region, which the account pays for.
     pub advanced_tier: bool,
+    /// Whether Security Hub is switched on.
+    pub security_hub: bool,
 }
 
 impl fmt::Debug for AwsAccount {
@@ -87,6 +89,7 @@ impl AwsAccount {
             instance_roles: vec!["vmbridge-node".to_owned(), "SSMServiceRole".to_owned()],
             parameters: Vec::new(),
             advanced_tier: false,
+            security_hub: true,
         }
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::clock::uptime;
 
 use super::config::{AwsAccount, AwsConfig, ReadDelay, Throttle};
-use super::hub::Findings;
+use super::findings::Findings;
 use super::iam::Policy;
 use super::throttle::Buckets;
 use super::timeline::Timeline;

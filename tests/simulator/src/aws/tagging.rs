@@ -123,26 +123,28 @@ pub(super) fn resources(call: &Call<'_>) -> Result<Value, Error> {
     if let Some(held) = state.region(account, region) {
         let mut last = None;
         for (looked_at, (id, node)) in held.nodes.range::<str, _>((start, Bound::Unbounded)).enumerate() {
-            let full = list.len() == most || most_tags.is_some_and(|most| tag_count >= most);
-            if full || looked_at == LOOKED_AT {
+            if list.len() == most || looked_at == LOOKED_AT {
                 next = last;
                 break;
             }
+            if let (Some(Some(info)), Some(Some(tags))) = (node.info.at(moment), node.tags.at(moment)) {
+                let arn = node_arn(account, region, id);
+                // No tag policy is played, so everything is compliant.
+                if !hide && wanted.fits(info, &arn, tags) {
+                    tag_count += tags.len().max(1);
+                    // A resource is never split; one that does not fit begins the next page.
+                    if most_tags.is_some_and(|most| tag_count > most) {
+                        next = last;
+                        break;
+                    }
+                    let mut told = json!({ "ResourceARN": arn, "Tags": tag_list(tags) });
+                    if details {
+                        told["ComplianceDetails"] = json!({ "ComplianceStatus": true });
+                    }
+                    list.push(told);
+                }
+            }
             last = Some(id);
-            let (Some(Some(info)), Some(Some(tags))) = (node.info.at(moment), node.tags.at(moment)) else {
-                continue;
-            };
-            let arn = node_arn(account, region, id);
-            // No tag policy is played, so everything is compliant.
-            if hide || !wanted.fits(info, &arn, tags) {
-                continue;
-            }
-            tag_count += tags.len().max(1);
-            let mut told = json!({ "ResourceARN": arn, "Tags": tag_list(tags) });
-            if details {
-                told["ComplianceDetails"] = json!({ "ComplianceStatus": true });
-            }
-            list.push(told);
         }
     }
     let token = next.map_or_else(String::new, |last| call.shared.tokens.give(&query, last));

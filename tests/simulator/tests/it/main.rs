@@ -2,6 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod aws_client;
+mod aws_findings;
+mod aws_holds;
+mod aws_nodes;
+mod aws_signing;
+mod aws_tags;
 mod binary;
 mod client;
 mod control;
