@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aws_conformance;
 mod both;
 mod check;
 mod daemon;

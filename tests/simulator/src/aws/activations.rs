@@ -12,7 +12,7 @@ use crate::vcenter::lock;
 
 use super::error::Error;
 use super::service::Call;
-use super::state::{AwsActivation, State};
+use super::state::AwsActivation;
 use super::timeline::Timeline;
 
 const LIFE: SignedDuration = SignedDuration::from_hours(24);
@@ -109,7 +109,7 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Value, Error> {
         None => None,
     };
     let (state, now) = (lock(&call.shared.state), now(0));
-    let moment = State::seen(state.delay.ssm);
+    let moment = state.seen(|delay| delay.ssm);
     let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let mut list = Vec::new();
     let mut next = None;

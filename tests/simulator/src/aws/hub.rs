@@ -149,7 +149,7 @@ pub(super) fn get(call: &Call<'_>) -> Result<Value, Error> {
     };
     let state = lock(&call.shared.state);
     subscribed(&state, call)?;
-    let moment = State::seen(state.delay.securityhub);
+    let moment = state.seen(|delay| delay.securityhub);
     let held = state.region(&call.caller.account, &call.caller.region);
     let mut found: Vec<&Value> = held
         .into_iter()

@@ -207,7 +207,7 @@ impl Aws {
 
     /// How long reads lag behind writes from now on.
     pub fn set_read_delay(&self, delay: ReadDelay) {
-        lock(&self.shared.state).delay = delay;
+        lock(&self.shared.state).set_delay(delay);
     }
 
     /// How many calls pass from now on; `None`: any number. Buckets start full.

@@ -11,7 +11,7 @@ use crate::vcenter::lock;
 
 use super::error::Error;
 use super::service::{Call, invalid};
-use super::state::{AwsNode, Node, State};
+use super::state::{AwsNode, Node};
 
 /// A page looks at so many nodes at most; when few of them pass the filters it is a short page, with more to come.
 const LOOKED_AT: usize = 1000;
@@ -119,7 +119,7 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Value, Error> {
         None => None,
     };
     let state = lock(&call.shared.state);
-    let moment = State::seen(state.delay.ssm);
+    let moment = state.seen(|delay| delay.ssm);
     let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let mut list = Vec::new();
     let mut next = None;

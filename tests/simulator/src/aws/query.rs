@@ -144,7 +144,10 @@ pub(crate) fn error(error: &Error) -> String {
     xml.open("Error");
     xml.text("Type", if error.status < 500 { "Sender" } else { "Receiver" });
     xml.text("Code", &error.code);
-    xml.text("Message", &error.message);
+    // What a client sent may be in it, and XML cannot hold every character.
+    let message: String =
+        error.message.chars().map(|c| if c.is_control() && !c.is_whitespace() { '?' } else { c }).collect();
+    xml.text("Message", &message);
     xml.close("Error");
     xml.text("RequestId", &random_uuid());
     xml.raw("</ErrorResponse>\n");

@@ -238,7 +238,9 @@ pub(crate) struct State {
     pub(crate) sessions: HashMap<String, Session>,
     /// Policies of users and roles by ARN; who has none may do everything.
     pub(crate) policies: HashMap<String, Policy>,
-    pub(crate) delay: ReadDelay,
+    delay: ReadDelay,
+    /// The moments that readers have seen already when the delay was changed.
+    floor: ReadDelay,
     pub(crate) throttle: Option<Throttle>,
     pub(crate) buckets: Buckets,
     /// Calls by operation, account and Region.
@@ -267,6 +269,7 @@ impl State {
             sessions: HashMap::new(),
             policies: HashMap::new(),
             delay: config.read_delay,
+            floor: ReadDelay::default(),
             throttle: config.throttle.clone(),
             buckets: Buckets::default(),
             calls: BTreeMap::new(),
@@ -286,9 +289,18 @@ impl State {
         self.regions.get_mut(&(account.to_owned(), region.to_owned()))
     }
 
-    /// The moment that reads with this delay see.
-    pub(crate) fn seen(delay: Duration) -> Duration {
-        uptime().saturating_sub(delay)
+    /// What readers see is how it was at this moment. They never go back in time, also not when the delay grows.
+    pub(crate) fn seen(&self, of: impl Fn(&ReadDelay) -> Duration) -> Duration {
+        uptime().saturating_sub(of(&self.delay)).max(of(&self.floor))
+    }
+
+    pub(crate) fn set_delay(&mut self, delay: ReadDelay) {
+        self.floor = ReadDelay {
+            ssm: self.seen(|delay| delay.ssm),
+            tagging: self.seen(|delay| delay.tagging),
+            securityhub: self.seen(|delay| delay.securityhub),
+        };
+        self.delay = delay;
     }
 
     /// How long the past is needed.

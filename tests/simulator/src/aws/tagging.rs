@@ -11,7 +11,7 @@ use super::access::node_arn;
 use super::caller::Wish;
 use super::error::Error;
 use super::service::{Call, invalid};
-use super::state::{AwsNode, State, tag_list};
+use super::state::{AwsNode, tag_list};
 
 /// A page looks at so many nodes at most, and may be short while there is more.
 const LOOKED_AT: usize = 2000;
@@ -116,7 +116,7 @@ pub(super) fn resources(call: &Call<'_>) -> Result<Value, Error> {
     let hide = call.input.get("ExcludeCompliantResources").and_then(Value::as_bool).unwrap_or(false);
     let (account, region) = (&call.caller.account, &call.caller.region);
     let state = lock(&call.shared.state);
-    let moment = State::seen(state.delay.tagging);
+    let moment = state.seen(|delay| delay.tagging);
     let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let (mut list, mut tag_count) = (Vec::new(), 0);
     let mut next = None;

@@ -115,7 +115,7 @@ pub(super) fn remove(call: &Call<'_>) -> Result<Value, Error> {
 pub(super) fn list(call: &Call<'_>) -> Result<Value, Error> {
     let id = node_id(call)?;
     let mut state = lock(&call.shared.state);
-    let moment = State::seen(state.delay.ssm);
+    let moment = state.seen(|delay| delay.ssm);
     let node = node(&mut state, call, id)?;
     let tags = node.tags.at(moment).and_then(Option::as_deref);
     Ok(json!({ "TagList": tags.map_or_else(|| json!([]), tag_list) }))
