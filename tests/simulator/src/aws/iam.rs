@@ -287,7 +287,7 @@ mod tests {
 
     use super::*;
 
-    fn policy(statements: Value) -> Policy {
+    fn policy(statements: &Value) -> Policy {
         Policy::read(&json!({ "Version": "2012-10-17", "Statement": statements })).unwrap()
     }
 
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn deny_wins_and_silence_is_no() {
-        let policy = policy(json!([
+        let policy = policy(&json!([
             { "Effect": "Allow", "Action": ["ssm:Describe*", "SSM:AddTagsToResource"], "Resource": "*" },
             { "Effect": "Deny", "NotAction": "ssm:*", "Resource": "*" },
             { "Effect": "Deny", "Action": "ssm:AddTagsToResource", "Resource": "arn:aws:ssm:*:*:managed-instance/mi-2*" },
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn conditions_look_at_tags() {
         let with = |condition: Value| {
-            policy(json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition }))
+            policy(&json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition }))
         };
         let keys = &[("aws:TagKeys", &["Patch Group", "Owner"][..]), ("ssm:ResourceTag/Site", &["Bonn"][..])];
         for (condition, holds) in [

@@ -63,6 +63,9 @@ struct Faults {
     clear: bool,
     /// Add the rules of this seed.
     seed: Option<u64>,
+    /// Add the rules of this seed for AWS.
+    #[serde(rename = "awsSeed")]
+    aws_seed: Option<u64>,
     #[serde(default)]
     add: Vec<FaultRule>,
 }
@@ -133,7 +136,8 @@ impl Control {
                     self.faults.clear();
                 }
                 let seeded = asked.seed.map(fault::from_seed).unwrap_or_default();
-                let rules: Vec<FaultRule> = seeded.into_iter().chain(asked.add).collect();
+                let for_aws = asked.aws_seed.map(fault::aws_from_seed).unwrap_or_default();
+                let rules: Vec<FaultRule> = seeded.into_iter().chain(for_aws).chain(asked.add).collect();
                 let added = json!(rules);
                 self.faults.add(rules);
                 Ok(json!({ "added": added }))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::aws::Protocol;
 use crate::net::{Reply, Step};
 use crate::rest::Dialect;
 use crate::soap::fault::Fault;
@@ -18,10 +19,14 @@ pub(crate) enum Voice {
     /// The two services of VMware Cloud.
     Cloud,
     /// AWS, in one of its protocols.
-    Aws(crate::aws::Protocol),
+    Aws(Protocol),
 }
 
 impl Voice {
+    fn is_xml(self) -> bool {
+        matches!(self, Self::Soap | Self::Aws(Protocol::Query))
+    }
+
     fn content_type(self) -> &'static str {
         match self {
             Self::Soap => "text/xml; charset=utf-8",
@@ -46,7 +51,7 @@ impl Voice {
 
 /// What happens before the call: an answer that replaces it, or `None` when it goes ahead.
 pub(crate) async fn before(effect: &FaultEffect, voice: Voice) -> Option<Reply> {
-    let soap = voice == Voice::Soap;
+    let xml = voice.is_xml();
     match effect {
         FaultEffect::Delay { milliseconds } => {
             tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
@@ -85,7 +90,7 @@ pub(crate) async fn before(effect: &FaultEffect, voice: Voice) -> Option<Reply> 
         }
         FaultEffect::Huge { bytes } => Some(huge(*bytes, voice)),
         FaultEffect::Deep => {
-            let deep = if soap {
+            let deep = if xml {
                 format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000))
             } else {
                 "[".repeat(100_000)
@@ -115,6 +120,8 @@ pub(crate) async fn before(effect: &FaultEffect, voice: Voice) -> Option<Reply> 
 fn huge(bytes: u64, voice: Voice) -> Reply {
     let head = if voice == Voice::Soap {
         format!("{}<Response xmlns=\"urn:vim25\"><returnval>", crate::xml::ENVELOPE_OPEN)
+    } else if voice.is_xml() {
+        "<Response><Result>".to_owned()
     } else {
         "\"".to_owned()
     };

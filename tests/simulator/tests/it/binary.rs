@@ -223,3 +223,35 @@ async fn a_taken_port_is_a_failure_with_a_reason() {
     assert!(said.contains(&format!("listening on 127.0.0.1:{port}")), "{said}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn aws_is_started_when_nodes_are_asked_for() {
+    let mut program = Program::start(&["--vms", "40", "--aws-nodes", "70", "--aws-accounts", "2"]).await;
+    let aws = program.endpoints["aws"].clone();
+    let accounts = aws["accounts"].as_array().unwrap();
+    assert_eq!((accounts.len(), &accounts[1]["id"]), (2, &json!("111122220002")));
+    assert_eq!(accounts[1]["roleArn"], "arn:aws:iam::111122220002:role/vmbridge");
+    let script = format!(". '{}'; env", program.path("demo.env").display());
+    let shell = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let text = String::from_utf8(shell.stdout).unwrap();
+    let folder = program.folder.path().canonicalize().unwrap();
+    for line in [
+        format!("VMBRIDGE_AWS__MAIN__ENDPOINT={}", aws["url"].as_str().unwrap()),
+        format!("VMBRIDGE_AWS__MAIN__CA_FILE={}", folder.join("ca.pem").display()),
+        format!("AWS_ACCESS_KEY_ID={}", accounts[0]["accessKeyId"].as_str().unwrap()),
+        format!("AWS_SECRET_ACCESS_KEY={}", accounts[0]["secretAccessKey"].as_str().unwrap()),
+        "AWS_EC2_METADATA_DISABLED=true".to_owned(),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}");
+    }
+    // There is a secret in it.
+    let mode = std::fs::metadata(program.path("demo.env")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let control = program.endpoints["controlUrl"].as_str().unwrap();
+    let truth = Answer::of(program.http().get(format!("{control}/aws/truth"))).await.json();
+    for account in truth["accounts"].as_array().unwrap() {
+        assert!(!account["regions"][0]["nodes"].as_array().unwrap().is_empty());
+    }
+    assert!(program.stop("-TERM").await.success());
+    assert_eq!(program.left(), Vec::<String>::new());
+}
