@@ -8,9 +8,11 @@ The simulator must have been started with --aws-nodes and two accounts, and is c
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 import xml.etree.ElementTree
+from pathlib import Path
 
 import botocore.session
 from botocore.exceptions import ClientError
@@ -251,6 +253,37 @@ def limits(checks, aws):
     aws.control("POST", "/faults", {"clear": True})
 
 
+CLIENT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from aws_endpoint import Aws
+ssm = Aws(sys.argv[2]).client("ssm")
+ssm.add_tags_to_resource(ResourceType="ManagedInstance", ResourceId=sys.argv[3], Tags=[{"Key": "killed", "Value": sys.argv[4]}])
+"""
+
+
+def killed(checks, aws):
+    """A call that is held before its effect and whose client is killed has no effect; after it, it has."""
+    node = aws.control("POST", "/aws/mutate", {"op": "addNode"})["made"]
+    here = str(Path(__file__).resolve().parent)
+    for round, (point, applied) in enumerate([("holdBefore", 0), ("holdAfter", 1)] * 4):
+        aws.control("POST", "/effects/clear", {})
+        rule = {"vcenter": "aws", "operation": "ssm:AddTagsToResource", "effect": {"kind": point}}
+        aws.control("POST", "/faults", {"clear": True, "add": [rule]})
+        client = subprocess.Popen([sys.executable, "-c", CLIENT, here, aws.endpoints, node, f"{point} {round}"])
+        deadline = time.monotonic() + 30
+        while not aws.control("GET", "/holds") and time.monotonic() < deadline:
+            time.sleep(0.01)
+        checks.equal(f"{point} holds", [held["operation"] for held in aws.control("GET", "/holds")], ["ssm:AddTagsToResource"])
+        client.kill()
+        client.wait()
+        released = aws.control("POST", "/holds/release", {})["released"]
+        time.sleep(0.2)
+        effects = aws.control("GET", "/aws/effects")
+        checks.equal(f"{point} and killed (released {released})", len(effects), applied)
+    aws.control("POST", "/aws/mutate", {"op": "removeNode", "node": node})
+
+
 def policies(checks, aws):
     user = aws.accounts[0]["userArn"]
     node = aws.control("POST", "/aws/mutate", {"op": "addNode"})["made"]
@@ -345,7 +378,7 @@ def shapes(checks, aws):
                     answer = aws_fuzz.send(aws, model, operation, value, protocol)
                     found = code_of(answer)
                     checks.that(f"{protocol} {what}", found in refusals, f"{found} {answer.body[:200]!r}")
-                for what, value in aws_fuzz.right_requests(operation, good):
+                for what, value in aws_fuzz.right_requests(operation, good, once):
                     answer = aws_fuzz.send(aws, model, operation, value, protocol)
                     found = code_of(answer)
                     fine = found not in refusals and answer.status < 500
@@ -357,7 +390,7 @@ def main():
     parser.add_argument("--endpoints", required=True, metavar="FILE", help="endpoints.json of vmbridge-simulator")
     aws = Aws(parser.parse_args().endpoints)
     checks = Checks()
-    for part in (identity, nodes, tags, limits, policies, findings, shapes, aws_moto.compare):
+    for part in (identity, nodes, tags, limits, killed, policies, findings, shapes, aws_moto.compare):
         before, start = checks.count, time.monotonic()
         part(checks, aws)
         print(f"{part.__name__}: {checks.count - before} checks in {time.monotonic() - start:.1f} s", file=sys.stderr)

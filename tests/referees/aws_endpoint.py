@@ -31,6 +31,7 @@ class Aws:
         if not content.get("aws"):
             raise SystemExit(f"{path} has no AWS: start vmbridge-simulator with --aws-nodes")
         aws = content["aws"]
+        self.endpoints = str(file)
         self.url = aws["url"]
         self.ca_file = str(file.parent / aws["caFile"])
         self.accounts = aws["accounts"]

@@ -7,6 +7,7 @@ what aws_models.py took out of them.
 import copy
 import json
 import struct
+import time
 import urllib.parse
 
 import regex
@@ -32,7 +33,6 @@ GIVEN = {
     ("GetResources", "ResourceARNList"): ["arn:aws:ssm:eu-central-1:111122220001:managed-instance/mi-0123456789abcdef0"],
     ("GetResources", "TagFilters"): [{"Key": "vmbridge"}],
     ("AssumeRole", "Policy"): '{"Version": "2012-10-17", "Statement": []}',
-    ("CreateActivation", "ExpirationDate"): None,
 }
 # Members whose correct form alone does not make a correct request: a token has to be one that was given, and so on.
 NOT_ALONE = {
@@ -84,7 +84,7 @@ def value_for(shape, depth=0):
     if kind == "boolean":
         return True
     if kind == "timestamp":
-        return None
+        return int(time.time()) + 3600
     raise AssertionError(f"no value for a {kind}")
 
 
@@ -206,23 +206,26 @@ def wrong_requests(operation, finding, typed, once):
             yield f"{operation.name} {where}: {what}", place(shape, good, path, wrong)
 
 
-def right_requests(operation, finding):
-    """Requests that break nothing: the least one, and one more for each optional member."""
+def right_requests(operation, finding, once):
+    """Requests that break nothing: the least one, and one more for every place where another could break something."""
     shape = operation.input_shape
     good = base(operation, finding)
     yield operation.name, good
-    for name, member in (shape.members if shape else {}).items():
-        if (operation.name, name) in NOT_ALONE:
+    if shape is None:
+        return
+    for path, inner in paths(shape, set(), once):
+        if not path or (operation.name, path[0]) in NOT_ALONE:
             continue
-        value = GIVEN.get((operation.name, name), value_for(member))
-        if value is not None and name not in good:
-            yield f"{operation.name} with {name}", {**good, name: value}
-    if operation.name == "BatchImportFindings":
-        item = shape.members["Findings"].member
-        for name, member in item.members.items():
-            if name not in finding and name != "ProductArn":
-                value = value_for(member)
-                yield f"a finding with {name}", {"Findings": [{**finding, name: value}]}
+        given = (operation.name, path[0]) in GIVEN
+        if given and len(path) > 1:
+            continue
+        value = GIVEN[operation.name, path[0]] if given else value_for(inner)
+        if operation.name == "BatchImportFindings" and path == ("Findings",):
+            continue
+        if path[:2] == ("Findings", 0) and (len(path) == 2 or path[2] in finding and len(path) == 3):
+            continue
+        where = ".".join(str(part) for part in path)
+        yield f"{operation.name} with {where}", place(shape, good, path, value)
 
 
 # How requests are written; botocore's own serializers refuse what is wrong, or repair it.

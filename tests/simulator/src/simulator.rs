@@ -239,6 +239,9 @@ impl Ports {
 }
 
 async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts, StartError> {
+    if let Some(problem) = config.aws.as_ref().and_then(aws::AwsConfig::problem) {
+        return Err(StartError::Config(problem));
+    }
     let authority = Arc::new(Authority::new(config.listen, config.host_name.as_deref())?);
     let faults = Arc::new(FaultBook::default());
     let ledger = Arc::new(Ledger::default());

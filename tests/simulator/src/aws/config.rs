@@ -38,6 +38,36 @@ impl AwsConfig {
     }
 }
 
+impl AwsConfig {
+    /// What contradicts itself.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if self.accounts.is_empty() {
+            return Some("AWS has no account".to_owned());
+        }
+        for (at, account) in self.accounts.iter().enumerate() {
+            if account.id.len() != 12 || !account.id.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Some(format!("{} is no AWS account: those have twelve digits", account.id));
+            }
+            if account.regions.is_empty() {
+                return Some(format!("the AWS account {} has no Region", account.id));
+            }
+            let same =
+                |other: &AwsAccount| other.id == account.id || other.access_key_id == account.access_key_id;
+            if self.accounts.iter().take(at).any(same) {
+                return Some(format!("the AWS account {} or its key is there twice", account.id));
+            }
+        }
+        let places = self.nodes.iter().flat_map(|nodes| &nodes.places);
+        let known = |(id, region): &&(String, String)| {
+            self.accounts.iter().any(|account| account.id == *id && account.regions.contains(region))
+        };
+        let unknown = places.into_iter().find(|place| !known(place));
+        unknown.map(|(id, region)| {
+            format!("nodes are to be in {region} of the AWS account {id}, which is not there")
+        })
+    }
+}
+
 /// An account.
 #[derive(Clone)]
 pub struct AwsAccount {

@@ -158,15 +158,16 @@ pub(crate) fn input(route: &Route, request: &Request, model: &Model) -> Result<V
     let unreadable = |text: &str| Error::new(400, "SerializationException", text);
     let kind = request.header("content-type").unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
+    let posted = request.method == "POST" && request.query.is_empty();
     let value = match route.protocol {
         Protocol::Json => {
-            if kind != route.protocol.content_type() {
+            if kind != route.protocol.content_type() || !posted || request.path != "/" {
                 return Err(Error::new(404, "UnknownOperationException", ""));
             }
             json_body(&request.body).ok_or_else(|| unreadable("the body is not JSON"))?
         }
         Protocol::Cbor => {
-            if request.header("smithy-protocol") != Some("rpc-v2-cbor") {
+            if request.header("smithy-protocol") != Some("rpc-v2-cbor") || !posted {
                 return Err(Error::new(404, "UnknownOperationException", ""));
             }
             if request.body.is_empty() {
@@ -176,7 +177,7 @@ pub(crate) fn input(route: &Route, request: &Request, model: &Model) -> Result<V
             }
         }
         Protocol::Query => {
-            if kind != "application/x-www-form-urlencoded" {
+            if kind != "application/x-www-form-urlencoded" || !posted {
                 return Err(Error::new(400, "MalformedQueryString", "the body is no form"));
             }
             let form = std::str::from_utf8(&request.body)

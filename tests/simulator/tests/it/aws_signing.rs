@@ -1,7 +1,9 @@
 //! Signatures, sessions and protocols.
 
 use serde_json::json;
-use vmbridge_simulator::{AwsAccount, AwsConfig, AwsMutation, AwsRole};
+use vmbridge_simulator::{
+    AwsAccount, AwsConfig, AwsMutation, AwsRole, NodeSeeding, Simulator, SimulatorConfig, StartError,
+};
 
 use crate::aws_client::{Signer, end, start};
 
@@ -100,5 +102,61 @@ async fn roles_are_assumed_by_those_whom_they_trust() {
     aws.mutate(&AwsMutation::ExpireSessions).unwrap();
     session.ssm("DescribeActivations", json!({})).await.refused("ExpiredTokenException");
     session.call("sts", "GetCallerIdentity", json!({})).await.refused("ExpiredToken");
+    end(simulator, &aws).await;
+}
+
+#[tokio::test]
+async fn a_configuration_that_contradicts_itself_is_refused() {
+    let with = |change: &dyn Fn(&mut AwsConfig)| {
+        let mut config = two_accounts();
+        change(&mut config);
+        let config = SimulatorConfig { aws: Some(config), ..SimulatorConfig::single(2, 1) };
+        async move { Simulator::start(config).await.map(|_| ()) }
+    };
+    assert!(with(&|_| ()).await.is_ok());
+    let places = vec![("111122220001".to_owned(), "mars-north-1".to_owned())];
+    for change in [
+        &(|config: &mut AwsConfig| config.accounts.clear()) as &dyn Fn(&mut AwsConfig),
+        &|config| config.accounts[0].id = "12".into(),
+        &|config| config.accounts[1].id = config.accounts[0].id.clone(),
+        &|config| config.accounts[1].access_key_id = config.accounts[0].access_key_id.clone(),
+        &|config| config.accounts[0].regions.clear(),
+        &|config| config.nodes = Some(NodeSeeding { places: places.clone(), ..NodeSeeding::default() }),
+    ] {
+        assert!(matches!(with(change).await, Err(StartError::Config(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_request_in_another_form_than_the_protocols_is_refused() {
+    let (simulator, aws) = start(2, AwsConfig::default()).await;
+    let signer = Signer::new(&aws);
+    let (json, target) = ("application/x-amz-json-1.1", "AmazonSSM.DescribeActivations");
+    for (method, path, kind, body, status) in [
+        ("POST", "/", json, "{}", 200),
+        ("POST", "/", json, "", 200),
+        ("GET", "/", json, "", 404),
+        ("POST", "/x", json, "{}", 404),
+        ("POST", "/", "application/json", "{}", 404),
+        ("POST", "/", json, "{", 400),
+        ("POST", "/", json, "[]", 400),
+        ("POST", "/", json, "<a/>", 400),
+    ] {
+        let headers = [("content-type", kind), ("x-amz-target", target)];
+        let answer = signer.request("ssm", method, path, &headers, body).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{method} {path} {kind} {body}");
+    }
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    for (body, code) in [
+        ("Action=GetCallerIdentity&Version=2011-06-15", ""),
+        ("Action=GetCallerIdentity&Version=2010-01-01", "InvalidAction"),
+        ("Action=GetCallerIdentity&Version=2011-06-15&Colour=red", "ValidationError"),
+        ("Action=GetCallerIdentity&Version=2011-06-15&Version=2011-06-15", "MalformedQueryString"),
+    ] {
+        let answer =
+            signer.request("sts", "POST", "/", &form, body).send().await.unwrap().text().await.unwrap();
+        assert_eq!(answer.contains("<Code>"), !code.is_empty(), "{body}: {answer}");
+        assert!(answer.contains(code), "{body}: {answer}");
+    }
     end(simulator, &aws).await;
 }
