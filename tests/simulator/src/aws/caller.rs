@@ -1,5 +1,6 @@
 //! Who calls, and what they may do.
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::clock::uptime;
@@ -59,7 +60,8 @@ pub(crate) fn refused(service: Service, refusal: &Refusal) -> Error {
 pub(crate) fn authenticate(state: &State, service: Service, request: &Request) -> Result<Caller, Refusal> {
     let claim = sigv4::claim(request)?;
     let (caller, secret, expired) = if let Some(session) = state.sessions.get(&claim.access_key) {
-        if claim.token.as_deref() != Some(session.token.as_str()) {
+        let shown = claim.token.as_ref().map(SecretString::expose_secret);
+        if shown != Some(session.token.expose_secret()) {
             return Err(Refusal::Unknown);
         }
         (of_session(session, &claim.region), session.secret.clone(), session.until <= uptime())
@@ -74,9 +76,9 @@ pub(crate) fn authenticate(state: &State, service: Service, request: &Request) -
             principal: account.user_arn(),
             session_policy: None,
         };
-        (caller, account.secret().to_owned(), false)
+        (caller, account.secret_access_key.clone(), false)
     };
-    claim.verify(request, &secret, crate::clock::now(0))?;
+    claim.verify(request, secret.expose_secret(), crate::clock::now(0))?;
     if expired {
         return Err(Refusal::Expired);
     }

@@ -143,6 +143,38 @@ fn find<'a>(state: &'a mut State, id: &str) -> Result<&'a mut Node, MutateError>
 }
 
 impl AwsMutation {
+    /// Registers a node in a VM, in the first Region of the first account, as its agent would.
+    #[must_use]
+    pub fn node_of(vcenter: &str, moref: &str) -> Self {
+        let vm = AwsVm { vcenter: vcenter.to_owned(), moref: moref.to_owned() };
+        Self::node(Some(vm), None)
+    }
+
+    /// Registers a node that no VM is known of.
+    #[must_use]
+    pub fn stray_node(computer_name: &str) -> Self {
+        Self::node(None, Some(computer_name.to_owned()))
+    }
+
+    fn node(vm: Option<AwsVm>, computer_name: Option<String>) -> Self {
+        Self::AddNode {
+            account: None,
+            region: None,
+            vm,
+            computer_name,
+            ip_address: None,
+            platform_type: None,
+            activation: None,
+            tags: BTreeMap::new(),
+        }
+    }
+
+    /// Somebody sets a tag.
+    #[must_use]
+    pub fn tag(node: &str, key: &str, value: &str) -> Self {
+        Self::Tag { node: node.to_owned(), key: key.to_owned(), value: value.to_owned() }
+    }
+
     pub(super) fn apply(&self, aws: &Aws) -> Result<Option<String>, MutateError> {
         if let Self::AddNode { .. } = self {
             return self.add_node(aws).map(Some);

@@ -4,6 +4,8 @@ use aws_lc_rs::{digest, hmac};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use secrecy::SecretString;
+
 use crate::net::Request;
 
 /// Clocks may differ by so much.
@@ -28,12 +30,12 @@ pub(crate) enum Refusal {
 }
 
 /// What the `Authorization` header says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Claim {
     pub(crate) access_key: String,
     pub(crate) region: String,
     pub(crate) service: String,
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<SecretString>,
     date: String,
     signed: Vec<String>,
     signature: String,
@@ -76,7 +78,7 @@ pub(crate) fn claim(request: &Request) -> Result<Claim, Refusal> {
         access_key,
         region,
         service,
-        token: request.header("x-amz-security-token").map(str::to_owned),
+        token: request.header("x-amz-security-token").map(SecretString::from),
         date,
         signed: signed.split(';').map(str::to_owned).collect(),
         signature,
@@ -259,7 +261,7 @@ mod tests {
     fn half_a_signature_is_told_so() {
         let mut request = vanilla("");
         request.headers.remove("authorization");
-        assert_eq!(claim(&request), Err(Refusal::Missing));
+        assert!(matches!(claim(&request), Err(Refusal::Missing)));
         request
             .headers
             .insert("authorization", "AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request".parse().unwrap());

@@ -1,10 +1,12 @@
 //! What the accounts hold, Region by Region.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -131,7 +133,7 @@ impl Node {
 }
 
 /// An activation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AwsActivation {
     /// Its id.
@@ -155,6 +157,18 @@ pub struct AwsActivation {
     pub created_date: Timestamp,
     /// The tags that its nodes get.
     pub tags: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for AwsActivation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsActivation")
+            .field("activation_id", &self.activation_id)
+            .field("description", &self.description)
+            .field("registration_limit", &self.registration_limit)
+            .field("registrations_count", &self.registrations_count)
+            .field("expiration_date", &self.expiration_date)
+            .finish_non_exhaustive()
+    }
 }
 
 impl AwsActivation {
@@ -212,7 +226,7 @@ impl Region {
 #[derive(Debug, Clone)]
 pub(crate) struct Parameter {
     pub(crate) secure: bool,
-    pub(crate) versions: Vec<(Timestamp, secrecy::SecretString)>,
+    pub(crate) versions: Vec<(Timestamp, SecretString)>,
 }
 
 /// A session of an assumed role.
@@ -222,8 +236,8 @@ pub(crate) struct Session {
     pub(crate) role: String,
     pub(crate) role_id: String,
     pub(crate) name: String,
-    pub(crate) secret: String,
-    pub(crate) token: String,
+    pub(crate) secret: SecretString,
+    pub(crate) token: SecretString,
     /// Of [`uptime`].
     pub(crate) until: Duration,
     /// What the session may do at most.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::clock::{now, uptime};
@@ -79,15 +80,16 @@ pub(super) fn assume_role(call: &Call<'_>) -> Result<Value, Error> {
         role: role.name.clone(),
         role_id: role_id.clone(),
         name: name.to_owned(),
-        secret: random_hex(),
-        token: format!("{}/{}==", random_hex(), random_hex()),
+        secret: random_hex().into(),
+        token: format!("{}/{}==", random_hex(), random_hex()).into(),
         until: uptime() + Duration::from_secs(duration as u64),
         policy,
     };
     let until = now(0) + SignedDuration::from_secs(i64::try_from(duration).unwrap_or(3600));
     let answer = json!({
         "Credentials": {
-            "AccessKeyId": access_key, "SecretAccessKey": session.secret, "SessionToken": session.token,
+            "AccessKeyId": access_key, "SecretAccessKey": session.secret.expose_secret(),
+            "SessionToken": session.token.expose_secret(),
             "Expiration": until.as_second(),
         },
         "AssumedRoleUser": {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vmbridge_simulator::{AwsConfig, FaultEffect, FaultRule, aws_effects, aws_from_seed};
+use vmbridge_simulator::{AwsConfig, AwsMutation, FaultEffect, FaultRule, aws_effects, aws_from_seed};
 
 use crate::aws_client::{Signer, end, start};
 use crate::json::Answer;
@@ -198,4 +198,17 @@ async fn every_fault_can_happen_in_every_protocol() {
         }
     }
     end(simulator, &aws).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_fit_the_service_model_is_noticed() {
+    let (simulator, aws) = start(2, AwsConfig::default()).await;
+    let node = aws.mutate(&AwsMutation::stray_node("host")).unwrap().unwrap();
+    let nobody_has = json!({ "op": "setNode", "node": node, "ipAddress": "" });
+    aws.mutate(&serde_json::from_value(nobody_has).unwrap()).unwrap();
+    let answer = Signer::new(&aws).ssm("DescribeInstanceInformation", json!({})).await;
+    assert_eq!((answer.status, answer.code().as_str()), (500, "InternalServerError"));
+    let mistakes = aws.mistakes();
+    assert!(mistakes.len() == 1 && mistakes[0].contains("iPAddress"), "{mistakes:?}");
+    simulator.shutdown().await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinHandle;
-use vmbridge_simulator::{Aws, AwsConfig, FaultEffect, FaultRule, HoldPoint, Simulator};
+use vmbridge_simulator::{Aws, AwsConfig, AwsMutation, FaultEffect, FaultRule, HoldPoint, Simulator};
 
 use crate::aws_client::{Answer, Signer, end, start};
 use crate::client::Client;
@@ -35,7 +35,7 @@ fn tag(aws: &Aws, node: &str, value: &str) -> JoinHandle<reqwest::Result<Answer>
 #[tokio::test]
 async fn a_call_is_held_before_or_after_its_effect() {
     let (simulator, aws) = start(2, AwsConfig::default()).await;
-    let node = aws.mutate(&serde_json::from_value(json!({ "op": "addNode" })).unwrap()).unwrap().unwrap();
+    let node = aws.mutate(&AwsMutation::stray_node("host")).unwrap().unwrap();
 
     hold(&simulator, "ssm:AddTagsToResource", FaultEffect::HoldBefore);
     let call = tag(&aws, &node, "one");
@@ -62,7 +62,7 @@ async fn a_call_is_held_before_or_after_its_effect() {
 #[tokio::test]
 async fn a_call_whose_client_is_gone_is_never_applied() {
     let (simulator, aws) = start(2, AwsConfig::default()).await;
-    let node = aws.mutate(&serde_json::from_value(json!({ "op": "addNode" })).unwrap()).unwrap().unwrap();
+    let node = aws.mutate(&AwsMutation::stray_node("host")).unwrap().unwrap();
     for round in 0..20 {
         hold(&simulator, "ssm:AddTagsToResource", FaultEffect::HoldBefore);
         let call = tag(&aws, &node, "lost");

@@ -200,7 +200,7 @@ async fn activations_live_and_end() {
 async fn reads_lag_behind_writes() {
     let (simulator, aws) = start(3, AwsConfig::default()).await;
     let signer = Signer::new(&aws);
-    let node = aws.mutate(&serde_json::from_value(json!({ "op": "addNode" })).unwrap()).unwrap().unwrap();
+    let node = aws.mutate(&AwsMutation::stray_node("host")).unwrap().unwrap();
     let delay = Duration::from_millis(400);
     aws.set_read_delay(ReadDelay { tagging: delay, ..ReadDelay::default() });
     signer.tag(&node, json!([{ "Key": "a", "Value": "1" }])).await.good();
@@ -244,5 +244,30 @@ async fn parameters_are_read() {
     assert_ne!(get("/vc/password", false).await.good()["Parameter"]["Value"], "two");
     get("/vc/nothing", true).await.refused("ParameterNotFound");
     get("/vc/password:3", true).await.refused("ParameterVersionNotFound");
+    end(simulator, &aws).await;
+}
+
+#[tokio::test]
+async fn the_standard_tier_is_full_at_a_thousand() {
+    let (simulator, aws) = start(60, AwsConfig::default()).await;
+    let truth = simulator.vcenters()[0].truth();
+    let running = truth["vms"].as_array().unwrap().iter().find(|vm| {
+        vm["powerState"] == "poweredOn"
+            && vm["guest"]["family"] == "windowsGuest"
+            && vm["guest"]["hostName"].is_string()
+            && vm["guest"]["ipAddress"].is_string()
+    });
+    let moref = running.unwrap()["id"].as_str().unwrap();
+    let id = aws.mutate(&AwsMutation::node_of("vc1", moref)).unwrap().unwrap();
+    let node = aws.nodes("111122220001", "eu-central-1").remove(0);
+    assert_eq!((&node.instance_id, node.platform_type.as_str()), (&id, "Windows"));
+    assert_eq!(node.vm.unwrap().moref, moref);
+    for _ in 1..1000 {
+        aws.mutate(&AwsMutation::stray_node("host")).unwrap();
+    }
+    assert!(aws.mutate(&AwsMutation::stray_node("host")).is_err());
+    aws.mutate(&AwsMutation::RemoveNode { node: id.clone() }).unwrap();
+    aws.mutate(&AwsMutation::stray_node("host")).unwrap();
+    assert!(aws.mutate(&AwsMutation::tag(&id, "k", "v")).is_err(), "it is gone");
     end(simulator, &aws).await;
 }
