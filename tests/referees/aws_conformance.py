@@ -394,6 +394,8 @@ def main():
         before, start = checks.count, time.monotonic()
         part(checks, aws)
         print(f"{part.__name__}: {checks.count - before} checks in {time.monotonic() - start:.1f} s", file=sys.stderr)
+    checks.equal("answers that are not as botocore has them", aws.misshapen, [])
+    checks.that("answers were judged", aws.judged > 60, aws.judged)
     checks.equal("the simulator's own mistakes", aws.control("GET", "/aws/truth")["mistakes"], [])
     for line in checks.failed:
         print(line)

@@ -11,6 +11,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.validate import ParamValidator
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Aws:
         self.accounts = aws["accounts"]
         self.control_url = content["controlUrl"]
         self.region = self.accounts[0]["regions"][0]
+        self.judged = 0
+        self.misshapen = []
         self._pool = urllib3.PoolManager(ca_certs=self.ca_file, retries=False)
 
     def client(self, service, account=0, session=None, attempts=1, **more):
@@ -53,7 +56,20 @@ class Aws:
             }
         config = Config(retries={"total_max_attempts": attempts}, parameter_validation=False)
         arguments = {"endpoint_url": self.url, "verify": self.ca_file, "region_name": self.region, "config": config}
-        return boto3.client(service, **{**arguments, **keys, **more})
+        client = boto3.client(service, **{**arguments, **keys, **more})
+        client.meta.events.register("after-call", self._judge)
+        return client
+
+    def _judge(self, http_response, parsed, model, **_):
+        """Holds a good answer, as botocore read it, against the shape that it should have."""
+        if http_response.status_code >= 300 or model.output_shape is None:
+            return
+        members = {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
+        report = ParamValidator().validate(members, model.output_shape)
+        self.judged += 1
+        # An activation that nobody used has no registrations, whatever the model says.
+        errors = [error for error in report.generate_report().splitlines() if "RegistrationsCount" not in error]
+        self.misshapen.extend(f"{model.name}: {error}" for error in errors)
 
     def send(self, signing_name, method, path, headers, body):
         """A request signed by botocore, whatever is in it."""
