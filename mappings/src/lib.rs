@@ -6,4 +6,6 @@
 
 pub mod glob;
 pub mod guest;
+pub mod hostname;
 pub mod selector;
+pub mod tags;
