@@ -4,14 +4,21 @@
 //! Failures stay where they are: a source that cannot be read is told by its part of the fleet, a configuration that is wrong
 //! is refused before anything starts.
 
+pub mod aws;
 pub mod check;
 pub mod cli;
 pub mod clock;
+pub mod cloud;
 pub mod config;
+pub mod engine;
 pub mod fleet;
 pub mod inventory;
+pub mod lane;
 pub mod logging;
+pub mod memory;
 pub mod observe;
+pub mod plan;
 pub mod run;
 pub mod secret;
 mod source;
+pub mod store;

@@ -64,6 +64,9 @@ pub enum Failure {
     /// The process could not be set up.
     #[error("the program could not be started: {0}")]
     Runtime(#[source] io::Error),
+    /// The engine could not be started.
+    #[error("{0}")]
+    Engine(#[source] crate::engine::AssemblyError),
     /// The service could not be started.
     #[error("{0}")]
     Service(String),

@@ -5,6 +5,7 @@
 //! what, where, and what to do. Each command is one module here; none of them does more than to connect the parts of
 //! the library with a terminal.
 
+mod audit;
 mod check;
 mod config;
 mod failure;
@@ -12,6 +13,7 @@ mod find;
 mod inventory;
 mod output;
 mod picture;
+mod plan;
 mod progress;
 mod run;
 mod schema;
@@ -81,6 +83,12 @@ enum Command {
     Inventory(inventory::Arguments),
     /// Print every change of the fleet as it happens, until interrupted.
     Watch(watch::Arguments),
+    /// Print what is to be done, and for every VM why not more. Changes nothing; the exit code is 1 if there is something to do.
+    Plan(plan::Arguments),
+    /// Do once what is to be done, and end.
+    Sync(plan::SyncArguments),
+    /// Print the journal: everything that was done, and how it ended.
+    Audit(audit::Arguments),
     /// Run as a service: keep the fleet current, serve health and metrics.
     Run,
     /// Look at the configuration.
@@ -153,6 +161,9 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Check(arguments) => in_runtime(check::run(context, arguments)),
         Command::Inventory(arguments) => in_runtime(inventory::run(context, arguments)),
         Command::Watch(arguments) => in_runtime(watch::run(context, arguments)),
+        Command::Plan(arguments) => in_runtime(plan::run(context, arguments)),
+        Command::Sync(arguments) => in_runtime(plan::sync(context, arguments)),
+        Command::Audit(arguments) => in_runtime(audit::run(context, arguments)),
         Command::Run => in_runtime(run::run(context)),
     }
 }

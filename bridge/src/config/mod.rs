@@ -9,8 +9,11 @@
 //! name its `SECTION` in `ROOT` and its `read` in `read`. The reference (`docs/configuration.md`), the suggestions
 //! and the environment variables follow from the table.
 
+mod aws;
+mod capability;
 mod environment;
 mod error;
+mod guard;
 mod http;
 mod limits;
 mod log;
@@ -20,10 +23,13 @@ mod reader;
 mod reference;
 mod schema;
 mod source;
+mod state;
+mod tags;
 mod values;
 mod vcenter;
 mod vmc;
 mod words;
+mod writeback;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -32,16 +38,22 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use aws::AwsTarget;
+pub use capability::Mode;
 pub use environment::Environment;
 pub use error::{ConfigErrors, Problem};
+pub use guard::Guard;
 pub use http::Http;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use overrides::PROGRAM_VARIABLES;
 pub use reference::reference_markdown;
+pub use state::StateSettings;
+pub use tags::TagsSettings;
 pub use values::NameFilter;
 pub use vcenter::Vcenter;
 pub use vmc::{Credentials, Vmc, VmcAuth, VmcVcenter};
+pub use writeback::WritebackSettings;
 
 use node::{Origin, Table};
 use reader::{Context, TableReader};
@@ -66,6 +78,24 @@ pub struct Config {
     pub vcenters: Vec<Vcenter>,
     /// The organisations of VMware Cloud on AWS whose SDDCs are followed.
     pub vmc: Vec<Vmc>,
+    /// The accounts and Regions of AWS.
+    pub aws: Vec<AwsTarget>,
+    /// How vSphere tags become tags of managed nodes.
+    pub tags: TagsSettings,
+    /// What people in the vSphere client see of AWS.
+    pub writeback: WritebackSettings,
+    /// How much may change without a person's consent.
+    pub guard: Guard,
+    /// What is remembered, and where.
+    pub state: StateSettings,
+}
+
+impl Config {
+    /// Whether anything needs to be remembered: only then is the state directory used.
+    #[must_use]
+    pub fn uses_state(&self) -> bool {
+        !self.aws.is_empty()
+    }
 }
 
 static ROOT: Section = Section {
@@ -73,7 +103,18 @@ static ROOT: Section = Section {
     shape: Shape::One,
     doc: "",
     keys: &[],
-    sections: &[&vcenter::SECTION, &vmc::SECTION, &limits::SECTION, &log::SECTION, &http::SECTION],
+    sections: &[
+        &vcenter::SECTION,
+        &vmc::SECTION,
+        &aws::SECTION,
+        &tags::SECTION,
+        &writeback::SECTION,
+        &guard::SECTION,
+        &state::SECTION,
+        &limits::SECTION,
+        &log::SECTION,
+        &http::SECTION,
+    ],
 };
 
 /// Reads and checks a configuration file.
@@ -153,9 +194,19 @@ fn read(root: &TableReader<'_>) -> Option<Config> {
         let help = "add a [[vcenter]] with name, url, username and password, or a [[vmc]]";
         root.wrong("vcenter", "nothing to connect to is configured", help);
     }
-    refuse_same_names(vcenter_tables.iter().chain(&vmc_tables));
+    refuse_same_names(
+        vcenter_tables.iter().chain(&vmc_tables),
+        "every [[vcenter]] and [[vmc]] needs its own name",
+    );
+    let aws_tables = root.sections(&aws::SECTION);
+    refuse_same_names(aws_tables.iter(), "every [[aws]] needs its own name");
     let vcenters: Vec<Option<Vcenter>> = vcenter_tables.iter().map(vcenter::read).collect();
     let vmc: Vec<Option<Vmc>> = vmc_tables.iter().map(vmc::read).collect();
+    let aws: Vec<Option<AwsTarget>> = aws_tables.iter().map(aws::read).collect();
+    let tags = root.section_or_empty(&tags::SECTION).as_ref().and_then(tags::read);
+    let writeback = root.section_or_empty(&writeback::SECTION).as_ref().and_then(writeback::read);
+    let guard = root.section_or_empty(&guard::SECTION).as_ref().and_then(guard::read);
+    let state = root.section_or_empty(&state::SECTION).as_ref().and_then(state::read);
     let limits = root.section_or_empty(&limits::SECTION).as_ref().and_then(limits::read);
     let log = root.section_or_empty(&log::SECTION).as_ref().and_then(log::read);
     let http = root.section_or_empty(&http::SECTION).as_ref().and_then(http::read);
@@ -165,16 +216,20 @@ fn read(root: &TableReader<'_>) -> Option<Config> {
         limits: limits?,
         vcenters: vcenters.into_iter().collect::<Option<_>>()?,
         vmc: vmc.into_iter().collect::<Option<_>>()?,
+        aws: aws.into_iter().collect::<Option<_>>()?,
+        tags: tags?,
+        writeback: writeback?,
+        guard: guard?,
+        state: state?,
     })
 }
 
 /// Reports entries whose name another entry has already.
-fn refuse_same_names<'r, 't: 'r>(tables: impl Iterator<Item = &'r TableReader<'t>>) {
+fn refuse_same_names<'r, 't: 'r>(tables: impl Iterator<Item = &'r TableReader<'t>>, help: &str) {
     let mut seen = BTreeMap::new();
     for table in tables {
         let Some(name) = table.name() else { continue };
         if let Some(Some(line)) = seen.insert(name, table.line()) {
-            let help = "every [[vcenter]] and [[vmc]] needs its own name";
             table.wrong(
                 "name",
                 format!("the name `{name}` is taken already, by the entry in line {line}"),

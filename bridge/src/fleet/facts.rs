@@ -71,6 +71,30 @@ impl<'a> VmView<'a> {
         self.vm.power_state.as_ref().and_then(Named::known)
     }
 
+    /// What the guest calls itself, as Tools report it.
+    #[must_use]
+    pub fn guest_host_name(&self) -> Option<&'a str> {
+        self.vm.host_name.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// All addresses of the guest, as Tools report them.
+    pub fn guest_addresses(&self) -> impl Iterator<Item = &'a str> {
+        let nics = self.vm.guest_nics.iter().flat_map(|nic| nic.ip_addresses.iter());
+        self.vm.ip_address.iter().chain(nics).map(|address| &**address)
+    }
+
+    /// The extension that the VM belongs to, such as that of the cluster services.
+    #[must_use]
+    pub fn managed_by(&self) -> Option<&'a str> {
+        self.vm.managed_by.as_ref().map(|managed| &*managed.extension_key)
+    }
+
+    /// The custom attributes that have a value.
+    pub fn custom_attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let named = |(key, value): &'a (i32, Box<str>)| Some((&**self.lookup.fields.get(key)?, &**value));
+        self.vm.custom_values.iter().filter_map(named).filter(|(_, value)| !value.is_empty())
+    }
+
     /// Everything that is known, as one document.
     #[must_use]
     pub fn document(&self) -> VmDocument<'_> {
@@ -88,6 +112,26 @@ impl<'a> VmView<'a> {
             None if self.vm.unreadable.has(path) => Fact::Unknown,
             None => Fact::Absent,
         }
+    }
+}
+
+impl mappings::tags::TagFacts for VmView<'_> {
+    fn resource_pool(&self) -> Fact<&str> {
+        let pool = self.fact(self.vm.resource_pool.as_ref(), "resourcePool");
+        match pool {
+            Fact::Known(pool) => self.lookup.name(pool).map_or(Fact::Unknown, Fact::Known),
+            Fact::Absent => Fact::Absent,
+            Fact::Unknown => Fact::Unknown,
+        }
+    }
+
+    fn guest_os(&self) -> Fact<&str> {
+        let reported = self.vm.guest_reported_full_name.as_deref().filter(|name| !name.is_empty());
+        self.fact(reported.or(self.vm.guest_full_name.as_deref()), "config.guestFullName")
+    }
+
+    fn host_name(&self) -> Fact<&str> {
+        self.fact(self.guest_host_name(), "guest.hostName")
     }
 }
 

@@ -15,6 +15,8 @@ mod place;
 mod shared;
 mod take;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod update;
 mod vm;

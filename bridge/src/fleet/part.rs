@@ -206,6 +206,12 @@ impl Part {
         Some(self.view(moref, &entry.value)).filter(|vm| self.scope.selects(vm))
     }
 
+    /// Whether a custom attribute of this name is defined, in this case of letters or another.
+    #[must_use]
+    pub fn has_attribute(&self, name: &str) -> bool {
+        self.fields.values().any(|field| mappings::glob::same_name(field, name))
+    }
+
     /// The hosts, by reference.
     #[must_use]
     pub fn hosts(&self) -> Vec<HostDocument<'_>> {

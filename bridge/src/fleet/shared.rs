@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 use mappings::selector::Selector;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use vsphere_client::ids::MoRef;
 
 use super::change::Change;
@@ -27,6 +27,7 @@ pub struct SharedFleet {
 #[derive(Debug)]
 struct Inner {
     fleet: RwLock<Fleet>,
+    revision: watch::Sender<u64>,
     changes: broadcast::Sender<Arc<[Change]>>,
 }
 
@@ -68,7 +69,11 @@ impl SharedFleet {
     /// An empty fleet.
     #[must_use]
     pub fn new() -> Self {
-        let inner = Inner { fleet: RwLock::default(), changes: broadcast::Sender::new(BACKLOG) };
+        let inner = Inner {
+            fleet: RwLock::default(),
+            revision: watch::Sender::new(0),
+            changes: broadcast::Sender::new(BACKLOG),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -83,6 +88,12 @@ impl SharedFleet {
     #[must_use]
     pub fn changes(&self) -> Changes {
         Changes(self.inner.changes.subscribe())
+    }
+
+    /// Told whenever anything was written: for those who look at the whole fleet again.
+    #[must_use]
+    pub fn revisions(&self) -> watch::Receiver<u64> {
+        self.inner.revision.subscribe()
     }
 
     /// Adds an empty part, or gives one that exists another scope.
@@ -149,6 +160,8 @@ impl SharedFleet {
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut Fleet) -> T) -> T {
-        change(&mut self.inner.fleet.write().unwrap_or_else(PoisonError::into_inner))
+        let result = change(&mut self.inner.fleet.write().unwrap_or_else(PoisonError::into_inner));
+        self.inner.revision.send_modify(|revision| *revision += 1);
+        result
     }
 }

@@ -4,6 +4,7 @@
 //! follows which vCenters there are. They share nothing but the fleet they write to, so that one that is down, slow or
 //! wrong never holds up another. Nothing here fails upwards: what goes wrong with a source is told by its part of the fleet.
 
+pub mod aws;
 mod progress;
 mod tags;
 mod vcenter;

@@ -23,6 +23,7 @@ pub use overview::{Overview, SourceOverview};
 
 use crate::clock;
 use crate::config::{self, Config, Environment};
+use crate::engine::{Assembly, AssemblyError};
 use crate::fleet::{Change, Changes, SharedFleet, What};
 use crate::logging::Log;
 use crate::observe::{self, Mode, Observers};
@@ -55,6 +56,9 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
+    /// What is to be remembered cannot be, or a target cannot be used.
+    #[error(transparent)]
+    Engine(#[from] AssemblyError),
     /// The operating system refuses to tell of signals.
     #[error("signals cannot be listened to: {0}")]
     Signals(#[source] std::io::Error),
@@ -77,9 +81,13 @@ pub async fn serve(origin: Origin, config: Config, stop: impl Future<Output = ()
     let changes = tokio::spawn(follow_changes(fleet.changes(), status.hearts.clone()));
     // First what can fail, so that nothing has to be undone.
     let server = listen(&config, &status).await?;
+    let assembly = match config.uses_state() {
+        true => Some(Assembly::start(&config, &fleet).await?),
+        false => None,
+    };
     let observers = observe::start(&config, origin.environment.clone(), fleet, Mode::Live);
     systemd::ready("reading the fleet");
-    let mut service = Service { origin, config, observers, server, status, told: String::new() };
+    let mut service = Service { origin, config, observers, assembly, server, status, told: String::new() };
     let watchdog = tokio::spawn(systemd::watchdog(service.status.hearts.clone()));
     let heart = service.status.hearts.join("main");
     let mut ticks = tokio::time::interval(heartbeat::PERIOD);
@@ -97,6 +105,9 @@ pub async fn serve(origin: Origin, config: Config, stop: impl Future<Output = ()
     }
     tracing::info!("stopping: closing sessions");
     systemd::stopping();
+    if let Some(assembly) = service.assembly {
+        assembly.close().await;
+    }
     service.observers.close().await;
     service.server.stop().await;
     watchdog.abort();
@@ -118,6 +129,8 @@ struct Service {
     origin: Origin,
     config: Config,
     observers: Observers,
+    /// There is none as long as nothing has to be remembered.
+    assembly: Option<Assembly>,
     server: Server,
     status: Arc<Status>,
     /// The line that systemd was last told.
@@ -171,6 +184,17 @@ impl Service {
         }
         *self.status.stale_after.lock().unwrap_or_else(PoisonError::into_inner) = config.limits.stale_after;
         self.observers.reload(&config).await;
+        let followed = match &mut self.assembly {
+            Some(assembly) => assembly.reload(&config).await,
+            None if config.uses_state() => {
+                let started = Assembly::start(&config, &self.status.fleet).await;
+                started.map(|assembly| self.assembly = Some(assembly))
+            }
+            None => Ok(()),
+        };
+        if let Err(error) = followed {
+            tracing::error!(%error, "the targets go on as they were");
+        }
         self.config = config;
         tracing::info!("the configuration was read again");
     }

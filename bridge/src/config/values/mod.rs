@@ -1,5 +1,6 @@
 //! The kinds of values that settings take.
 
+mod aws;
 mod network;
 mod path;
 mod scope;
@@ -14,6 +15,7 @@ use super::reader::Cell;
 use super::schema::Kind;
 use super::words;
 
+pub(super) use aws::{Account, Region, RoleArn};
 pub(super) use network::{Listen, Thumbprints, VcenterUrl, WebUrl};
 pub(super) use path::FilePath;
 pub use scope::NameFilter;
@@ -66,6 +68,27 @@ impl Kind for Text {
 
     fn allowed(&self) -> String {
         "text, not empty".to_owned()
+    }
+}
+
+/// A list of texts. Not for secrets.
+pub(super) struct Texts;
+
+impl Kind for Texts {
+    type Value = Vec<String>;
+
+    fn read(&self, cell: &Cell<'_>) -> Option<Vec<String>> {
+        let items = cell.items("[\"prod-*\"]")?;
+        let texts: Vec<Option<String>> = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| Text.read(&cell.inner(item, &format!("[{}]", i + 1))))
+            .collect();
+        texts.into_iter().collect()
+    }
+
+    fn allowed(&self) -> String {
+        "a list of texts".to_owned()
     }
 }
 

@@ -1,0 +1,113 @@
+//! Names of things in AWS. Each is a type of its own, so that they cannot be mixed up.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! names {
+    ($($(#[$meta:meta])* $name:ident,)+) => {
+        $(
+            $(#[$meta])*
+            #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+            #[serde(transparent)]
+            pub struct $name(Arc<str>);
+
+            impl $name {
+                /// The text.
+                #[must_use]
+                pub fn as_str(&self) -> &str {
+                    &self.0
+                }
+            }
+
+            impl From<&str> for $name {
+                fn from(text: &str) -> Self {
+                    Self(text.into())
+                }
+            }
+
+            impl From<String> for $name {
+                fn from(text: String) -> Self {
+                    Self(text.into())
+                }
+            }
+
+            impl fmt::Display for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str(&self.0)
+                }
+            }
+
+            impl fmt::Debug for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str(&self.0)
+                }
+            }
+        )+
+    };
+}
+
+names! {
+    /// Id of a managed node: `mi-` and 17 hexadecimal digits.
+    NodeId,
+    /// Id of an activation: a UUID.
+    ActivationId,
+    /// Name of an `[[aws]]` target in the configuration.
+    TargetName,
+    /// An account and a Region, `123456789012/eu-central-1`. What is remembered of AWS is remembered by this and not by the
+    /// name of a target, which people change.
+    Place,
+}
+
+impl NodeId {
+    /// Reads the id of a hybrid node, and nothing else.
+    #[must_use]
+    pub fn of_managed_instance(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("mi-")?;
+        let fits = digits.len() == 17
+            && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        fits.then(|| Self::from(text))
+    }
+}
+
+impl Place {
+    /// The place of an account and a Region.
+    #[must_use]
+    pub fn new(account: &str, region: &str) -> Self {
+        Self(format!("{account}/{region}").into())
+    }
+
+    /// The account's number.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.0.split_once('/').map_or("", |(account, _)| account)
+    }
+
+    /// The Region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.0.split_once('/').map_or("", |(_, region)| region)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hybrid_nodes_are_nodes() {
+        assert!(NodeId::of_managed_instance("mi-0123456789abcdef0").is_some());
+        for other in
+            ["i-0123456789abcdef0", "mi-0123456789abcdef", "mi-0123456789ABCDEF0", "mi-0123456789abcdefg", ""]
+        {
+            assert!(NodeId::of_managed_instance(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_place_has_two_parts() {
+        let place = Place::new("111122223333", "eu-central-1");
+        assert_eq!((place.account(), place.region()), ("111122223333", "eu-central-1"));
+    }
+}

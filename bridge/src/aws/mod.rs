@@ -1,0 +1,73 @@
+//! Everything that speaks to AWS.
+//!
+//! A *target* is an account and a Region, as the configuration names it. The rest of the program sees each service as one
+//! trait ([`Ssm`], [`Tagging`], [`Sts`]); limits, retry and counting are decorators around it. What fails is an
+//! [`AwsError`], sorted by what can be done about it; the most important question is whether a call that failed may have had
+//! its effect all the same.
+
+mod connect;
+mod error;
+mod ids;
+mod node;
+mod paced;
+mod port;
+mod sdk;
+
+use std::sync::Arc;
+
+pub use connect::ConnectError;
+pub use error::{AwsError, AwsErrorKind};
+pub use ids::{ActivationId, NodeId, Place, TargetName};
+pub use node::{Activation, Node, NodeTags, Ping, Platform};
+pub use paced::{Lanes, Paced, Speed};
+pub use port::{Answer, Identity, Page, Ssm, Sts, Tagging};
+
+use crate::config::{AwsTarget, Limits};
+
+/// The services of one target.
+#[derive(Clone)]
+pub struct Services {
+    /// AWS Systems Manager.
+    pub ssm: Arc<dyn Ssm>,
+    /// The Resource Groups Tagging API.
+    pub tagging: Arc<dyn Tagging>,
+    /// AWS Security Token Service.
+    pub sts: Arc<dyn Sts>,
+    /// Their lanes.
+    pub lanes: Arc<Lanes>,
+}
+
+impl Services {
+    /// The services behind `ssm`, `tagging` and `sts`, with the limits of a target around them.
+    #[must_use]
+    pub fn paced(
+        target: &TargetName,
+        speed: Speed,
+        ssm: impl Ssm + 'static,
+        tagging: impl Tagging + 'static,
+        sts: impl Sts + 'static,
+    ) -> Self {
+        let lanes = Lanes::new(target.clone(), speed);
+        Self {
+            ssm: Arc::new(Paced::new(ssm, lanes.clone())),
+            tagging: Arc::new(Paced::new(tagging, lanes.clone())),
+            sts: Arc::new(Paced::new(sts, lanes.clone())),
+            lanes,
+        }
+    }
+
+    /// The real ones. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the authorities of the target cannot be used.
+    pub async fn connect(target: &AwsTarget, limits: &Limits) -> Result<Self, ConnectError> {
+        let config = connect::sdk_config(target, limits.connect_timeout, limits.request_timeout).await?;
+        Ok(Self::paced(
+            &TargetName::from(target.name.as_str()),
+            target.speed(),
+            aws_sdk_ssm::Client::new(&config),
+            aws_sdk_resourcegroupstagging::Client::new(&config),
+            aws_sdk_sts::Client::new(&config),
+        ))
+    }
+}

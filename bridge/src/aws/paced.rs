@@ -1,0 +1,175 @@
+//! Limits, retry and counting around the ports.
+//!
+//! Each operation has a lane of its own, because AWS limits each by itself. A call that AWS refused as one too many, or
+//! that was never sent, is tried three times in all; one that may have taken place is not repeated, because only who made it
+//! knows how to find out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use mappings::tags::{TagKey, TagValue};
+use metrics::counter;
+
+use super::port::{Answer, Identity, Page, Ssm, Sts, Tagging};
+use super::{Activation, AwsError, AwsErrorKind, Node, NodeId, NodeTags, TargetName};
+use crate::lane::{Lane, LaneLimits};
+
+/// Attempts for one call, the first included.
+const ATTEMPTS: u32 = 3;
+
+/// The speed limits of one target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Speed {
+    /// For calls that only read.
+    pub reads: LaneLimits,
+    /// For calls that change something.
+    pub writes: LaneLimits,
+}
+
+/// The lanes of one target, one for each operation.
+#[derive(Debug)]
+pub struct Lanes {
+    target: TargetName,
+    speed: Speed,
+    lanes: Mutex<BTreeMap<&'static str, Lane>>,
+}
+
+impl Lanes {
+    /// The lanes of a target.
+    #[must_use]
+    pub fn new(target: TargetName, speed: Speed) -> Arc<Self> {
+        Arc::new(Self { target, speed, lanes: Mutex::default() })
+    }
+
+    fn lane(&self, operation: &'static str, limits: LaneLimits) -> Lane {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.entry(operation).or_insert_with(|| Lane::new(limits)).clone()
+    }
+
+    /// The operations whose lanes are slowed now, because AWS asked for it.
+    #[must_use]
+    pub fn slowed(&self) -> Vec<&'static str> {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.iter().filter(|(_, lane)| lane.is_slowed()).map(|(name, _)| *name).collect()
+    }
+
+    async fn call<'a, T>(
+        &self,
+        operation: &'static str,
+        limits: LaneLimits,
+        repeat_lost: bool,
+        attempt: impl Fn() -> BoxFuture<'a, Result<T, AwsError>>,
+    ) -> Result<T, AwsError> {
+        let lane = self.lane(operation, limits);
+        let mut attempts = 1;
+        loop {
+            let admission = lane.admit().await;
+            let result = attempt().await;
+            let word = match &result {
+                Ok(_) => "ok",
+                Err(error) if error.kind == AwsErrorKind::Throttled => "throttled",
+                Err(_) => "failed",
+            };
+            counter!(
+                "vmbridge_aws_calls_total",
+                "target" => self.target.as_str().to_owned(), "operation" => operation, "result" => word
+            )
+            .increment(1);
+            match &result {
+                Err(error) if error.kind == AwsErrorKind::Throttled => {
+                    tracing::debug!(target = %self.target, operation, "AWS throttles; the lane slows down");
+                    admission.refused(jitter());
+                }
+                _ => admission.passed(),
+            }
+            match result {
+                Err(error)
+                    if attempts < ATTEMPTS
+                        && error.kind.is_transient()
+                        && (repeat_lost || !error.kind.may_have_taken_place()) =>
+                {
+                    // A refusal has already slowed the lane; what was not sent waits for its turn like all else.
+                    attempts += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn read<'a, T>(
+        &self,
+        operation: &'static str,
+        attempt: impl Fn() -> BoxFuture<'a, Result<T, AwsError>>,
+    ) -> Result<T, AwsError> {
+        self.call(operation, self.speed.reads, true, attempt).await
+    }
+
+    async fn write<'a, T>(
+        &self,
+        operation: &'static str,
+        attempt: impl Fn() -> BoxFuture<'a, Result<T, AwsError>>,
+    ) -> Result<T, AwsError> {
+        self.call(operation, self.speed.writes, false, attempt).await
+    }
+}
+
+/// A number in 0..1.
+fn jitter() -> f64 {
+    let bits = uuid::Uuid::new_v4().as_u64_pair().0 >> 12;
+    bits as f64 / (1_u64 << 52) as f64
+}
+
+/// A port with limits, retry and counting.
+pub struct Paced<P> {
+    inner: P,
+    lanes: Arc<Lanes>,
+}
+
+impl<P> Paced<P> {
+    /// Puts limits around `inner`.
+    #[must_use]
+    pub fn new(inner: P, lanes: Arc<Lanes>) -> Self {
+        Self { inner, lanes }
+    }
+}
+
+impl<P: Ssm> Ssm for Paced<P> {
+    fn nodes(&self, next: Option<String>) -> Answer<'_, Page<Node>> {
+        Box::pin(async move {
+            self.lanes.read("ssm:DescribeInstanceInformation", || self.inner.nodes(next.clone())).await
+        })
+    }
+
+    fn activations(&self, next: Option<String>) -> Answer<'_, Page<Activation>> {
+        Box::pin(async move {
+            self.lanes.read("ssm:DescribeActivations", || self.inner.activations(next.clone())).await
+        })
+    }
+
+    fn tags_of<'a>(&'a self, node: &'a NodeId) -> Answer<'a, NodeTags> {
+        Box::pin(self.lanes.read("ssm:ListTagsForResource", || self.inner.tags_of(node)))
+    }
+
+    fn add_tags<'a>(&'a self, node: &'a NodeId, tags: &'a [(TagKey, TagValue)]) -> Answer<'a, ()> {
+        Box::pin(self.lanes.write("ssm:AddTagsToResource", || self.inner.add_tags(node, tags)))
+    }
+
+    fn remove_tags<'a>(&'a self, node: &'a NodeId, keys: &'a [TagKey]) -> Answer<'a, ()> {
+        Box::pin(self.lanes.write("ssm:RemoveTagsFromResource", || self.inner.remove_tags(node, keys)))
+    }
+}
+
+impl<P: Tagging> Tagging for Paced<P> {
+    fn node_tags(&self, next: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>> {
+        Box::pin(
+            async move { self.lanes.read("tag:GetResources", || self.inner.node_tags(next.clone())).await },
+        )
+    }
+}
+
+impl<P: Sts> Sts for Paced<P> {
+    fn identity(&self) -> Answer<'_, Identity> {
+        Box::pin(self.lanes.read("sts:GetCallerIdentity", || self.inner.identity()))
+    }
+}

@@ -1,0 +1,56 @@
+//! The services of AWS as the rest of the program sees them: one trait for each.
+//!
+//! Everything between a caller and the SDK is a decorator around these: limits and back-off (`paced`), and in tests fakes.
+
+use futures_util::future::BoxFuture;
+use mappings::tags::{TagKey, TagValue};
+
+use super::{Activation, AwsError, Node, NodeId, NodeTags};
+
+/// What a call gives, later.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, AwsError>>;
+
+/// A page of a listing and where the next one begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// The token for the next page.
+    pub next: Option<String>,
+}
+
+/// AWS Systems Manager.
+pub trait Ssm: Send + Sync {
+    /// `DescribeInstanceInformation`: hybrid nodes, 50 on a page.
+    fn nodes(&self, next: Option<String>) -> Answer<'_, Page<Node>>;
+    /// `DescribeActivations`: 50 on a page.
+    fn activations(&self, next: Option<String>) -> Answer<'_, Page<Activation>>;
+    /// `ListTagsForResource` of one node.
+    fn tags_of<'a>(&'a self, node: &'a NodeId) -> Answer<'a, NodeTags>;
+    /// `AddTagsToResource`: adds tags to a node, or gives those that it has other values.
+    fn add_tags<'a>(&'a self, node: &'a NodeId, tags: &'a [(TagKey, TagValue)]) -> Answer<'a, ()>;
+    /// `RemoveTagsFromResource`.
+    fn remove_tags<'a>(&'a self, node: &'a NodeId, keys: &'a [TagKey]) -> Answer<'a, ()>;
+}
+
+/// The Resource Groups Tagging API.
+pub trait Tagging: Send + Sync {
+    /// `GetResources`: tags of managed nodes, 100 on a page. Nodes that never had a tag are not in it, and what was changed
+    /// lately may not be yet.
+    fn node_tags(&self, next: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>>;
+}
+
+/// AWS Security Token Service.
+pub trait Sts: Send + Sync {
+    /// `GetCallerIdentity`: the account and the ARN that the credentials belong to.
+    fn identity(&self) -> Answer<'_, Identity>;
+}
+
+/// Who we are to AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The account's number.
+    pub account: String,
+    /// The user's or role's ARN.
+    pub arn: String,
+}

@@ -1,0 +1,178 @@
+//! Hands: how actions are done, and how it is found out whether they were.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
+
+use crate::aws::{AwsError, AwsErrorKind, NodeId, NodeTags, Place, Services, TargetName};
+use crate::cloud::SharedCloud;
+use crate::plan::Action;
+
+/// An action that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectError {
+    /// It may have had its effect all the same.
+    pub may_have_taken_place: bool,
+    /// It is about to be tried again soon: it failed for a reason that passes by itself.
+    pub transient: bool,
+    /// What was said, with the fix where there is one.
+    pub reason: String,
+}
+
+impl From<AwsError> for EffectError {
+    fn from(error: AwsError) -> Self {
+        let reason = match error.kind.fix() {
+            Some(fix) => format!("{error}; {fix}"),
+            None => error.to_string(),
+        };
+        Self {
+            may_have_taken_place: error.kind.may_have_taken_place(),
+            transient: error.kind.is_transient(),
+            reason,
+        }
+    }
+}
+
+/// What is found out about an action whose end is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trace {
+    /// Its effect is there.
+    There,
+    /// Its effect is not there (yet).
+    NotThere,
+    /// What it was about is gone.
+    Gone,
+}
+
+/// Does actions.
+pub trait Hands: Send + Sync {
+    /// Does it once.
+    fn perform<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<(), EffectError>>;
+    /// Looks whether its effect is there.
+    fn trace<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<Trace, EffectError>>;
+    /// How long after an action its effect may still not be seen.
+    fn settle(&self, action: &Action) -> Duration;
+}
+
+/// One target as far as acting is concerned.
+#[derive(Clone)]
+pub struct Arm {
+    /// Its services.
+    pub services: Services,
+    /// Tells its observer that something was changed.
+    pub nudge: Arc<Notify>,
+    /// How long a reading may lag behind.
+    pub settle: Duration,
+}
+
+/// The hands of the program: on AWS.
+#[derive(Clone)]
+pub struct RealHands {
+    cloud: SharedCloud,
+    arms: Arc<RwLock<BTreeMap<TargetName, Arm>>>,
+}
+
+impl RealHands {
+    /// Hands that find their way through what is known of the targets.
+    #[must_use]
+    pub fn new(cloud: SharedCloud) -> Self {
+        Self { cloud, arms: Arc::default() }
+    }
+
+    /// Uses these targets from now on.
+    pub fn set_arms(&self, arms: BTreeMap<TargetName, Arm>) {
+        *self.arms.write().unwrap_or_else(PoisonError::into_inner) = arms;
+    }
+
+    fn arm(&self, place: &Place) -> Result<Arm, EffectError> {
+        let cloud = self.cloud.read();
+        let arms = self.arms.read().unwrap_or_else(PoisonError::into_inner);
+        let found = cloud
+            .targets()
+            .filter(|(_, view)| view.place.as_ref() == Some(place))
+            .find_map(|(name, _)| arms.get(name));
+        found.cloned().ok_or_else(|| EffectError {
+            may_have_taken_place: false,
+            transient: true,
+            reason: format!("no target of the configuration is {place} now"),
+        })
+    }
+}
+
+impl Hands for RealHands {
+    fn perform<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<(), EffectError>> {
+        Box::pin(async move {
+            match action {
+                Action::AddTags { place, node, tags, .. } => {
+                    let arm = self.arm(place)?;
+                    let tags: Vec<_> = tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
+                    let done = arm.services.ssm.add_tags(node, &tags).await;
+                    arm.nudge.notify_one();
+                    done.map_err(EffectError::from)
+                }
+                Action::RemoveTags { place, node, tags, .. } => {
+                    let arm = self.arm(place)?;
+                    let keys: Vec<_> = tags.iter().map(|tag| tag.key.clone()).collect();
+                    let done = arm.services.ssm.remove_tags(node, &keys).await;
+                    arm.nudge.notify_one();
+                    done.map_err(EffectError::from)
+                }
+                Action::DefineAttribute { .. } | Action::SetAttribute { .. } => Err(EffectError {
+                    may_have_taken_place: false,
+                    transient: false,
+                    reason: "this build cannot write to vCenter".to_owned(),
+                }),
+            }
+        })
+    }
+
+    fn trace<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<Trace, EffectError>> {
+        Box::pin(async move {
+            match action {
+                Action::AddTags { place, node, tags, .. } => {
+                    self.tags_trace(place, node, |found| {
+                        tags.iter().all(|tag| {
+                            found.get(tag.key.as_str()).is_some_and(|value| **value == *tag.value.as_str())
+                        })
+                    })
+                    .await
+                }
+                Action::RemoveTags { place, node, tags, .. } => {
+                    self.tags_trace(place, node, |found| {
+                        tags.iter().all(|tag| !found.contains_key(tag.key.as_str()))
+                    })
+                    .await
+                }
+                Action::DefineAttribute { .. } | Action::SetAttribute { .. } => Ok(Trace::NotThere),
+            }
+        })
+    }
+
+    fn settle(&self, action: &Action) -> Duration {
+        match action {
+            Action::AddTags { place, .. } | Action::RemoveTags { place, .. } => {
+                self.arm(place).map_or(Duration::from_secs(120), |arm| arm.settle)
+            }
+            Action::DefineAttribute { .. } | Action::SetAttribute { .. } => Duration::from_secs(30),
+        }
+    }
+}
+
+impl RealHands {
+    async fn tags_trace(
+        &self,
+        place: &Place,
+        node: &NodeId,
+        there: impl FnOnce(&NodeTags) -> bool,
+    ) -> Result<Trace, EffectError> {
+        match self.arm(place)?.services.ssm.tags_of(node).await {
+            Ok(found) if there(&found) => Ok(Trace::There),
+            Ok(_) => Ok(Trace::NotThere),
+            Err(error) if error.kind == AwsErrorKind::NotFound => Ok(Trace::Gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,624 @@
+//! The engine: plans, acts, and records what it does.
+//!
+//! A cycle plans with what is known now and hands what is doable to a few workers. What is waiting is never older than the
+//! last plan: a new plan replaces the queue, so nothing is done because of a picture that is no longer true. Before an action
+//! its intent is on the disk, after it its outcome; what has no outcome, because the answer was lost or the program was
+//! killed, is looked for before anything else is done to the same object. Failures end in the journal and in the next plan,
+//! never in the engine.
+
+mod assembly;
+mod hands;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use metrics::counter;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use assembly::{Assembly, AssemblyError, Targets, engine as assemble};
+pub use hands::{Arm, EffectError, Hands, RealHands, Trace};
+
+use crate::aws::{NodeId, Place};
+use crate::clock::Clock;
+use crate::cloud::SharedCloud;
+use crate::fleet::SharedFleet;
+use crate::memory::{Memory, Open};
+use crate::plan::{Action, Plan, Planned, Policy, plan};
+use crate::store::{
+    Approval, Conclusion, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity, Outcome, Store,
+    StoreError,
+};
+
+/// Holders worked on at the same time. Their lanes set the pace; more would only wait there with their intents written.
+const WORKERS: usize = 16;
+/// Without any news a cycle comes after this time, for what only time changes: failures, approvals, the age of data.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// The shortest pause between two plans.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+/// Planning takes at most one part in so many of the time.
+const PLANNING_SHARE: u32 = 20;
+/// Pause between two looks for what was done.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// The first pause after a failure; it doubles with each further one.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
+/// The first pause after a failure that passes by itself.
+const SHORT_PAUSE: SignedDuration = SignedDuration::from_secs(5);
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+
+/// The engine. Clones share it.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    fleet: SharedFleet,
+    cloud: SharedCloud,
+    store: Store,
+    hands: Arc<dyn Hands>,
+    clock: Clock,
+    memory: Mutex<Memory>,
+    policy: RwLock<Arc<Policy>>,
+    wake: Notify,
+    progress: tokio::sync::watch::Sender<Progress>,
+}
+
+/// How far the engine is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Cycles so far.
+    pub cycles: u64,
+    /// Actions that wait.
+    pub waiting: usize,
+    /// Actions under way.
+    pub running: usize,
+    /// Actions that were done.
+    pub done: u64,
+    /// Actions that failed.
+    pub failed: u64,
+    /// Actions whose end is not known.
+    pub open: usize,
+    /// Why nothing can be done.
+    pub problems: Vec<String>,
+    /// Changes that wait for approval, by id.
+    pub held: Vec<String>,
+}
+
+impl Engine {
+    /// An engine on what the store remembers. Nothing happens until [`run`](Self::run) or [`settle`](Self::settle).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn new(
+        fleet: SharedFleet,
+        cloud: SharedCloud,
+        store: Store,
+        hands: Arc<dyn Hands>,
+        policy: Policy,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let contents = store.contents().await?;
+        let mut memory = Memory::of(contents, store.installation(), store.is_copied(), clock.now());
+        let window = SignedDuration::try_from(policy.guard.window).unwrap_or(SignedDuration::MAX);
+        let since = clock.now().checked_sub(window).unwrap_or(Timestamp::MIN);
+        for entry in store.journal_since(since).await? {
+            if let Ok(action) = serde_json::from_value::<Action>(entry.intent) {
+                memory.put_recent(&action, entry.intended);
+            }
+        }
+        Ok(Self(Arc::new(Inner {
+            fleet,
+            cloud,
+            store,
+            hands,
+            clock,
+            memory: Mutex::new(memory),
+            policy: RwLock::new(Arc::new(policy)),
+            wake: Notify::new(),
+            progress: tokio::sync::watch::Sender::default(),
+        })))
+    }
+
+    /// Follows another policy from now on.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        self.0.wake.notify_one();
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.0.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// How far it is, as that changes.
+    #[must_use]
+    pub fn progress(&self) -> tokio::sync::watch::Receiver<Progress> {
+        self.0.progress.subscribe()
+    }
+
+    /// Plans with what is known now. Changes nothing.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let policy = self.policy();
+        let cloud = self.0.cloud.read();
+        // A copy of what is remembered would cost more than to let whoever records wait a moment.
+        let memory = self.0.memory();
+        plan(&self.0.fleet.read(), &cloud, &memory, &policy, self.0.clock.now())
+    }
+
+    /// Works until stopped, then waits for what is under way.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut fleet = self.0.fleet.revisions();
+        let mut cloud = self.0.cloud.revisions();
+        let mut work = Work::default();
+        loop {
+            let began = Instant::now();
+            self.cycle(&mut work).await;
+            let pause = (began.elapsed() * PLANNING_SHARE).max(SHORTEST_PAUSE);
+            // What is queued goes on meanwhile.
+            let rested = tokio::time::sleep(pause);
+            tokio::select! {
+                () = work.drain(self, rested) => {}
+                () = stop.cancelled() => break,
+            }
+            let heartbeat = if self.0.has_open() { LOOK_AGAIN } else { HEARTBEAT };
+            let news = async {
+                tokio::select! {
+                    _ = fleet.changed() => {}
+                    _ = cloud.changed() => {}
+                    () = self.0.wake.notified() => {}
+                    () = tokio::time::sleep(heartbeat) => {}
+                }
+            };
+            tokio::select! {
+                () = work.drain(self, news) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        work.queue.clear();
+        work.finish(self).await;
+    }
+
+    /// Works until there is nothing more to do with what is known, or `patience` has passed. Says whether all is done.
+    pub async fn settle(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        let mut work = Work::default();
+        loop {
+            self.cycle(&mut work).await;
+            work.finish(self).await;
+            let policy = self.policy();
+            let plan = self.plan();
+            let idle = plan.doable(&policy).next().is_none() && !self.0.has_open();
+            if idle {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            if self.0.has_open() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    /// One cycle: looks for what was left open, plans, and queues what is doable.
+    async fn cycle(&self, work: &mut Work) {
+        self.0.resolve().await;
+        let policy = self.policy();
+        let now = self.0.clock.now();
+        self.0.memory().trim(now, policy.guard.window);
+        let plan = self.plan();
+        self.0.record(&plan).await;
+        work.replace(plan.doable(&policy));
+        self.0.progress.send_modify(|progress| {
+            progress.cycles += 1;
+            progress.problems.clone_from(&plan.problems);
+            progress.held = plan.held.iter().map(|held| held.id.clone()).collect();
+        });
+        work.start(self);
+    }
+
+    /// Allows the changes that the guard holds under this id. Gives how many they are; nothing if there is no such id.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub async fn approve(&self, id: &str) -> Result<Option<usize>, StoreError> {
+        let plan = self.plan();
+        let Some(held) = plan.held.into_iter().find(|held| held.id == id) else { return Ok(None) };
+        let now = self.0.clock.now();
+        let lifetime =
+            SignedDuration::try_from(self.policy().guard.approval_lifetime).unwrap_or(SignedDuration::MAX);
+        let approval = Approval {
+            plan: held.id,
+            changes: held.fingerprints,
+            approved: now,
+            expires: now.checked_add(lifetime).unwrap_or(Timestamp::MAX),
+        };
+        self.0.store.approve(&approval).await?;
+        self.0.memory().approve(&approval);
+        self.0.wake.notify_one();
+        Ok(Some(approval.changes.len()))
+    }
+
+    /// Takes a person's word on who is what.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub async fn link(&self, identity: Identity) -> Result<(), StoreError> {
+        self.0.store.put_identities(std::slice::from_ref(&identity)).await?;
+        self.0.memory().put_identity(identity);
+        self.0.wake.notify_one();
+        Ok(())
+    }
+
+    /// Forgets who a node is and is not.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub async fn forget(&self, place: &Place, node: &NodeId) -> Result<(), StoreError> {
+        self.0.store.forget_identities(place, node).await?;
+        self.0.memory().identities.remove(&(place.clone(), node.clone()));
+        self.0.wake.notify_one();
+        Ok(())
+    }
+
+    /// Tries at once what failed: all of it, or what concerns these objects. Gives how many failures were dropped.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub async fn retry(&self, objects: Option<&HashSet<String>>) -> Result<usize, StoreError> {
+        let failing: Vec<Failing> = self
+            .0
+            .memory()
+            .failures
+            .keys()
+            .filter(|failing| objects.is_none_or(|objects| objects.contains(&*failing.object)))
+            .cloned()
+            .collect();
+        for failing in &failing {
+            let change = FailureChange { failing: failing.clone(), failure: None };
+            self.0.store.put_failure(&change).await?;
+            self.0.memory().put_failure(change);
+        }
+        self.0.wake.notify_one();
+        Ok(failing.len())
+    }
+
+    /// Makes this machine the one that the state belongs to.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub async fn claim(&self) -> Result<(), StoreError> {
+        self.0.store.claim().await?;
+        self.0.memory().copied = false;
+        self.0.wake.notify_one();
+        Ok(())
+    }
+
+    /// What the store and the plan know is dropped; the database is closed when the last clone is gone.
+    #[must_use]
+    pub fn into_store(self) -> Option<Store> {
+        Arc::into_inner(self.0).map(|inner| inner.store)
+    }
+}
+
+/// What waits and what is under way.
+#[derive(Default)]
+struct Work {
+    queue: VecDeque<(Holder, Vec<Planned>)>,
+    running: HashSet<Holder>,
+    tasks: JoinSet<Holder>,
+}
+
+impl Work {
+    /// Puts what a new plan says in the place of what waited.
+    fn replace<'a>(&mut self, doable: impl Iterator<Item = &'a Planned>) {
+        let mut order: Vec<Holder> = Vec::new();
+        let mut by_holder: HashMap<Holder, Vec<Planned>> = HashMap::new();
+        for planned in doable {
+            let holder = planned.action.holder();
+            if self.running.contains(&holder) {
+                continue;
+            }
+            let actions = by_holder.entry(holder.clone()).or_default();
+            if actions.is_empty() {
+                order.push(holder);
+            }
+            actions.push(planned.clone());
+        }
+        self.queue = order
+            .into_iter()
+            .filter_map(|holder| by_holder.remove(&holder).map(|actions| (holder, actions)))
+            .collect();
+    }
+
+    /// Starts what there is room for.
+    fn start(&mut self, engine: &Engine) {
+        while self.tasks.len() < WORKERS
+            && let Some((holder, actions)) = self.queue.pop_front()
+        {
+            self.running.insert(holder.clone());
+            let engine = engine.clone();
+            self.tasks.spawn(async move {
+                for planned in actions {
+                    // What follows builds on what came before.
+                    if !engine.0.execute(planned).await {
+                        break;
+                    }
+                }
+                holder
+            });
+        }
+        let (waiting, running) =
+            (self.queue.iter().map(|(_, actions)| actions.len()).sum(), self.tasks.len());
+        engine.0.progress.send_if_modified(|progress| {
+            let changed = (progress.waiting, progress.running) != (waiting, running);
+            (progress.waiting, progress.running) = (waiting, running);
+            changed
+        });
+    }
+
+    /// Goes on with the queue until `until`.
+    async fn drain(&mut self, engine: &Engine, until: impl Future<Output = ()>) {
+        let mut until = std::pin::pin!(until);
+        loop {
+            tokio::select! {
+                () = &mut until => return,
+                Some(ended) = self.tasks.join_next() => {
+                    self.ended(ended);
+                    self.start(engine);
+                    // The next plan may go on where this one was waiting for its own writes.
+                    if self.queue.is_empty() && self.tasks.is_empty() {
+                        engine.0.wake.notify_one();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Works until the queue is empty and nothing is under way.
+    async fn finish(&mut self, engine: &Engine) {
+        self.start(engine);
+        while let Some(ended) = self.tasks.join_next().await {
+            self.ended(ended);
+            self.start(engine);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<Holder, tokio::task::JoinError>) {
+        match ended {
+            Ok(holder) => {
+                self.running.remove(&holder);
+            }
+            // Its intent stays open, so its object stays reserved until it is found out what happened.
+            Err(error) => tracing::error!(%error, "a worker failed"),
+        }
+    }
+}
+
+impl Inner {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_open(&self) -> bool {
+        self.memory().open.values().any(|open| !open.running)
+    }
+
+    /// Writes down what the plan learned without doing anything.
+    async fn record(&self, plan: &Plan) {
+        let mut result = Ok(());
+        if !plan.learned.is_empty() {
+            result = self.store.put_identities(&plan.learned).await;
+            if result.is_ok() {
+                let mut memory = self.memory();
+                plan.learned.iter().for_each(|identity| memory.put_identity(identity.clone()));
+            }
+        }
+        if result.is_ok() && !plan.housekeeping.is_empty() {
+            result = self.store.put_owned(&plan.housekeeping).await;
+            if result.is_ok() {
+                let mut memory = self.memory();
+                plan.housekeeping.iter().for_each(|change| memory.put_owned(change.clone()));
+            }
+        }
+        self.store_is(result.as_ref().err());
+    }
+
+    /// Notes whether the store can be written.
+    fn store_is(&self, error: Option<&StoreError>) {
+        let text = error.map(ToString::to_string);
+        let mut memory = self.memory();
+        if memory.store_error != text {
+            match &text {
+                Some(error) => tracing::error!(error, "nothing is changed until the state can be written"),
+                None => tracing::info!("the state can be written again"),
+            }
+            memory.store_error = text;
+        }
+    }
+
+    /// Does one action: intent, effect, outcome. Says whether what follows on the same object may be done.
+    async fn execute(&self, planned: Planned) -> bool {
+        let Planned { action, fingerprint, .. } = planned;
+        let holder = action.holder();
+        let intended = self.clock.now();
+        let entry = Entry {
+            id: EntryId(0),
+            plan: fingerprint,
+            capability: action.capability().word().to_owned(),
+            kind: action.kind().word().to_owned(),
+            place: holder.place.to_string(),
+            object: holder.object.to_string(),
+            label: action.label().to_string(),
+            intent: serde_json::json!(action),
+            intended,
+            outcome: None,
+            ended: None,
+            duration_micros: None,
+            error: None,
+        };
+        let id = match self.store.begin(&entry).await {
+            Ok(id) => id,
+            Err(error) => {
+                self.store_is(Some(&error));
+                return false;
+            }
+        };
+        {
+            let mut memory = self.memory();
+            memory.put_recent(&action, intended);
+            memory.open.insert(id, Open { action: action.clone(), latest: intended, running: true });
+        }
+        let began = Instant::now();
+        let result = self.hands.perform(&action).await;
+        let duration = began.elapsed();
+        match result {
+            Ok(()) => self.conclude(id, &action, Outcome::Done, None, duration).await,
+            Err(error) if error.may_have_taken_place => {
+                tracing::warn!(
+                    object = %holder.object, kind = action.kind().word(), error = error.reason,
+                    "the answer was lost; it is being found out whether it was done"
+                );
+                self.lost(id);
+                self.wake.notify_one();
+                false
+            }
+            Err(error) => self.conclude(id, &action, Outcome::Failed, Some(error), duration).await,
+        }
+    }
+
+    /// How an action ended is not known.
+    fn lost(&self, id: EntryId) {
+        if let Some(open) = self.memory().open.get_mut(&id) {
+            open.running = false;
+            open.latest = self.clock.now();
+        }
+    }
+
+    /// Writes how an action ended. Says whether it was done and that is written.
+    async fn conclude(
+        &self,
+        id: EntryId,
+        action: &Action,
+        outcome: Outcome,
+        error: Option<EffectError>,
+        duration: Duration,
+    ) -> bool {
+        let ended = self.clock.now();
+        let holder = action.holder();
+        let failing = Failing {
+            capability: action.capability().word().into(),
+            place: holder.place.clone(),
+            object: holder.object.clone(),
+        };
+        let done = matches!(outcome, Outcome::Done | Outcome::FoundDone);
+        let known = self.memory().failures.get(&failing).cloned();
+        let failure = match (&error, known) {
+            (Some(error), known) => {
+                let failures = known.as_ref().map_or(0, |known| known.failures).saturating_add(1);
+                let first = if error.transient { SHORT_PAUSE } else { FIRST_PAUSE };
+                let pause = first.saturating_mul(2_i32.saturating_pow(failures.saturating_sub(1).min(12)));
+                let retry_at = ended.checked_add(pause.min(LONGEST_PAUSE)).unwrap_or(Timestamp::MAX);
+                let since = known.map_or(ended, |known| known.since);
+                let failure = Failure { failures, since, retry_at, reason: error.reason.clone() };
+                Some(FailureChange { failing, failure: Some(failure) })
+            }
+            (None, Some(_)) if done => Some(FailureChange { failing, failure: None }),
+            (None, _) => None,
+        };
+        let reason = error.map(|error| error.reason);
+        match &reason {
+            Some(reason) => tracing::warn!(
+                object = %holder.object, name = %action.label(), kind = action.kind().word(), error = reason, "failed"
+            ),
+            None => tracing::info!(
+                object = %holder.object, name = %action.label(), kind = action.kind().word(), outcome = outcome.word(),
+                "ended"
+            ),
+        }
+        counter!("vmbridge_actions_total", "kind" => action.kind().word(), "outcome" => outcome.word())
+            .increment(1);
+        let conclusion = Conclusion {
+            outcome,
+            ended,
+            duration,
+            error: reason,
+            owned: if done { action.owns(ended) } else { Vec::new() },
+            failure,
+        };
+        let written = self.store.conclude(id, &conclusion).await;
+        self.store_is(written.as_ref().err());
+        {
+            if written.is_err() {
+                // The disk says that it is open, so it is: it is looked for again when the store works again.
+                self.lost(id);
+            } else {
+                let mut memory = self.memory();
+                memory.open.remove(&id);
+                conclusion.owned.into_iter().for_each(|change| memory.put_owned(change));
+                conclusion.failure.into_iter().for_each(|change| memory.put_failure(change));
+            }
+        }
+        self.progress.send_modify(|progress| {
+            if done {
+                progress.done += 1;
+            } else if outcome == Outcome::Failed {
+                progress.failed += 1;
+            }
+        });
+        done && written.is_ok()
+    }
+
+    /// Finds out how ended what has no outcome.
+    async fn resolve(&self) {
+        let open: BTreeMap<EntryId, Open> = {
+            let memory = self.memory();
+            memory
+                .open
+                .iter()
+                .filter(|(_, open)| !open.running)
+                .map(|(id, open)| (*id, open.clone()))
+                .collect()
+        };
+        self.progress.send_if_modified(|progress| {
+            let changed = progress.open != open.len();
+            progress.open = open.len();
+            changed
+        });
+        for (id, Open { action, latest, .. }) in open {
+            let now = self.clock.now();
+            let age = now.duration_since(latest);
+            let settle = SignedDuration::try_from(self.hands.settle(&action)).unwrap_or(SignedDuration::MAX);
+            // A reading that lags behind may show the time before an earlier change of ours, which can look like this one.
+            let quiet = self
+                .memory()
+                .owned_by(&action.holder())
+                .is_none_or(|owned| owned.values().all(|owned| now.duration_since(owned.written) >= settle));
+            let outcome = match self.hands.trace(&action).await {
+                Ok(Trace::There) if quiet || age >= settle => Outcome::FoundDone,
+                Ok(Trace::There) => continue,
+                // Its effect may still come to light.
+                Ok(Trace::NotThere) if age < settle => continue,
+                Ok(Trace::NotThere | Trace::Gone) => Outcome::FoundNotDone,
+                Err(error) => {
+                    tracing::debug!(error = error.reason, "how an action ended cannot be found out yet");
+                    continue;
+                }
+            };
+            let _ = self.conclude(id, &action, outcome, None, Duration::ZERO).await;
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! An AWS of a test: late in what it shows, unreliable in what it answers, and exact in what it counts.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use mappings::tags::{TagKey, TagValue};
+
+use crate::aws::{
+    Activation, Answer, AwsError, AwsErrorKind, Identity, Node, NodeId, NodeTags, Page, Ping, Platform, Ssm,
+    Sts, Tagging,
+};
+use crate::clock::Clock;
+use crate::fleet::testing::TestVm;
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Throttled,
+    Denied,
+    NotSent,
+    /// It is done, and the answer is lost.
+    LostAfter,
+    /// It is not done, and the answer is lost.
+    LostBefore,
+    /// It is done after a moment in which the program can be killed.
+    Slow,
+}
+
+pub(super) const FAULTS: [Fault; 6] =
+    [Fault::Throttled, Fault::Denied, Fault::NotSent, Fault::LostAfter, Fault::LostBefore, Fault::Slow];
+
+/// A change that took place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Effect {
+    pub node: NodeId,
+    pub added: BTreeMap<String, String>,
+    pub removed: Vec<String>,
+}
+
+#[derive(Default)]
+struct State {
+    nodes: BTreeMap<NodeId, Node>,
+    tags: BTreeMap<NodeId, NodeTags>,
+    /// The tags as they were before each change, with when it was.
+    history: Vec<(Timestamp, NodeId, NodeTags)>,
+    effects: Vec<Effect>,
+    faults: VecDeque<Fault>,
+    calls: BTreeMap<&'static str, usize>,
+}
+
+/// Clones share it.
+#[derive(Clone)]
+pub(super) struct FakeAws {
+    state: Arc<Mutex<State>>,
+    clock: Clock,
+    /// Reads show what was written so long ago.
+    lag: jiff::SignedDuration,
+}
+
+fn node_id(number: u32) -> NodeId {
+    NodeId::from(format!("mi-{number:017x}"))
+}
+
+impl FakeAws {
+    pub(super) fn new(clock: Clock, lag_seconds: i64) -> Self {
+        Self { state: Arc::default(), clock, lag: jiff::SignedDuration::from_secs(lag_seconds) }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(super) fn register(&self, vm: &TestVm) -> NodeId {
+        let id = node_id(vm.number);
+        let node = Node {
+            id: id.clone(),
+            computer_name: Some(vm.name.as_str().into()),
+            ip_address: vm.address.parse().ok(),
+            platform: Some(Platform::Linux),
+            agent_version: None,
+            ping: Ping::Online,
+            last_ping: None,
+            activation: None,
+            registered: None,
+        };
+        self.lock().nodes.insert(id.clone(), node);
+        id
+    }
+
+    /// Somebody else writes a tag.
+    pub(super) fn set_by_hand(&self, number: u32, key: &str, value: Option<&str>) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let id = node_id(number);
+        let before = state.tags.get(&id).cloned().unwrap_or_default();
+        state.history.push((now, id.clone(), before));
+        let tags = state.tags.entry(id).or_default();
+        match value {
+            Some(value) => {
+                tags.insert(key.into(), value.into());
+            }
+            None => {
+                tags.remove(key);
+            }
+        }
+    }
+
+    pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.lock().faults.extend(faults);
+    }
+
+    pub(super) fn heal(&self) {
+        self.lock().faults.clear();
+    }
+
+    pub(super) fn effects(&self) -> Vec<Effect> {
+        self.lock().effects.clone()
+    }
+
+    pub(super) fn calls(&self) -> BTreeMap<&'static str, usize> {
+        std::mem::take(&mut self.lock().calls)
+    }
+
+    /// The tags of a node, without our mark.
+    pub(super) fn tags(&self, number: u32) -> BTreeMap<String, String> {
+        let state = self.lock();
+        let tags = state.tags.get(&node_id(number)).cloned().unwrap_or_default();
+        tags.iter()
+            .filter(|(key, _)| ***key != *crate::plan::tags::MARK)
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .collect()
+    }
+
+    /// What a reading shows now: what was changed lately is as it was before.
+    fn shown(&self, state: &State, id: &NodeId) -> NodeTags {
+        let horizon = self.clock.now() - self.lag;
+        let first_hidden = state.history.iter().find(|(time, node, _)| node == id && *time > horizon);
+        first_hidden
+            .map_or_else(|| state.tags.get(id).cloned().unwrap_or_default(), |(_, _, before)| before.clone())
+    }
+
+    async fn change(
+        &self,
+        name: &'static str,
+        id: &NodeId,
+        apply: impl Fn(&mut NodeTags) -> Effect,
+    ) -> Result<(), AwsError> {
+        let fault = {
+            let mut state = self.lock();
+            *state.calls.entry(name).or_default() += 1;
+            state.faults.pop_front()
+        };
+        let error = |kind| {
+            let object = Some(id.to_string());
+            AwsError { operation: name, object, kind, detail: "a fault of the test".to_owned() }
+        };
+        match fault {
+            Some(Fault::Throttled) => return Err(error(AwsErrorKind::Throttled)),
+            Some(Fault::Denied) => return Err(error(AwsErrorKind::Denied)),
+            Some(Fault::NotSent) => return Err(error(AwsErrorKind::NotSent)),
+            Some(Fault::LostBefore) => return Err(error(AwsErrorKind::Lost)),
+            Some(Fault::Slow) => tokio::time::sleep(std::time::Duration::from_secs(3)).await,
+            Some(Fault::LostAfter) | None => {}
+        }
+        {
+            let now = self.clock.now();
+            let mut state = self.lock();
+            if !state.nodes.contains_key(id) {
+                return Err(error(AwsErrorKind::NotFound));
+            }
+            let before = state.tags.get(id).cloned().unwrap_or_default();
+            let tags = state.tags.entry(id.clone()).or_default();
+            let effect = apply(tags);
+            assert!(tags.len() <= 50, "more than 50 tags");
+            state.history.push((now, id.clone(), before));
+            state.effects.push(effect);
+        }
+        match fault {
+            Some(Fault::Slow) => {
+                tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+                Ok(())
+            }
+            Some(Fault::LostAfter) => Err(error(AwsErrorKind::Lost)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn one_page<T>(items: Vec<T>) -> Page<T> {
+    Page { items, next: None }
+}
+
+impl Ssm for FakeAws {
+    fn nodes(&self, _: Option<String>) -> Answer<'_, Page<Node>> {
+        let mut state = self.lock();
+        *state.calls.entry("nodes").or_default() += 1;
+        let page = one_page(state.nodes.values().cloned().collect());
+        Box::pin(async { Ok(page) })
+    }
+
+    fn activations(&self, _: Option<String>) -> Answer<'_, Page<Activation>> {
+        *self.lock().calls.entry("activations").or_default() += 1;
+        Box::pin(async { Ok(one_page(Vec::new())) })
+    }
+
+    fn tags_of<'a>(&'a self, node: &'a NodeId) -> Answer<'a, NodeTags> {
+        let mut state = self.lock();
+        *state.calls.entry("tags_of").or_default() += 1;
+        let known = state.nodes.contains_key(node);
+        let tags = self.shown(&state, node);
+        Box::pin(async move {
+            if known {
+                return Ok(tags);
+            }
+            let object = Some(node.to_string());
+            Err(AwsError {
+                operation: "tags_of",
+                object,
+                kind: AwsErrorKind::NotFound,
+                detail: String::new(),
+            })
+        })
+    }
+
+    fn add_tags<'a>(&'a self, node: &'a NodeId, tags: &'a [(TagKey, TagValue)]) -> Answer<'a, ()> {
+        Box::pin(self.change("add_tags", node, move |held| {
+            let mut added = BTreeMap::new();
+            for (key, value) in tags {
+                held.insert(key.as_str().into(), value.as_str().into());
+                added.insert(key.as_str().to_owned(), value.as_str().to_owned());
+            }
+            Effect { node: node.clone(), added, removed: Vec::new() }
+        }))
+    }
+
+    fn remove_tags<'a>(&'a self, node: &'a NodeId, keys: &'a [TagKey]) -> Answer<'a, ()> {
+        Box::pin(self.change("remove_tags", node, move |held| {
+            for key in keys {
+                held.remove(key.as_str());
+            }
+            let removed = keys.iter().map(|key| key.as_str().to_owned()).collect();
+            Effect { node: node.clone(), added: BTreeMap::new(), removed }
+        }))
+    }
+}
+
+impl Tagging for FakeAws {
+    fn node_tags(&self, _: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>> {
+        let mut state = self.lock();
+        *state.calls.entry("node_tags").or_default() += 1;
+        let listed = state.tags.keys().map(|id| (id.clone(), self.shown(&state, id)));
+        let page = one_page(listed.collect());
+        Box::pin(async { Ok(page) })
+    }
+}
+
+impl Sts for FakeAws {
+    fn identity(&self) -> Answer<'_, Identity> {
+        Box::pin(async { Ok(Identity { account: "111122223333".to_owned(), arn: "arn".to_owned() }) })
+    }
+}

@@ -1,0 +1,170 @@
+//! What the planner remembers: ownership, identities, what is under way, what failed, what was approved.
+//!
+//! It is the store's contents in memory, kept in step by whoever writes to the store. The planner only reads it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::aws::{NodeId, Place};
+use crate::plan::{Action, Capability};
+use crate::store::{
+    Approval, Contents, EntryId, Failing, Failure, FailureChange, Holder, Identity, Owned, OwnedChange,
+};
+
+/// What was intended and whose end is not known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Open {
+    /// What it is.
+    pub action: Action,
+    /// When it may have been done at the latest: when its answer was lost, or when the program was started again. It may
+    /// have waited for its turn long after it was intended.
+    pub latest: Timestamp,
+    /// Whether it is being done now. If not, how it ended has to be found out first.
+    pub running: bool,
+}
+
+/// A change of something that existed, for the guard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recent {
+    /// When.
+    pub time: Timestamp,
+    /// Of which capability.
+    pub capability: Capability,
+    /// Where.
+    pub place: Arc<str>,
+    /// Of which node or VM.
+    pub object: Arc<str>,
+    /// The names that were changed or removed.
+    pub names: Vec<Arc<str>>,
+}
+
+/// What the planner remembers.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// The id of this installation, in the mark on what it owns.
+    pub installation: Arc<str>,
+    /// The state was last used on another machine: nothing is done until a person claims it.
+    pub copied: bool,
+    /// Which nodes are which VMs, or are not.
+    pub identities: HashMap<(Place, NodeId), Vec<Identity>>,
+    /// What is owned.
+    pub owned: HashMap<Holder, BTreeMap<Arc<str>, Owned>>,
+    /// What is under way.
+    pub open: BTreeMap<EntryId, Open>,
+    /// What fails.
+    pub failures: HashMap<Failing, Failure>,
+    /// What a person allowed: fingerprints and until when.
+    pub approvals: HashMap<String, Timestamp>,
+    /// What was changed lately.
+    pub recent: Vec<Recent>,
+    /// Nothing can be written; why.
+    pub store_error: Option<String>,
+}
+
+impl Memory {
+    /// What the store holds, at the start of the program.
+    #[must_use]
+    pub fn of(contents: Contents, installation: &str, copied: bool, now: Timestamp) -> Self {
+        let mut memory = Self { installation: installation.into(), copied, ..Self::default() };
+        for identity in contents.identities {
+            memory.put_identity(identity);
+        }
+        for change in contents.owned {
+            memory.put_owned(change);
+        }
+        for change in contents.failures {
+            memory.put_failure(change);
+        }
+        for approval in contents.approvals {
+            memory.approve(&approval);
+        }
+        for entry in contents.open {
+            match serde_json::from_value::<Action>(entry.intent.clone()) {
+                Ok(action) => {
+                    memory.open.insert(entry.id, Open { action, latest: now, running: false });
+                }
+                // Cannot happen within one version, and migrations see to it between versions.
+                Err(error) => {
+                    tracing::error!(entry = entry.id.0, %error, "an open entry of the journal cannot be understood");
+                }
+            }
+        }
+        memory
+    }
+
+    /// Takes note of who is what.
+    pub fn put_identity(&mut self, identity: Identity) {
+        let known = self.identities.entry((identity.place.clone(), identity.node.clone())).or_default();
+        known.retain(|other| other.vm != identity.vm);
+        known.push(identity);
+    }
+
+    /// Takes note of what is owned, or no longer is.
+    pub fn put_owned(&mut self, change: OwnedChange) {
+        match change.owned {
+            Some(owned) => {
+                self.owned.entry(change.holder).or_default().insert(change.name, owned);
+            }
+            None => {
+                if let Some(known) = self.owned.get_mut(&change.holder) {
+                    known.remove(&change.name);
+                    if known.is_empty() {
+                        self.owned.remove(&change.holder);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes note of what fails, or no longer does.
+    pub fn put_failure(&mut self, change: FailureChange) {
+        match change.failure {
+            Some(failure) => self.failures.insert(change.failing, failure),
+            None => self.failures.remove(&change.failing),
+        };
+    }
+
+    /// Takes note of an approval.
+    pub fn approve(&mut self, approval: &Approval) {
+        for change in &approval.changes {
+            let until = self.approvals.entry(change.clone()).or_insert(approval.expires);
+            *until = (*until).max(approval.expires);
+        }
+    }
+
+    /// Takes note of what an action changes that existed.
+    pub fn put_recent(&mut self, action: &Action, time: Timestamp) {
+        let names = action.replaces();
+        if !names.is_empty() {
+            let holder = action.holder();
+            self.recent.push(Recent {
+                time,
+                capability: action.capability(),
+                place: holder.place,
+                object: holder.object,
+                names,
+            });
+        }
+    }
+
+    /// Forgets what is older than anybody asks for.
+    pub fn trim(&mut self, now: Timestamp, window: std::time::Duration) {
+        let window = jiff::SignedDuration::try_from(window).unwrap_or(jiff::SignedDuration::MAX);
+        self.recent.retain(|recent| now.duration_since(recent.time) <= window);
+        self.approvals.retain(|_, until| *until > now);
+    }
+
+    /// What is owned of one holder.
+    #[must_use]
+    pub fn owned_by(&self, holder: &Holder) -> Option<&BTreeMap<Arc<str>, Owned>> {
+        self.owned.get(holder)
+    }
+
+    /// Holders of whom something is under way: nothing else is to be planned for them.
+    #[must_use]
+    pub fn busy(&self) -> HashSet<Holder> {
+        self.open.values().map(|open| open.action.holder()).collect()
+    }
+}

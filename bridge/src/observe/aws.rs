@@ -1,0 +1,209 @@
+//! Observes one target of AWS: all hybrid nodes, their tags and the activations, in bulk, again and again.
+//!
+//! AWS tells nobody of changes, so it is asked: soon again after something changed, and ever more rarely while nothing does.
+//! A reading that fails changes nothing but the error in the view; the next one comes by itself.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::{AwsError, NodeId, NodeTags, Page, Place, Services};
+use crate::clock::Clock;
+use crate::cloud::{SharedCloud, TargetView};
+use crate::config::AwsTarget;
+
+/// Pages in one listing. 10,000 pages of 50 are many more nodes than an account can have.
+const MOST_PAGES: usize = 10_000;
+/// Single readings at the same time; their lane sets the pace.
+const AT_ONCE: usize = 8;
+/// Single readings before what is known is shown.
+const AT_A_TIME: usize = 200;
+
+/// What an observer of a target works with.
+#[derive(Clone)]
+pub struct Watcher {
+    /// The target.
+    pub target: AwsTarget,
+    /// Its services.
+    pub services: Services,
+    /// Where readings go.
+    pub cloud: SharedCloud,
+    /// Asks for a reading soon, because something was changed.
+    pub nudge: Arc<Notify>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl Watcher {
+    /// Reads until stopped.
+    pub async fn follow(self, stop: CancellationToken) {
+        let mut pause = self.target.poll_fast;
+        loop {
+            let changed = tokio::select! {
+                changed = self.read_once() => changed,
+                () = stop.cancelled() => return,
+            };
+            pause = if changed { self.target.poll_fast } else { (pause * 2).min(self.target.poll_slow) };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.nudge.notified() => {
+                    // What was just written is not there yet, and more may follow.
+                    pause = self.target.poll_fast;
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = stop.cancelled() => return,
+                    }
+                }
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Reads everything once; says whether anything is different from before.
+    pub async fn read_once(&self) -> bool {
+        let name = self.target.name.as_str().into();
+        let before = self.cloud.read().target(&name).cloned().unwrap_or_default();
+        match self.reading(&before).await {
+            Ok(view) => {
+                let same = TargetView { as_of: before.as_of, ..view.clone() } == before;
+                if before.error.is_some() || before.as_of.is_none() {
+                    tracing::info!(target = %name, nodes = view.nodes.len(), "the nodes of this target are known");
+                }
+                self.cloud.put(&name, view);
+                !same
+            }
+            Err(error) => {
+                let changed = before.error.as_ref() != Some(&error);
+                if changed {
+                    tracing::warn!(target = %name, error, "the nodes of this target could not be read");
+                }
+                self.cloud.put(&name, TargetView { error: Some(error), ..before });
+                // A failure is no reason to ask more often.
+                false
+            }
+        }
+    }
+
+    async fn reading(&self, before: &TargetView) -> Result<TargetView, String> {
+        let as_of = self.clock.now();
+        let (place, arn) = match (&before.place, &before.arn) {
+            (Some(place), Some(arn)) => (place.clone(), arn.clone()),
+            _ => self.identity().await?,
+        };
+        let said = |error: AwsError| match error.kind.fix() {
+            Some(fix) => format!("{error}; {fix}"),
+            None => error.to_string(),
+        };
+        let ssm = &self.services.ssm;
+        let nodes = listing("nodes", |next| ssm.nodes(next));
+        let activations = listing("activations", |next| ssm.activations(next));
+        let tags = listing("tags", |next| self.services.tagging.node_tags(next));
+        let (nodes, activations, tags) = tokio::try_join!(nodes, activations, tags).map_err(said)?;
+
+        let nodes: BTreeMap<_, _> = nodes
+            .into_iter()
+            .map(|node| match before.nodes.get(&node.id) {
+                // What did not change keeps its place in memory.
+                Some(known) if **known == node => (node.id.clone(), known.clone()),
+                _ => (node.id.clone(), Arc::new(node)),
+            })
+            .collect();
+        let mut listed: HashMap<NodeId, Arc<NodeTags>> = tags
+            .into_iter()
+            .filter(|(node, _)| nodes.contains_key(node))
+            .map(|(node, tags)| match before.tags.get(&node) {
+                Some(known) if **known == tags => (node, known.clone()),
+                _ => (node, Arc::new(tags)),
+            })
+            .collect();
+        self.read_unlisted(&nodes.keys().collect::<Vec<_>>(), before, &mut listed).await;
+        Ok(TargetView {
+            place: Some(place),
+            arn: Some(arn),
+            nodes,
+            tags: listed,
+            activations: activations
+                .into_iter()
+                .map(|activation| (activation.id.clone(), Arc::new(activation)))
+                .collect(),
+            as_of: Some(as_of),
+            error: None,
+        })
+    }
+
+    /// The listing of tags leaves out nodes that never had one. Whether that is so is asked once for each; afterwards a node
+    /// that is still not listed still has none.
+    async fn read_unlisted(
+        &self,
+        nodes: &[&NodeId],
+        before: &TargetView,
+        listed: &mut HashMap<NodeId, Arc<NodeTags>>,
+    ) {
+        let mut unknown = Vec::new();
+        for node in nodes.iter().copied().filter(|node| !listed.contains_key(*node)).collect::<Vec<_>>() {
+            match before.tags.get(node) {
+                Some(tags) if tags.is_empty() => {
+                    listed.insert(node.clone(), tags.clone());
+                }
+                _ => unknown.push(node.clone()),
+            }
+        }
+        // The others are asked for by the next reading, which comes soon because this one shows something new.
+        unknown.truncate(AT_A_TIME);
+        let asked: Vec<_> = unknown.into_iter().map(|node| self.tags_of(node)).collect();
+        let mut answers = futures_util::stream::iter(asked).buffer_unordered(AT_ONCE);
+        while let Some((node, answer)) = answers.next().await {
+            match answer {
+                Ok(tags) => {
+                    listed.insert(node, Arc::new(tags));
+                }
+                // Its tags stay unknown, so nothing is done with it; the next reading asks again.
+                Err(error) => tracing::debug!(target = self.target.name, %error, "tags not known"),
+            }
+        }
+    }
+
+    async fn tags_of(&self, node: NodeId) -> (NodeId, Result<NodeTags, AwsError>) {
+        let tags = self.services.ssm.tags_of(&node).await;
+        (node, tags)
+    }
+
+    async fn identity(&self) -> Result<(Place, String), String> {
+        let identity = self.services.sts.identity().await.map_err(|error| match error.kind.fix() {
+            Some(fix) => format!("{error}; {fix}"),
+            None => error.to_string(),
+        })?;
+        if let Some(wanted) = &self.target.account
+            && *wanted != identity.account
+        {
+            return Err(format!(
+                "the credentials belong to account {}, the configuration says {wanted}; nothing is done with them",
+                identity.account
+            ));
+        }
+        Ok((Place::new(&identity.account, &self.target.region), identity.arn))
+    }
+}
+
+/// All pages of a listing.
+async fn listing<'a, T>(
+    what: &'static str,
+    page: impl Fn(Option<String>) -> BoxFuture<'a, Result<Page<T>, AwsError>>,
+) -> Result<Vec<T>, AwsError> {
+    let (mut items, mut next, mut seen) = (Vec::new(), None, HashSet::new());
+    for _ in 0..MOST_PAGES {
+        let page = page(next).await?;
+        items.extend(page.items);
+        match page.next {
+            None => return Ok(items),
+            // A token that comes back would be read for ever.
+            Some(token) if !seen.insert(token.clone()) => break,
+            Some(token) => next = Some(token),
+        }
+    }
+    Err(AwsError::endless(what))
+}

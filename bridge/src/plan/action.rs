@@ -1,0 +1,290 @@
+//! Actions: what can be done, each one short call with one effect.
+//!
+//! An action holds all that is needed to do it, to find out whether it was done, and to tell a person about it. It is
+//! written to the journal as it is, so its form only changes together with a migration.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use mappings::tags::{TagKey, TagValue};
+use serde::{Deserialize, Serialize};
+use vsphere_client::ids::VcenterUuid;
+
+use super::Capability;
+use crate::aws::{NodeId, Place};
+use crate::store::{Holder, Owned, OwnedChange, OwnedKind, VmId};
+
+/// A tag that is to be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TagWrite {
+    /// The key.
+    pub key: TagKey,
+    /// The value.
+    pub value: TagValue,
+    /// The value that is there now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Arc<str>>,
+    /// The rule that it comes from.
+    pub rule: Arc<str>,
+    /// Why it is written.
+    pub why: Why,
+}
+
+/// A tag that is to be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TagRemoval {
+    /// The key.
+    pub key: TagKey,
+    /// The value that is there now.
+    pub before: Arc<str>,
+    /// The rule that it came from.
+    pub rule: Arc<str>,
+}
+
+/// Why something is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Why {
+    /// It is not there yet.
+    New,
+    /// What it is made from changed.
+    Changed,
+    /// Somebody else changed or removed what we wrote.
+    Drift,
+    /// Somebody else wrote it, and the configuration says that it is ours from now on.
+    Adopted,
+    /// It is our mark.
+    Mark,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Action {
+    /// `ssm:AddTagsToResource`
+    AddTags {
+        /// Where the node is.
+        place: Place,
+        /// The node.
+        node: NodeId,
+        /// The VM that it is.
+        vm: VmId,
+        /// The VM's name.
+        label: Arc<str>,
+        /// The tags.
+        tags: Vec<TagWrite>,
+    },
+    /// `ssm:RemoveTagsFromResource`
+    RemoveTags {
+        /// Where the node is.
+        place: Place,
+        /// The node.
+        node: NodeId,
+        /// The VM that it is.
+        vm: VmId,
+        /// The VM's name.
+        label: Arc<str>,
+        /// The tags.
+        tags: Vec<TagRemoval>,
+    },
+    /// `CustomFieldsManager.AddCustomFieldDef`
+    DefineAttribute {
+        /// The vCenter.
+        vcenter: VcenterUuid,
+        /// Its name in the configuration.
+        label: Arc<str>,
+        /// Name of the attribute.
+        name: Arc<str>,
+    },
+    /// `CustomFieldsManager.SetField`
+    SetAttribute {
+        /// The VM.
+        vm: VmId,
+        /// Its name.
+        label: Arc<str>,
+        /// Name of the attribute.
+        name: Arc<str>,
+        /// The value; an empty one removes it.
+        value: Arc<str>,
+        /// The value that is there now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Arc<str>>,
+        /// Why it is written.
+        why: Why,
+    },
+}
+
+macro_rules! kinds {
+    ($($(#[$meta:meta])* $kind:ident = $word:literal,)+) => {
+        /// The kinds of actions.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(rename_all = "camelCase")]
+        pub enum ActionKind {
+            $($(#[$meta])* $kind,)+
+        }
+
+        impl ActionKind {
+            /// Every kind. What must hold for all of them is tested for all of these.
+            pub const ALL: &[Self] = &[$(Self::$kind,)+];
+
+            /// The word for it in the journal.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$kind => $word,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Add tags to a node, or change them.
+    AddTags = "addTags",
+    /// Remove tags from a node.
+    RemoveTags = "removeTags",
+    /// Define a custom attribute in a vCenter.
+    DefineAttribute = "defineAttribute",
+    /// Set a custom attribute of a VM.
+    SetAttribute = "setAttribute",
+}
+
+impl Action {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> ActionKind {
+        match self {
+            Self::AddTags { .. } => ActionKind::AddTags,
+            Self::RemoveTags { .. } => ActionKind::RemoveTags,
+            Self::DefineAttribute { .. } => ActionKind::DefineAttribute,
+            Self::SetAttribute { .. } => ActionKind::SetAttribute,
+        }
+    }
+
+    /// The capability that it belongs to.
+    #[must_use]
+    pub fn capability(&self) -> Capability {
+        match self {
+            Self::AddTags { .. } | Self::RemoveTags { .. } => Capability::Tags,
+            Self::DefineAttribute { .. } | Self::SetAttribute { .. } => Capability::Writeback,
+        }
+    }
+
+    /// What it changes. Actions on the same holder follow each other in the order of the plan.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        match self {
+            Self::AddTags { place, node, .. } | Self::RemoveTags { place, node, .. } => {
+                Holder::node(place, node)
+            }
+            Self::DefineAttribute { vcenter, .. } => Holder {
+                kind: OwnedKind::VmAttribute,
+                place: vcenter.to_string().into(),
+                // No object has such an id.
+                object: "definitions".into(),
+            },
+            Self::SetAttribute { vm, .. } => Holder::vm(vm),
+        }
+    }
+
+    /// The name that people know its object by.
+    #[must_use]
+    pub fn label(&self) -> &Arc<str> {
+        match self {
+            Self::AddTags { label, .. }
+            | Self::RemoveTags { label, .. }
+            | Self::DefineAttribute { label, .. }
+            | Self::SetAttribute { label, .. } => label,
+        }
+    }
+
+    /// The VM that it is about, if it is about one.
+    #[must_use]
+    pub fn vm(&self) -> Option<&VmId> {
+        match self {
+            Self::AddTags { vm, .. } | Self::RemoveTags { vm, .. } | Self::SetAttribute { vm, .. } => {
+                Some(vm)
+            }
+            Self::DefineAttribute { .. } => None,
+        }
+    }
+
+    /// The names of values that exist now and that it changes or removes. What it only adds is not among them, nor is our
+    /// own mark.
+    #[must_use]
+    pub fn replaces(&self) -> Vec<Arc<str>> {
+        match self {
+            Self::AddTags { tags, .. } => tags
+                .iter()
+                .filter(|tag| tag.why != Why::Mark && tag.before.is_some())
+                .map(|tag| tag.key.as_str().into())
+                .collect(),
+            Self::RemoveTags { tags, .. } => tags
+                .iter()
+                .filter(|tag| tag.key.as_str() != super::tags::MARK)
+                .map(|tag| tag.key.as_str().into())
+                .collect(),
+            Self::DefineAttribute { .. } => Vec::new(),
+            // Our own display of what AWS says follows AWS; only what others wrote counts.
+            Self::SetAttribute { name, why: Why::Adopted | Why::Drift, before: Some(_), .. } => {
+                vec![name.clone()]
+            }
+            Self::SetAttribute { .. } => Vec::new(),
+        }
+    }
+
+    /// What tells this change from every other: the same change of the same object has the same fingerprint in every plan,
+    /// whatever the object is called and whatever value is there before.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let holder = self.holder();
+        let mut text = format!("{}\n{}\n{}\n", self.kind().word(), holder.place, holder.object);
+        let mut add = |name: &str, value: &str| {
+            text.push_str(name);
+            text.push('\n');
+            text.push_str(value);
+            text.push('\n');
+        };
+        match self {
+            Self::AddTags { tags, .. } => {
+                tags.iter().for_each(|tag| add(tag.key.as_str(), tag.value.as_str()));
+            }
+            Self::RemoveTags { tags, .. } => {
+                tags.iter().for_each(|tag| add(tag.key.as_str(), ""));
+            }
+            Self::DefineAttribute { name, .. } => add(name, ""),
+            Self::SetAttribute { name, value, .. } => add(name, value),
+        }
+        short_hash(&text)
+    }
+
+    /// What is owned when it was done at `written`.
+    #[must_use]
+    pub fn owns(&self, written: Timestamp) -> Vec<OwnedChange> {
+        let change = |name: &str, value: Option<&str>, rule: &Arc<str>| OwnedChange {
+            holder: self.holder(),
+            name: name.into(),
+            owned: Some(Owned { value: value.map(Into::into), rule: rule.clone(), written }),
+        };
+        match self {
+            Self::AddTags { tags, .. } => {
+                tags.iter().map(|tag| change(tag.key.as_str(), Some(tag.value.as_str()), &tag.rule)).collect()
+            }
+            Self::RemoveTags { tags, .. } => {
+                tags.iter().map(|tag| change(tag.key.as_str(), None, &tag.rule)).collect()
+            }
+            Self::DefineAttribute { name, .. } => vec![change(name, Some("defined"), &"writeback".into())],
+            Self::SetAttribute { name, value, .. } => {
+                vec![change(name, Some(&**value).filter(|value| !value.is_empty()), &"writeback".into())]
+            }
+        }
+    }
+}
+
+/// The first 16 hexadecimal digits of SHA-256.
+#[must_use]
+pub(crate) fn short_hash(text: &str) -> String {
+    let hash = digest(&SHA256, text.as_bytes());
+    hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,541 @@
+//! Plan: what is to be done now, and for every VM why not more.
+//!
+//! [`plan`] is a pure function of what was observed, what is remembered, the policy and the time. It reads no clock, starts
+//! nothing and never fails: what cannot be decided is a [`Reason`]. `vmbridge plan` prints what it says, and `vmbridge run`
+//! does what it says.
+
+pub(crate) mod action;
+mod document;
+mod guard;
+mod identity;
+mod reason;
+pub(crate) mod tags;
+mod text;
+mod writeback;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use mappings::selector::{Fact, Selector, Verdict, VmFacts as _};
+use mappings::tags::RuleSet;
+use serde::{Deserialize, Serialize};
+
+pub use action::{Action, ActionKind, TagRemoval, TagWrite, Why};
+pub use document::{
+    ActionDocument, CapabilityDocument, HeldDocument, LinkDocument, LoneNodeDocument, NoteDocument,
+    PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
+};
+pub use identity::{Link, LoneNode};
+pub use reason::{Note, QUARANTINE, Reason};
+pub use text::write_plan;
+
+use crate::aws::{NodeId, Place, TargetName};
+use crate::cloud::{Cloud, TargetView};
+use crate::config::{Config, Guard, Mode};
+use crate::fleet::{Fleet, Part, State, VcenterName, VmView};
+use crate::memory::Memory;
+use crate::store::{Failing, Holder, Identity, OwnedChange, VmId};
+use identity::{Candidate, Index, Matching};
+
+/// What vmbridge can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Capability {
+    /// vSphere tags, attributes and facts become tags of managed nodes.
+    Tags,
+    /// Custom attributes show in vSphere what AWS sees.
+    Writeback,
+}
+
+impl Capability {
+    /// Every capability.
+    pub const ALL: [Self; 2] = [Self::Tags, Self::Writeback];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tags => "tags",
+            Self::Writeback => "writeback",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| capability.word() == word)
+    }
+}
+
+/// What the operator wants.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The targets, in the order of the configuration.
+    pub targets: Vec<TargetPolicy>,
+    /// How far tag sync may go.
+    pub tags: Mode,
+    /// The rules for tags.
+    pub rules: Arc<RuleSet>,
+    /// Whether tags of others that a rule writes are taken over.
+    pub adopt_tags: bool,
+    /// How far write-back may go.
+    pub writeback: Mode,
+    /// Whether attributes of others are taken over.
+    pub adopt_attributes: bool,
+    /// How much may change without consent.
+    pub guard: Guard,
+    /// How old data may be.
+    pub stale_after: Duration,
+}
+
+/// What the operator wants of one target.
+#[derive(Debug, Clone)]
+pub struct TargetPolicy {
+    /// Its name.
+    pub name: TargetName,
+    /// The VMs that belong to it.
+    pub vms: Selector,
+    /// How long a reading may lag behind.
+    pub settle: Duration,
+    /// The longest time between two readings.
+    pub poll_slow: Duration,
+}
+
+impl Policy {
+    /// The policy of a configuration.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let targets = config.aws.iter().map(|target| TargetPolicy {
+            name: target.name.as_str().into(),
+            vms: target.vms.clone(),
+            settle: target.settle,
+            poll_slow: target.poll_slow,
+        });
+        Self {
+            targets: targets.collect(),
+            tags: config.tags.mode,
+            rules: config.tags.rules.clone(),
+            adopt_tags: config.tags.adopt,
+            writeback: config.writeback.mode,
+            adopt_attributes: config.writeback.adopt,
+            guard: config.guard.clone(),
+            stale_after: config.limits.stale_after,
+        }
+    }
+
+    /// How far a capability may go.
+    #[must_use]
+    pub fn mode(&self, capability: Capability) -> Mode {
+        match capability {
+            Capability::Tags => self.tags,
+            Capability::Writeback => self.writeback,
+        }
+    }
+}
+
+/// An action, and what the guard says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// What.
+    pub action: Action,
+    /// What tells it from other changes.
+    pub fingerprint: String,
+    /// A person approved it.
+    pub approved: bool,
+    /// The number of the [`Held`] that it waits for.
+    pub held: Option<usize>,
+}
+
+/// Changes that wait for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// By which they are approved.
+    pub id: String,
+    /// The capability.
+    pub capability: Capability,
+    /// The account and Region, or the vCenter's instance UUID.
+    pub place: String,
+    /// Why.
+    pub reason: String,
+    /// The changes.
+    pub fingerprints: Vec<String>,
+}
+
+/// What a capability has to say about a VM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapabilityVerdict {
+    /// Why nothing is to be done; nothing: something is.
+    pub reason: Option<Reason>,
+    /// What else there is to know.
+    pub notes: Vec<Note>,
+}
+
+/// A VM in the plan.
+#[derive(Debug, Clone)]
+pub struct VmPlan {
+    /// Its vCenter's name.
+    pub vcenter: VcenterName,
+    /// Its id.
+    pub vm: VmId,
+    /// Its name.
+    pub label: Arc<str>,
+    /// The target that it belongs to.
+    pub target: Option<TargetName>,
+    /// The node that it is.
+    pub link: Option<Link>,
+    /// What the capabilities say, in the order of [`Capability::ALL`].
+    pub verdicts: [CapabilityVerdict; 2],
+}
+
+/// What is to be done now, and why not more.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// What is to be done, those of one holder in order.
+    pub actions: Vec<Planned>,
+    /// What waits for a person.
+    pub held: Vec<Held>,
+    /// Every VM that is known.
+    pub vms: Vec<VmPlan>,
+    /// Nodes that belong to no VM.
+    pub lone: Vec<(TargetName, NodeId, LoneNode)>,
+    /// What is true of everything, such as that the state is a copy.
+    pub problems: Vec<String>,
+    /// Who is what, to be remembered.
+    pub learned: Vec<Identity>,
+    /// What is no longer owned, to be written down.
+    pub housekeeping: Vec<OwnedChange>,
+}
+
+impl Plan {
+    /// What may be done: it is enforced, and waits for nobody.
+    pub fn doable<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a Planned> {
+        let able = self.problems.is_empty();
+        self.actions.iter().filter(move |planned| {
+            able && planned.held.is_none() && policy.mode(planned.action.capability()) == Mode::Enforce
+        })
+    }
+}
+
+/// What is to be done.
+#[must_use]
+pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    if memory.copied {
+        plan.problems.push(
+            "the state was last used on another machine, so this may be a copy of it: nothing is changed until `vmbridge state claim`"
+                .to_owned(),
+        );
+    }
+    if let Some(error) = &memory.store_error {
+        plan.problems.push(error.clone());
+    }
+    let views: Vec<(&Part, VmView<'_>)> =
+        fleet.parts().flat_map(|part| part.vms().map(move |view| (part, view))).collect();
+    let mut routes: Vec<Result<usize, Reason>> = Vec::with_capacity(views.len());
+    let mut candidates: Vec<Candidate<'_>> = Vec::with_capacity(views.len());
+    let mut entries: Vec<usize> = Vec::with_capacity(views.len());
+    for (at, (_, view)) in views.iter().enumerate() {
+        let route = route(view, policy);
+        let Some(vcenter) = view.vcenter_uuid() else { continue };
+        let id = VmId { vcenter, vm: view.moref().value().into() };
+        candidates.push(Candidate { view, id, target: route.as_ref().ok().copied() });
+        routes.push(route);
+        entries.push(at);
+    }
+    let is_current =
+        |part: &Part| part.is_complete() && part.state(now, policy.stale_after) == State::Current;
+    let readable = fleet.parts().filter(|part| is_current(part)).filter_map(Part::uuid);
+    let unread = fleet.parts().find(|part| !part.is_complete()).map(|part| part.name().as_str().to_owned());
+    let index = Index::new(&candidates, readable.map(|uuid| uuid.to_string()).collect(), unread);
+
+    let matchings: Vec<Result<(Place, &TargetView, Matching), String>> = policy
+        .targets
+        .iter()
+        .enumerate()
+        .map(|(at, target)| {
+            let view = cloud.target(&target.name).ok_or("it is being read for the first time")?;
+            let patience = policy.stale_after.max(target.poll_slow * 3);
+            view.usable(now, patience)?;
+            let place = view.place.clone().ok_or("its account is not known")?;
+            let matching = identity::matching(&index, at, &place, view, memory, now);
+            Ok((place, view, matching))
+        })
+        .collect();
+    for (target, matching) in policy.targets.iter().zip(&matchings) {
+        let Ok((_, _, matching)) = matching else { continue };
+        plan.learned.extend(matching.learned.iter().cloned());
+        plan.lone
+            .extend(matching.lone.iter().map(|(node, why)| (target.name.clone(), node.clone(), why.clone())));
+    }
+
+    let mut planner = Planner { memory, policy, now, busy: memory.busy(), plan };
+    planner.plan.vms.reserve(candidates.len());
+    let mut defined: HashMap<&VcenterName, HashSet<&str>> = HashMap::new();
+    for (number, candidate) in candidates.iter().enumerate() {
+        let (part, view) = &views[entries[number]];
+        let sight = match &routes[number] {
+            Err(reason) => Sight::Blocked(reason.clone()),
+            Ok(target) => match &matchings[*target] {
+                Err(why) => Sight::Blocked(Reason::TargetUnreadable {
+                    target: policy.targets[*target].name.clone(),
+                    why: why.clone(),
+                }),
+                Ok((place, cloud, matching)) => match matching.links.get(&number) {
+                    Some(link) => Sight::Node { target: *target, place, cloud, link },
+                    None => Sight::Blocked(match matching.disputed.get(&number) {
+                        Some(nodes) => Reason::SeveralNodes(nodes.clone()),
+                        None => Reason::NotManaged,
+                    }),
+                },
+            },
+        };
+        let stale = (!is_current(part))
+            .then(|| Reason::VcenterNotCurrent(part.state(now, policy.stale_after).word().to_owned()));
+        planner.vm(candidate, view, part, &sight, stale, &mut defined, routes[number].as_ref().ok().copied());
+    }
+    let Planner { mut plan, .. } = planner;
+    plan.held = guard::hold(&mut plan.actions, memory, &policy.guard, now);
+    plan
+}
+
+/// The target that a VM belongs to.
+fn route(view: &VmView<'_>, policy: &Policy) -> Result<usize, Reason> {
+    if view.is_template() == Fact::Known(true) {
+        return Err(Reason::Template);
+    }
+    if let Some(extension) = view.managed_by() {
+        return Err(Reason::ManagedBy(extension.into()));
+    }
+    let (mut found, mut undecided) = (Vec::new(), None);
+    for (at, target) in policy.targets.iter().enumerate() {
+        match target.vms.verdict(view) {
+            Verdict::Selected => found.push(at),
+            Verdict::NotIncluded | Verdict::Excluded(_) => {}
+            Verdict::Unknown(_) => undecided = Some(at),
+        }
+    }
+    match (&found[..], undecided) {
+        (_, Some(at)) => Err(Reason::TargetUndecided(policy.targets[at].name.clone())),
+        ([], None) => Err(Reason::NoTarget),
+        ([one], None) => Ok(*one),
+        (several, None) => {
+            Err(Reason::SeveralTargets(several.iter().map(|at| policy.targets[*at].name.clone()).collect()))
+        }
+    }
+}
+
+/// What AWS sees of a VM.
+enum Sight<'a> {
+    Blocked(Reason),
+    Node { target: usize, place: &'a Place, cloud: &'a TargetView, link: &'a Link },
+}
+
+struct Planner<'a> {
+    memory: &'a Memory,
+    policy: &'a Policy,
+    now: Timestamp,
+    busy: HashSet<Holder>,
+    plan: Plan,
+}
+
+impl<'a> Planner<'a> {
+    #[expect(clippy::too_many_arguments, reason = "all of it is what is known of one VM")]
+    fn vm<'f>(
+        &mut self,
+        candidate: &Candidate<'_>,
+        view: &VmView<'f>,
+        part: &'f Part,
+        sight: &Sight<'_>,
+        stale: Option<Reason>,
+        defined: &mut HashMap<&'f VcenterName, HashSet<&'static str>>,
+        target: Option<usize>,
+    ) {
+        let label: Arc<str> = match view.name() {
+            Fact::Known(name) => name.into(),
+            Fact::Absent | Fact::Unknown => candidate.id.vm.clone(),
+        };
+        let tags = self.tags(candidate, view, &label, sight, stale.clone());
+        let writeback = self.writeback(candidate, view, part, &label, sight, stale, defined);
+        let link = match sight {
+            Sight::Node { link, .. } => Some((*link).clone()),
+            Sight::Blocked(_) => None,
+        };
+        self.plan.vms.push(VmPlan {
+            vcenter: view.vcenter_name().clone(),
+            vm: candidate.id.clone(),
+            label,
+            target: target.map(|at| self.policy.targets[at].name.clone()),
+            link,
+            verdicts: [tags, writeback],
+        });
+    }
+
+    /// Why nothing may be done to a holder now.
+    fn hindered(&self, capability: Capability, holder: &Holder) -> Option<Reason> {
+        if self.busy.contains(holder) {
+            return Some(Reason::UnderWay);
+        }
+        let failing = Failing {
+            capability: capability.word().into(),
+            place: holder.place.clone(),
+            object: holder.object.clone(),
+        };
+        let failure = self.memory.failures.get(&failing).filter(|failure| failure.retry_at > self.now)?;
+        Some(Reason::Failed {
+            failures: failure.failures,
+            retry_at: failure.retry_at,
+            reason: failure.reason.clone(),
+        })
+    }
+
+    fn tags(
+        &mut self,
+        candidate: &Candidate<'_>,
+        view: &VmView<'_>,
+        label: &Arc<str>,
+        sight: &Sight<'_>,
+        stale: Option<Reason>,
+    ) -> CapabilityVerdict {
+        let blocked = |reason| CapabilityVerdict { reason: Some(reason), notes: Vec::new() };
+        if self.policy.tags == Mode::Off {
+            return blocked(Reason::Off);
+        }
+        let (target, place, cloud, link) = match sight {
+            Sight::Blocked(reason) => return blocked(reason.clone()),
+            Sight::Node { target, place, cloud, link } => (*target, *place, *cloud, *link),
+        };
+        if let Some(stale) = stale {
+            return blocked(stale);
+        }
+        let (Some(observed), Some(as_of)) = (cloud.tags.get(&link.node), cloud.as_of) else {
+            return blocked(Reason::TagsUnknown(link.node.clone()));
+        };
+        let holder = Holder::node(place, &link.node);
+        if let Some(reason) = self.hindered(Capability::Tags, &holder) {
+            return blocked(reason);
+        }
+        let subject = tags::Subject {
+            place,
+            node: &link.node,
+            vm: candidate.id.clone(),
+            label: label.clone(),
+            installation: &self.memory.installation,
+            observed,
+            as_of,
+            settle: signed(self.policy.targets[target].settle),
+            owned: self.memory.owned_by(&holder),
+            adopt: self.policy.adopt_tags,
+        };
+        let desired = self.policy.rules.desired(view);
+        match tags::difference(&subject, &self.policy.rules, &desired) {
+            Err(reason) => blocked(reason),
+            Ok(difference) => {
+                let reason = difference.actions.is_empty().then_some(Reason::InStep);
+                self.plan.housekeeping.extend(difference.housekeeping);
+                self.plan.actions.extend(difference.actions.into_iter().map(planned));
+                CapabilityVerdict { reason, notes: difference.notes }
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of it is what is known of one VM")]
+    fn writeback<'f>(
+        &mut self,
+        candidate: &Candidate<'_>,
+        view: &VmView<'f>,
+        part: &'f Part,
+        label: &Arc<str>,
+        sight: &Sight<'_>,
+        stale: Option<Reason>,
+        defined: &mut HashMap<&'f VcenterName, HashSet<&'static str>>,
+    ) -> CapabilityVerdict {
+        let blocked = |reason| CapabilityVerdict { reason: Some(reason), notes: Vec::new() };
+        if self.policy.writeback == Mode::Off {
+            return blocked(Reason::Off);
+        }
+        let holder = Holder::vm(&candidate.id);
+        let owned = self.memory.owned_by(&holder);
+        let node = match sight {
+            Sight::Node { cloud, link, .. } => {
+                let (Some(node), Some(tags)) = (cloud.nodes.get(&link.node), cloud.tags.get(&link.node))
+                else {
+                    return blocked(Reason::TagsUnknown(link.node.clone()));
+                };
+                Some((&**node, &**tags))
+            }
+            // What was written is taken back when it is certain that the VM is no node (any more).
+            Sight::Blocked(Reason::NotManaged | Reason::NoTarget) if owned.is_some() => None,
+            Sight::Blocked(reason) => return blocked(reason.clone()),
+        };
+        if let Some(stale) = stale {
+            return blocked(stale);
+        }
+        if let Some(reason) = self.hindered(Capability::Writeback, &holder) {
+            return blocked(reason);
+        }
+        let Some(as_of) = part.as_of() else {
+            return blocked(Reason::VcenterNotCurrent("never read".to_owned()));
+        };
+        let subject = writeback::Subject {
+            vm: candidate.id.clone(),
+            label: label.clone(),
+            observed: view.custom_attributes().collect(),
+            as_of,
+            settle: signed(SETTLE_VSPHERE),
+            owned,
+            adopt: self.policy.adopt_attributes,
+        };
+        let (actions, notes) = writeback::difference(&subject, &writeback::desired(node));
+        // Attributes have to be defined once before the first VM can have them.
+        let mut undefined = false;
+        for action in &actions {
+            let Action::SetAttribute { name, .. } = action else { continue };
+            let Some(name) = writeback::ATTRIBUTES.into_iter().find(|known| *known == &**name) else {
+                continue;
+            };
+            if part.has_attribute(name) {
+                continue;
+            }
+            undefined = true;
+            if defined.entry(part.name()).or_default().insert(name) {
+                let definition = Action::DefineAttribute {
+                    vcenter: candidate.id.vcenter,
+                    label: part.name().as_str().into(),
+                    name: name.into(),
+                };
+                if self.hindered(Capability::Writeback, &definition.holder()).is_none() {
+                    self.plan.actions.push(planned(definition));
+                }
+            }
+        }
+        if undefined {
+            return CapabilityVerdict { reason: None, notes };
+        }
+        let reason = actions.is_empty().then_some(Reason::InStep);
+        self.plan.actions.extend(actions.into_iter().map(planned));
+        CapabilityVerdict { reason, notes }
+    }
+}
+
+/// vCenter tells of its own changes at once; this is for an answer that overtakes the change.
+const SETTLE_VSPHERE: Duration = Duration::from_secs(30);
+
+fn planned(action: Action) -> Planned {
+    Planned { fingerprint: action.fingerprint(), action, approved: false, held: None }
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+/// Counts by word, for summaries.
+#[must_use]
+pub fn tally<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for word in words {
+        *counts.entry(word.to_owned()).or_insert(0) += 1;
+    }
+    counts
+}

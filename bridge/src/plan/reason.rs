@@ -1,0 +1,276 @@
+//! Why nothing is done about a VM, or not all: typed, with one sentence for people and the fix.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::aws::{NodeId, TargetName};
+
+/// Why a capability does nothing about a VM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// It is a template.
+    Template,
+    /// It belongs to another product, such as the cluster services of vSphere.
+    ManagedBy(Arc<str>),
+    /// The capability is off.
+    Off,
+    /// The `vms` of no target selects it.
+    NoTarget,
+    /// The `vms` of several targets select it.
+    SeveralTargets(Vec<TargetName>),
+    /// Whether a target's `vms` selects it is not known.
+    TargetUndecided(TargetName),
+    /// Its vCenter's data is not current.
+    VcenterNotCurrent(String),
+    /// The target could not be read.
+    TargetUnreadable {
+        /// The target.
+        target: TargetName,
+        /// Why.
+        why: String,
+    },
+    /// It is not a managed node.
+    NotManaged,
+    /// Several nodes claim to be this VM.
+    SeveralNodes(Vec<NodeId>),
+    /// The tags of its node are not known yet.
+    TagsUnknown(NodeId),
+    /// Another installation of vmbridge looks after the node.
+    OtherInstallation(String),
+    /// Something is being done, or how it ended is being found out.
+    UnderWay,
+    /// It failed lately.
+    Failed {
+        /// How often in a row.
+        failures: u32,
+        /// When it may be tried again.
+        retry_at: Timestamp,
+        /// What was said.
+        reason: String,
+    },
+    /// Nothing differs.
+    InStep,
+}
+
+/// So many failures in a row make a quarantine.
+pub const QUARANTINE: u32 = 5;
+
+impl Reason {
+    /// The word for it, which does not change between versions.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Template => "template",
+            Self::ManagedBy(_) => "managedBy",
+            Self::Off => "off",
+            Self::NoTarget => "noTarget",
+            Self::SeveralTargets(_) => "severalTargets",
+            Self::TargetUndecided(_) => "targetUndecided",
+            Self::VcenterNotCurrent(_) => "vcenterNotCurrent",
+            Self::TargetUnreadable { .. } => "targetUnreadable",
+            Self::NotManaged => "notManaged",
+            Self::SeveralNodes(_) => "severalNodes",
+            Self::TagsUnknown(_) => "tagsUnknown",
+            Self::OtherInstallation(_) => "otherInstallation",
+            Self::UnderWay => "underWay",
+            Self::Failed { failures, .. } if *failures >= QUARANTINE => "quarantined",
+            Self::Failed { .. } => "failed",
+            Self::InStep => "inStep",
+        }
+    }
+
+    /// Whether it is something that a person should look at.
+    #[must_use]
+    pub fn is_problem(&self) -> bool {
+        match self {
+            Self::SeveralTargets(_)
+            | Self::TargetUndecided(_)
+            | Self::VcenterNotCurrent(_)
+            | Self::TargetUnreadable { .. }
+            | Self::SeveralNodes(_)
+            | Self::OtherInstallation(_)
+            | Self::Failed { .. } => true,
+            Self::Template
+            | Self::ManagedBy(_)
+            | Self::Off
+            | Self::NoTarget
+            | Self::NotManaged
+            | Self::TagsUnknown(_)
+            | Self::UnderWay
+            | Self::InStep => false,
+        }
+    }
+
+    /// One sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let names =
+            |names: &[TargetName]| names.iter().map(TargetName::as_str).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Template => "it is a template".to_owned(),
+            Self::ManagedBy(extension) => format!("it belongs to {extension}"),
+            Self::Off => "the capability is off".to_owned(),
+            Self::NoTarget => "it belongs to no [[aws]] target".to_owned(),
+            Self::SeveralTargets(targets) => {
+                format!("it belongs to several [[aws]] targets: {}", names(targets))
+            }
+            Self::TargetUndecided(target) => {
+                format!("whether it belongs to {target} depends on something that is not known of it")
+            }
+            Self::VcenterNotCurrent(state) => format!("its vCenter's data is not current ({state})"),
+            Self::TargetUnreadable { target, why } => format!("{target} cannot be read: {why}"),
+            Self::NotManaged => "it is not a managed node".to_owned(),
+            Self::SeveralNodes(nodes) => {
+                let nodes: Vec<&str> = nodes.iter().map(NodeId::as_str).collect();
+                format!("several nodes claim to be it: {}", nodes.join(", "))
+            }
+            Self::TagsUnknown(node) => format!("the tags of {node} are not known yet"),
+            Self::OtherInstallation(id) => {
+                format!("another installation of vmbridge ({id}) looks after its node")
+            }
+            Self::UnderWay => {
+                "an earlier change is still under way, or it is being found out how it ended".to_owned()
+            }
+            Self::Failed { failures, retry_at, reason } => {
+                let times = if *failures == 1 { "once".to_owned() } else { format!("{failures} times") };
+                let quarantined = if *failures >= QUARANTINE { "in quarantine: " } else { "" };
+                format!("{quarantined}it failed {times} ({reason}); next try at {retry_at:.0}")
+            }
+            Self::InStep => "nothing differs".to_owned(),
+        }
+    }
+
+    /// What to do, where there is something.
+    #[must_use]
+    pub fn fix(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoTarget => "let `vms` of an [[aws]] target select it, if it should be managed",
+            Self::SeveralTargets(_) => "make the `vms` of the targets exclude each other",
+            Self::TargetUndecided(_) => {
+                "see to the permissions of vmbridge's account in vCenter: docs/privileges.md"
+            }
+            Self::VcenterNotCurrent(_) => {
+                "see to the vCenter: `vmbridge check`; nothing is changed meanwhile"
+            }
+            Self::TargetUnreadable { .. } => {
+                "see to the target: `vmbridge check`; nothing is changed meanwhile"
+            }
+            Self::NotManaged => {
+                "install and register SSM Agent in it; or if it is registered: vmbridge link <vm> <node>"
+            }
+            Self::SeveralNodes(_) => {
+                "deregister the nodes that are no longer in use, or: vmbridge link <vm> <node>"
+            }
+            Self::OtherInstallation(_) => {
+                "turn one of the two off; if it is an earlier life of this one: vmbridge state recover"
+            }
+            Self::Failed { .. } => "see to the cause; `vmbridge retry <vm>` tries at once",
+            Self::Template
+            | Self::ManagedBy(_)
+            | Self::Off
+            | Self::TagsUnknown(_)
+            | Self::UnderWay
+            | Self::InStep => {
+                return None;
+            }
+        })
+    }
+}
+
+/// Something to know about one tag of a node, or one attribute of a VM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// Somebody else wrote this key, so it is left alone.
+    Foreign {
+        /// The key.
+        name: Arc<str>,
+        /// Its value.
+        value: Arc<str>,
+        /// What the rules would have it be.
+        wanted: Arc<str>,
+    },
+    /// Somebody else changed or removed what we wrote.
+    Drift {
+        /// The key.
+        name: Arc<str>,
+        /// What we wrote.
+        written: Arc<str>,
+        /// What is there now.
+        found: Option<Arc<str>>,
+    },
+    /// Somebody else changed what we wrote and would now remove; it is left to them.
+    LetGo {
+        /// The key.
+        name: Arc<str>,
+        /// What is there now.
+        found: Arc<str>,
+    },
+    /// What a rule says is not known or cannot be used; what is there stays.
+    Rule {
+        /// The word for it.
+        word: &'static str,
+        /// One sentence, with the fix.
+        sentence: String,
+        /// Whether something is lacking because of it.
+        problem: bool,
+    },
+    /// There is no room for it: a node has 50 tags at most.
+    NoRoom {
+        /// The key.
+        name: Arc<str>,
+        /// How many tags others wrote.
+        foreign: usize,
+    },
+}
+
+impl Note {
+    /// The word for it, which does not change between versions.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Foreign { .. } => "foreign",
+            Self::Drift { .. } => "drift",
+            Self::LetGo { .. } => "letGo",
+            Self::Rule { word, .. } => word,
+            Self::NoRoom { .. } => "noRoom",
+        }
+    }
+
+    /// Whether it is something that a person should look at.
+    #[must_use]
+    pub fn is_problem(&self) -> bool {
+        match self {
+            Self::Rule { problem, .. } => *problem,
+            Self::Foreign { .. } | Self::Drift { .. } | Self::LetGo { .. } | Self::NoRoom { .. } => true,
+        }
+    }
+
+    /// One sentence, with the fix where there is one.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Foreign { name, value, wanted } if value == wanted => format!(
+                "`{name}` has the value `{value}` already, but somebody else wrote it: it is left alone; `adopt = true` takes it over"
+            ),
+            Self::Foreign { name, value, wanted } => format!(
+                "`{name}` is `{value}`, which somebody else wrote: it is not changed to `{wanted}`; `adopt = true` takes it over"
+            ),
+            Self::Drift { name, written, found: Some(found) } => {
+                format!(
+                    "`{name}` was set to `{written}` by vmbridge, and somebody else changed it to `{found}`"
+                )
+            }
+            Self::Drift { name, written, found: None } => {
+                format!("`{name}` was set to `{written}` by vmbridge, and somebody else removed it")
+            }
+            Self::LetGo { name, found } => format!(
+                "`{name}` is no longer wanted, but somebody else changed it to `{found}`: it is left to them"
+            ),
+            Self::Rule { sentence, .. } => sentence.clone(),
+            Self::NoRoom { name, foreign } => format!(
+                "`{name}` is left out: a node has 50 tags at most, and {foreign} were written by others; rules that come first win"
+            ),
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Tag sync: what has to be written to a node so that its tags are what the rules say.
+//!
+//! Only what vmbridge wrote is changed or removed. What a rule cannot decide (a fact that is not known, a value that cannot
+//! be used) leaves what is there as it is.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use mappings::tags::{Desired, RuleSet, TagKey, TagValue};
+
+use super::action::{Action, TagRemoval, TagWrite, Why};
+use super::reason::{Note, Reason};
+use crate::aws::{NodeId, NodeTags, Place};
+use crate::store::{Holder, Owned, OwnedChange, VmId};
+
+/// Key of our mark on a node: who owns which of its tags, so that a lost state can be rebuilt.
+pub(crate) const MARK: &str = "vmbridge:owner";
+/// The rule that the mark comes from.
+const MARK_RULE: &str = "vmbridge";
+/// The most tags that a resource can have (Systems Manager, service quotas). Those of AWS itself do not count.
+const MOST_TAGS: usize = 50;
+
+/// One node and what is known of it.
+pub(super) struct Subject<'a> {
+    pub place: &'a Place,
+    pub node: &'a NodeId,
+    pub vm: VmId,
+    pub label: Arc<str>,
+    pub installation: &'a str,
+    /// The tags as they were read.
+    pub observed: &'a NodeTags,
+    /// When that reading began.
+    pub as_of: Timestamp,
+    /// How long a reading may lag behind.
+    pub settle: SignedDuration,
+    pub owned: Option<&'a BTreeMap<Arc<str>, Owned>>,
+    pub adopt: bool,
+}
+
+/// What is to be done about a node.
+#[derive(Debug, Default)]
+pub(super) struct Difference {
+    pub actions: Vec<Action>,
+    pub notes: Vec<Note>,
+    /// What the store has to be told without anything being done.
+    pub housekeeping: Vec<OwnedChange>,
+    /// Tags of ours that are as they should be.
+    pub in_step: usize,
+}
+
+/// What we wrote and is no longer there.
+type Vanished = HashMap<Arc<str>, Arc<str>>;
+
+/// One tag of the node as it is, as far as can be told.
+struct Current {
+    value: Arc<str>,
+    /// What we wrote, if we did.
+    ours: Option<Arc<str>>,
+    /// It is ours, and somebody else changed it.
+    drift: bool,
+}
+
+/// Compares what the rules want with what is there.
+pub(super) fn difference(
+    subject: &Subject<'_>,
+    rules: &RuleSet,
+    desired: &Desired,
+) -> Result<Difference, Reason> {
+    let mut out = Difference::default();
+    let mark = subject.observed.get(MARK).and_then(|value| Mark::read(value));
+    let holder = Holder::node(subject.place, subject.node);
+    let owns_mark = subject.owned.is_some_and(|owned| owned.contains_key(MARK));
+    if let Some(mark) = &mark
+        && mark.installation != subject.installation
+        && !owns_mark
+    {
+        return Err(Reason::OtherInstallation(mark.installation.clone()));
+    }
+    let owned = known_as_ours(subject, &holder, mark.as_ref(), &mut out);
+    let (mut current, mut vanished) = current(subject, &owned, &holder, &mut out);
+
+    let foreign = current
+        .iter()
+        .filter(|(key, tag)| tag.ours.is_none() && !key.to_ascii_lowercase().starts_with("aws:"))
+        .filter(|(key, _)| !(subject.adopt && desired.tags.iter().any(|tag| *tag.key.as_str() == ***key)))
+        .count();
+    let (kept, dropped) = mappings::tags::fit(desired, MOST_TAGS.saturating_sub(foreign + 1));
+    for tag in dropped {
+        out.notes.push(Note::NoRoom { name: tag.key.as_str().into(), foreign });
+    }
+
+    let mut writes: Vec<TagWrite> = Vec::new();
+    let mut ours: BTreeSet<TagKey> = BTreeSet::new();
+    let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
+    for tag in kept {
+        let name: Arc<str> = tag.key.as_str().into();
+        let value: Arc<str> = tag.value.as_str().into();
+        wanted.insert(name.clone());
+        let mut write = |before: Option<Arc<str>>, why| {
+            writes.push(TagWrite {
+                key: tag.key.clone(),
+                value: tag.value.clone(),
+                before,
+                rule: rules.name(tag.rule).into(),
+                why,
+            });
+        };
+        match current.remove(&name) {
+            None => {
+                let why = if vanished.remove(&name).is_some() { Why::Drift } else { Why::New };
+                write(None, why);
+            }
+            Some(Current { ours: None, value: found, .. }) if !subject.adopt => {
+                out.notes.push(Note::Foreign { name, value: found, wanted: value });
+                continue;
+            }
+            Some(Current { ours: None, value: found, .. }) => write(Some(found), Why::Adopted),
+            Some(Current { value: found, drift, .. }) if found != value => {
+                write(Some(found), if drift { Why::Drift } else { Why::Changed });
+            }
+            Some(_) => out.in_step += 1,
+        }
+        ours.insert(tag.key.clone());
+    }
+
+    let mut removals: Vec<TagRemoval> = Vec::new();
+    for (name, tag) in current {
+        let (Some(_), false) = (&tag.ours, *name == *MARK) else { continue };
+        // Every key that we wrote was valid when we wrote it.
+        let Ok(key) = TagKey::new(&name) else { continue };
+        if desired.keeps(rules, &key) {
+            ours.insert(key);
+            out.in_step += 1;
+        } else if tag.drift {
+            out.notes.push(Note::LetGo { name: name.clone(), found: tag.value });
+            out.housekeeping.push(OwnedChange { holder: holder.clone(), name, owned: None });
+        } else {
+            let rule = owned.get(&name).map_or_else(|| MARK_RULE.into(), |owned| owned.rule.clone());
+            removals.push(TagRemoval { key, before: tag.value, rule });
+        }
+    }
+    // What somebody removed and no rule wants any more is simply gone.
+    for name in vanished.into_keys().filter(|name| !wanted.contains(name)) {
+        out.housekeeping.push(OwnedChange { holder: holder.clone(), name, owned: None });
+    }
+    mark_writes(subject, &ours, &mut writes, &mut removals);
+    rule_notes(desired, &mut out.notes);
+    actions(subject, writes, removals, &mut out.actions);
+    Ok(out)
+}
+
+/// What is ours by the store, and what our own mark on the node says beyond that: a state that was put back from a backup
+/// finds what it forgot. As long as the mark is the one that the store knows, the store knows better.
+fn known_as_ours(
+    subject: &Subject<'_>,
+    holder: &Holder,
+    mark: Option<&Mark>,
+    out: &mut Difference,
+) -> BTreeMap<Arc<str>, Owned> {
+    let mut owned = subject.owned.cloned().unwrap_or_default();
+    let Some(mark) = mark.filter(|mark| mark.installation == subject.installation) else { return owned };
+    if let Some(known) = owned.get(MARK) {
+        let settled = subject.as_of.duration_since(known.written) >= subject.settle;
+        if !settled || known.value.as_ref() == subject.observed.get(MARK) {
+            return owned;
+        }
+    }
+    for (name, value) in subject.observed {
+        if !owned.contains_key(name) && (**name == *MARK || mark.names(name)) {
+            let recovered =
+                Owned { value: Some(value.clone()), rule: "recovered".into(), written: subject.as_of };
+            out.housekeeping.push(OwnedChange {
+                holder: holder.clone(),
+                name: name.clone(),
+                owned: Some(recovered.clone()),
+            });
+            owned.insert(name.clone(), recovered);
+        }
+    }
+    owned
+}
+
+/// The tags as they are: what was read, and on top of it what we wrote too lately for the reading to show it. Also gives what
+/// we wrote and is no longer there.
+fn current(
+    subject: &Subject<'_>,
+    owned: &BTreeMap<Arc<str>, Owned>,
+    holder: &Holder,
+    out: &mut Difference,
+) -> (BTreeMap<Arc<str>, Current>, Vanished) {
+    let mut vanished = Vanished::new();
+    let mut current: BTreeMap<Arc<str>, Current> = subject
+        .observed
+        .iter()
+        .map(|(name, value)| (name.clone(), Current { value: value.clone(), ours: None, drift: false }))
+        .collect();
+    for (name, owned) in owned {
+        let settled = subject.as_of.duration_since(owned.written) >= subject.settle;
+        match (&owned.value, settled) {
+            (None, false) => {
+                current.remove(name);
+            }
+            // It is gone, or somebody else has put it there again: in both cases it is no longer ours.
+            (None, true) => {
+                out.housekeeping.push(OwnedChange {
+                    holder: holder.clone(),
+                    name: name.clone(),
+                    owned: None,
+                });
+            }
+            (Some(written), false) => {
+                let tag = Current { value: written.clone(), ours: Some(written.clone()), drift: false };
+                current.insert(name.clone(), tag);
+            }
+            (Some(written), true) => match current.get_mut(name) {
+                Some(tag) => {
+                    tag.ours = Some(written.clone());
+                    tag.drift = tag.value != *written;
+                    if tag.drift && **name != *MARK {
+                        out.notes.push(Note::Drift {
+                            name: name.clone(),
+                            written: written.clone(),
+                            found: Some(tag.value.clone()),
+                        });
+                    }
+                }
+                None => {
+                    if **name != *MARK {
+                        out.notes.push(Note::Drift {
+                            name: name.clone(),
+                            written: written.clone(),
+                            found: None,
+                        });
+                    }
+                    vanished.insert(name.clone(), written.clone());
+                }
+            },
+        }
+    }
+    (current, vanished)
+}
+
+/// Keeps the mark in step with what is ours.
+fn mark_writes(
+    subject: &Subject<'_>,
+    ours: &BTreeSet<TagKey>,
+    writes: &mut Vec<TagWrite>,
+    removals: &mut Vec<TagRemoval>,
+) {
+    let owned = subject.owned.and_then(|owned| owned.get(MARK));
+    let trusted = owned.filter(|owned| subject.as_of.duration_since(owned.written) < subject.settle);
+    let found: Option<Arc<str>> = match trusted {
+        Some(owned) => owned.value.clone(),
+        None => subject.observed.get(MARK).cloned(),
+    };
+    let Ok(key) = TagKey::new(MARK) else { return };
+    if ours.is_empty() {
+        if let Some(before) = found {
+            removals.push(TagRemoval { key, before, rule: MARK_RULE.into() });
+        }
+        return;
+    }
+    let text = Mark::write(subject.installation, ours);
+    if found.as_deref() == Some(&*text) {
+        return;
+    }
+    if let Ok(value) = TagValue::new(&text) {
+        writes.push(TagWrite { key, value, before: found, rule: MARK_RULE.into(), why: Why::Mark });
+    }
+}
+
+fn rule_notes(desired: &Desired, notes: &mut Vec<Note>) {
+    for undetermined in &desired.undetermined {
+        let (word, sentence) = (undetermined.as_str(), undetermined.to_string());
+        notes.push(Note::Rule { word, sentence, problem: true });
+    }
+    for problem in &desired.problems {
+        notes.push(Note::Rule { word: problem.as_str(), sentence: problem.to_string(), problem: true });
+    }
+    for tag in &desired.tags {
+        if let Some(changed) = &tag.changed {
+            let sentence = format!("`{}`: {changed}", tag.key.as_str());
+            notes.push(Note::Rule { word: changed.as_str(), sentence, problem: false });
+        }
+    }
+}
+
+/// One call that adds, one that removes. What is removed goes first only where there is no room otherwise.
+fn actions(subject: &Subject<'_>, writes: Vec<TagWrite>, removals: Vec<TagRemoval>, out: &mut Vec<Action>) {
+    let (place, node, vm, label) = (subject.place, subject.node, &subject.vm, &subject.label);
+    let new = writes.iter().filter(|write| write.before.is_none()).count();
+    let count = subject.observed.keys().filter(|key| !key.to_ascii_lowercase().starts_with("aws:")).count();
+    let add = (!writes.is_empty()).then(|| Action::AddTags {
+        place: place.clone(),
+        node: node.clone(),
+        vm: vm.clone(),
+        label: label.clone(),
+        tags: writes,
+    });
+    let remove = (!removals.is_empty()).then(|| Action::RemoveTags {
+        place: place.clone(),
+        node: node.clone(),
+        vm: vm.clone(),
+        label: label.clone(),
+        tags: removals,
+    });
+    if count + new > MOST_TAGS {
+        out.extend(remove.into_iter().chain(add));
+    } else {
+        out.extend(add.into_iter().chain(remove));
+    }
+}
+
+/// Our mark: the installation, and three bytes of the SHA-256 of each key that it owns. It fits into a tag's 256 characters
+/// for any number of keys that a node can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub installation: String,
+    keys: BTreeSet<String>,
+}
+
+impl Mark {
+    fn hash(key: &str) -> String {
+        STANDARD.encode(&digest(&SHA256, key.as_bytes()).as_ref()[..3])
+    }
+
+    fn write(installation: &str, keys: &BTreeSet<TagKey>) -> String {
+        let keys: BTreeSet<String> = keys.iter().map(|key| Self::hash(key.as_str())).collect();
+        let all: Vec<String> = keys.into_iter().collect();
+        format!("{installation} {}", all.concat())
+    }
+
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (installation, keys) = text.split_once(' ')?;
+        let whole = installation.len() == 8
+            && installation.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && keys.is_ascii()
+            && keys.len().is_multiple_of(4);
+        let chunks = keys.as_bytes().chunks(4).map(|chunk| String::from_utf8_lossy(chunk).into_owned());
+        whole.then(|| Self { installation: installation.to_owned(), keys: chunks.collect() })
+    }
+
+    /// Whether it says that this key is owned.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        self.keys.contains(&Self::hash(key))
+    }
+}
