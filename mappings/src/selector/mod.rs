@@ -24,7 +24,6 @@ use std::fmt;
 pub use condition::{Key, ValueError};
 pub use facts::{Fact, GuestFamily, PowerState, TagsKnown, VmFacts};
 pub use text::SyntaxError;
-pub(crate) use text::{closest, listed};
 
 use condition::{Outcome, Test};
 

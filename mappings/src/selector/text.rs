@@ -278,7 +278,7 @@ pub(super) fn write_value(f: &mut fmt::Formatter<'_>, value: &str) -> fmt::Resul
 }
 
 /// `a`, `b` and `c`
-pub(crate) fn listed(words: &[&str]) -> String {
+pub(super) fn listed(words: &[&str]) -> String {
     let mut out = String::new();
     for (i, word) in words.iter().enumerate() {
         out.push_str(match i {
@@ -294,7 +294,7 @@ pub(crate) fn listed(words: &[&str]) -> String {
 }
 
 /// The word that was probably meant.
-pub(crate) fn closest(word: &str, words: &[&'static str]) -> Option<&'static str> {
+pub(super) fn closest(word: &str, words: &[&'static str]) -> Option<&'static str> {
     let word = word.to_lowercase();
     let part_of = |candidate: &&&'static str| word.starts_with(**candidate) || word.ends_with(**candidate);
     let near = words

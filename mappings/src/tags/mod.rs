@@ -1,49 +1,34 @@
-//! Tag rules: what vSphere knows about a VM, as tags of its managed node in Systems Manager.
+//! Tag rules: from what vSphere says of a VM to the tags that its managed node should have.
 //!
-//! A person writes [`RuleSpec`]s; [`RuleSet::new`] checks all of them at once and compiles them; [`RuleSet::desired`] says
-//! for one VM which tags its node should have. Nothing is decided on a guess: a fact that cannot be read makes a tag
-//! *undetermined*, a value that cannot be used makes it a *problem*, and in both cases whoever acts on it has to leave
-//! what is there as it is ([`Desired::keeps`]). Only what is known not to be wanted is absent.
-//!
-//! What goes wrong here is a mistake in a rule, told at start with the place and the fix, or a value in vSphere that the
-//! rule refuses, told per VM.
+//! A rule takes a tag category, a custom attribute or a template of facts, and gives one key a value. What goes wrong is of
+//! two kinds. A rule that can never work is a [`SpecError`] before anything starts. A VM of which a rule cannot say anything
+//! now is told in [`Desired`]: what is not known, and what cannot be a value. Neither is the same as "no tag": what is there
+//! then stays.
 
-mod chars;
-mod compile;
 mod desired;
-mod encode;
-mod evaluate;
-mod facts;
-mod key;
-mod mistake;
-mod name;
-mod natural;
-mod policy;
-mod problem;
 mod rule;
-mod schedule;
-mod set;
-mod spec;
 mod template;
-
-pub use chars::{MAX_KEY, MAX_VALUE};
-pub use desired::{Desired, DesiredTag, fit};
-pub use encode::{DecodeError, decode, encode};
-pub use facts::{Placeholder, TagFacts};
-pub use mistake::SpecError;
-pub use name::{Half, TagError, TagKey, TagValue};
-pub use policy::{Change, Changed};
-pub use problem::{Cause, Problem, ProblemKind, Undetermined};
-pub use rule::RuleId;
-pub use set::{MAX_RULES, RuleSet};
-pub use spec::{Case, Empty, Invalid, Kind, Long, RuleSpec, Several};
-
-/// Rules that suit most installations, as TOML with comments: an array of tables `rule`, whose keys are the fields of
-/// [`RuleSpec`].
-pub const DEFAULTS: &str = include_str!("../../defaults/tags.toml");
-
-/// Beginning of the keys that vmbridge keeps for itself, in any case.
-pub const OWN_PREFIX: &str = "vmbridge:";
-
 #[cfg(test)]
 mod tests;
+mod text;
+mod value;
+
+use crate::selector::{Fact, VmFacts};
+
+pub use desired::{Desired, DesiredTag, Problem, ProblemKind, Undetermined, fit};
+pub use rule::{Case, Invalid, Kind, Long, RuleId, RuleSet, RuleSpec, Several, SpecError};
+pub use text::{LONGEST_KEY, LONGEST_VALUE, TagKey, TagValue, TextError, is_allowed};
+pub use value::{Mapped, decode, encode};
+
+/// The rules that come with the program, in the form of the configuration.
+pub const DEFAULTS: &str = include_str!("../../defaults/tags.toml");
+
+/// What rules may ask about a VM beyond what selectors may.
+pub trait TagFacts: VmFacts {
+    /// The resource pool's name.
+    fn resource_pool(&self) -> Fact<&str>;
+    /// The full name of the guest's operating system, as the guest or else the configuration says.
+    fn guest_os(&self) -> Fact<&str>;
+    /// What the guest calls itself.
+    fn host_name(&self) -> Fact<&str>;
+}
