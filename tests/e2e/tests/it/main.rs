@@ -9,4 +9,5 @@ mod daemon;
 mod faults;
 mod inventory;
 mod several;
+mod tags;
 mod vmc;
