@@ -6,7 +6,8 @@ use vmbridge_e2e::estate::Estate;
 use vmbridge_simulator::{AwsConfig, Simulator, SimulatorConfig};
 
 async fn world(mode: &str) -> (Simulator, Estate) {
-    let config = SimulatorConfig { aws: Some(AwsConfig::with_nodes(80, 1)), ..SimulatorConfig::single(60, 1) };
+    let config =
+        SimulatorConfig { aws: Some(AwsConfig::with_nodes(80, 1)), ..SimulatorConfig::single(60, 1) };
     let simulator = Simulator::start(config).await.unwrap();
     let mut estate = Estate::new().unwrap();
     estate.simulated("dc1", &simulator.vcenters()[0], "").unwrap();
