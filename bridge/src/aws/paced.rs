@@ -13,7 +13,7 @@ use metrics::counter;
 
 use super::port::{Answer, Identity, Page, Ssm, Sts, Tagging};
 use super::{Activation, AwsError, AwsErrorKind, Node, NodeId, NodeTags, TargetName};
-use crate::lane::{Lane, LaneLimits};
+use crate::lane::{Lane, LaneLimits, jitter};
 
 /// Attempts for one call, the first included.
 const ATTEMPTS: u32 = 3;
@@ -112,12 +112,6 @@ impl Lanes {
     ) -> Result<T, AwsError> {
         self.call(operation, self.speed.writes, false, attempt).await
     }
-}
-
-/// A number in 0..1.
-fn jitter() -> f64 {
-    let bits = uuid::Uuid::new_v4().as_u64_pair().0 >> 12;
-    bits as f64 / (1_u64 << 52) as f64
 }
 
 /// A port with limits, retry and counting.

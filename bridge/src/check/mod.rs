@@ -27,9 +27,10 @@ use futures_util::future::{BoxFuture, join_all};
 pub use render::{write_json, write_text};
 pub use report::{Counts, Outcome, Report, Row, SourceKind, SourceReport};
 
-use crate::config::{Config, Environment, Limits};
+use crate::config::{Config, Environment, Limits, Mode};
 use crate::secret::SecretResolver;
 use crate::source::Clients;
+use privileges::Capability;
 
 /// How long ending the sessions may take when the check is cut short.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -38,6 +39,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub(crate) struct Setting<'a> {
     secrets: &'a SecretResolver,
     limits: &'a Limits,
+    /// The capabilities whose privileges are asked about, and how far each may go.
+    capabilities: Vec<(&'static Capability, Mode)>,
     opened: Opened,
 }
 
@@ -69,7 +72,12 @@ pub async fn run(
     stopped: impl Future<Output = ()>,
 ) -> Option<Report> {
     let secrets = SecretResolver::new(environment);
-    let setting = Setting { secrets: &secrets, limits: &config.limits, opened: Opened::default() };
+    let setting = Setting {
+        secrets: &secrets,
+        limits: &config.limits,
+        capabilities: privileges::wanted(config).collect(),
+        opened: Opened::default(),
+    };
     let sources = async {
         let vcenters = config.vcenters.iter().map(|entry| one(vcenter::Target::of_vcenter(entry), &setting));
         let vmc = config.vmc.iter().map(|entry| vmc::check(entry, &setting).boxed());

@@ -129,12 +129,13 @@ pub(super) async fn sync(context: &Context, arguments: SyncArguments) -> Result<
     let (fleet, cloud) = (SharedFleet::new(), SharedCloud::new());
     let targets = Targets::connect(&config.aws, &config.limits, &cloud).await.map_err(Failure::Engine)?;
     // First the lock: two that work on the same state would be one too many.
-    let (engine, _) = assemble(&config, &fleet, &cloud, &targets).await.map_err(Failure::Engine)?;
+    let (engine, hands) = assemble(&config, &fleet, &cloud, &targets).await.map_err(Failure::Engine)?;
     let (observers, complete) = picture::first(context, &config, &fleet, Mode::Once, &stop).await?;
-    observers.close().await;
     if !complete {
+        observers.close().await;
         return Ok(stop.or(Exit::Problem));
     }
+    hands.vsphere().use_sessions(observers.connected());
     let work = async {
         targets.read_once().await;
         engine.settle(PATIENCE).await
@@ -143,6 +144,7 @@ pub(super) async fn sync(context: &Context, arguments: SyncArguments) -> Result<
         _ = work => {}
         () = stop.requested() => {}
     }
+    observers.close().await;
     let policy = engine.policy();
     let left = engine.plan();
     let progress = engine.progress().borrow().clone();

@@ -7,12 +7,13 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Arm, Engine, RealHands};
+use super::{Arm, Engine, RealHands, VsphereHands};
 use crate::aws::{ConnectError, Services, TargetName};
 use crate::clock::Clock;
 use crate::cloud::SharedCloud;
 use crate::config::{AwsTarget, Config, Limits};
 use crate::fleet::SharedFleet;
+use crate::observe::Observers;
 use crate::observe::aws::Watcher;
 use crate::plan::Policy;
 use crate::store::{Store, StoreError};
@@ -114,6 +115,11 @@ impl Assembly {
         &self.engine
     }
 
+    /// Writes to vCenters in the sessions of these observers.
+    pub fn use_sessions(&self, observers: &Observers) {
+        self.hands.vsphere().use_sessions(observers.connected());
+    }
+
     /// The nodes of all targets.
     #[must_use]
     pub fn cloud(&self) -> &SharedCloud {
@@ -142,6 +148,7 @@ impl Assembly {
             self.tasks = watch(targets, &self.watching);
             self.targets.clone_from(&config.aws);
         }
+        self.hands.vsphere().set_pace(&config.writeback);
         self.engine.set_policy(Policy::of(config));
         Ok(())
     }
@@ -176,7 +183,7 @@ pub async fn engine(
     cloud: &SharedCloud,
     targets: &Targets,
 ) -> Result<(Engine, RealHands), AssemblyError> {
-    let hands = RealHands::new(cloud.clone());
+    let hands = RealHands::new(cloud.clone(), VsphereHands::new(fleet.clone(), &config.writeback));
     hands.set_arms(targets.arms.clone());
     let store = Store::open(&config.state.directory).await?;
     let engine = Engine::new(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
+use super::vsphere::{self, VsphereHands};
 use crate::aws::{AwsError, AwsErrorKind, NodeId, NodeTags, Place, Services, TargetName};
 use crate::cloud::SharedCloud;
 use crate::plan::Action;
@@ -68,18 +69,25 @@ pub struct Arm {
     pub settle: Duration,
 }
 
-/// The hands of the program: on AWS.
+/// The hands of the program: on AWS and on vCenters.
 #[derive(Clone)]
 pub struct RealHands {
     cloud: SharedCloud,
     arms: Arc<RwLock<BTreeMap<TargetName, Arm>>>,
+    vsphere: VsphereHands,
 }
 
 impl RealHands {
     /// Hands that find their way through what is known of the targets.
     #[must_use]
-    pub fn new(cloud: SharedCloud) -> Self {
-        Self { cloud, arms: Arc::default() }
+    pub fn new(cloud: SharedCloud, vsphere: VsphereHands) -> Self {
+        Self { cloud, arms: Arc::default(), vsphere }
+    }
+
+    /// The hands on vCenters.
+    #[must_use]
+    pub fn vsphere(&self) -> &VsphereHands {
+        &self.vsphere
     }
 
     /// Uses these targets from now on.
@@ -120,11 +128,8 @@ impl Hands for RealHands {
                     arm.nudge.notify_one();
                     done.map_err(EffectError::from)
                 }
-                Action::DefineAttribute { .. } | Action::SetAttribute { .. } => Err(EffectError {
-                    may_have_taken_place: false,
-                    transient: false,
-                    reason: "this build cannot write to vCenter".to_owned(),
-                }),
+                Action::DefineAttribute { vcenter, name, .. } => self.vsphere.define(*vcenter, name).await,
+                Action::SetAttribute { vm, name, value, .. } => self.vsphere.set(vm, name, value).await,
             }
         })
     }
@@ -146,7 +151,12 @@ impl Hands for RealHands {
                     })
                     .await
                 }
-                Action::DefineAttribute { .. } | Action::SetAttribute { .. } => Ok(Trace::NotThere),
+                Action::DefineAttribute { vcenter, name, .. } => {
+                    self.vsphere.trace_definition(*vcenter, name).await
+                }
+                Action::SetAttribute { vm, name, value, .. } => {
+                    self.vsphere.trace_value(vm, name, value).await
+                }
             }
         })
     }
@@ -156,7 +166,7 @@ impl Hands for RealHands {
             Action::AddTags { place, .. } | Action::RemoveTags { place, .. } => {
                 self.arm(place).map_or(Duration::from_secs(120), |arm| arm.settle)
             }
-            Action::DefineAttribute { .. } | Action::SetAttribute { .. } => Duration::from_secs(30),
+            Action::DefineAttribute { .. } | Action::SetAttribute { .. } => vsphere::SETTLE,
         }
     }
 }

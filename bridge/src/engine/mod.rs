@@ -10,6 +10,7 @@ mod assembly;
 mod hands;
 #[cfg(test)]
 mod tests;
+mod vsphere;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use assembly::{Assembly, AssemblyError, Targets, engine as assemble};
 pub use hands::{Arm, EffectError, Hands, RealHands, Trace};
+pub use vsphere::VsphereHands;
 
 use crate::aws::{NodeId, Place};
 use crate::clock::Clock;
@@ -593,11 +595,7 @@ impl Inner {
                 .map(|(id, open)| (*id, open.clone()))
                 .collect()
         };
-        self.progress.send_if_modified(|progress| {
-            let changed = progress.open != open.len();
-            progress.open = open.len();
-            changed
-        });
+        self.tell_open();
         for (id, Open { action, latest, .. }) in open {
             let now = self.clock.now();
             let age = now.duration_since(latest);
@@ -620,5 +618,16 @@ impl Inner {
             };
             let _ = self.conclude(id, &action, outcome, None, Duration::ZERO).await;
         }
+        self.tell_open();
+    }
+
+    /// Tells how many actions have no outcome yet.
+    fn tell_open(&self) {
+        let open = self.memory().open.values().filter(|open| !open.running).count();
+        self.progress.send_if_modified(|progress| {
+            let changed = progress.open != open;
+            progress.open = open;
+            changed
+        });
     }
 }

@@ -489,7 +489,7 @@ impl<'a> Planner<'a> {
         };
         let (actions, notes) = writeback::difference(&subject, &writeback::desired(node));
         // Attributes have to be defined once before the first VM can have them.
-        let mut undefined = false;
+        let (mut undefined, mut hindered) = (false, None);
         for action in &actions {
             let Action::SetAttribute { name, .. } = action else { continue };
             let Some(name) = writeback::ATTRIBUTES.into_iter().find(|known| *known == &**name) else {
@@ -499,19 +499,19 @@ impl<'a> Planner<'a> {
                 continue;
             }
             undefined = true;
-            if defined.entry(part.name()).or_default().insert(name) {
-                let definition = Action::DefineAttribute {
-                    vcenter: candidate.id.vcenter,
-                    label: part.name().as_str().into(),
-                    name: name.into(),
-                };
-                if self.hindered(Capability::Writeback, &definition.holder()).is_none() {
-                    self.plan.actions.push(planned(definition));
-                }
+            let definition = Action::DefineAttribute {
+                vcenter: candidate.id.vcenter,
+                label: part.name().as_str().into(),
+                name: name.into(),
+            };
+            hindered = self.hindered(Capability::Writeback, &definition.holder());
+            if defined.entry(part.name()).or_default().insert(name) && hindered.is_none() {
+                self.plan.actions.push(planned(definition));
             }
         }
         if undefined {
-            return CapabilityVerdict { reason: None, notes };
+            // What keeps the definitions back keeps this VM back.
+            return CapabilityVerdict { reason: hindered, notes };
         }
         let reason = actions.is_empty().then_some(Reason::InStep);
         self.plan.actions.extend(actions.into_iter().map(planned));

@@ -9,7 +9,7 @@ use mappings::tags::{Kind, RuleSet, RuleSpec};
 
 use super::*;
 use crate::aws::{Services, Speed, TargetName};
-use crate::config::{AwsTarget, Guard, Mode};
+use crate::config::{AwsTarget, Guard, Mode, WritebackSettings};
 use crate::fleet::testing::{TestVcenter, TestVm};
 use crate::lane::LaneLimits;
 use crate::observe::aws::Watcher;
@@ -104,7 +104,9 @@ impl World {
     }
 
     async fn engine(&self) -> Engine {
-        let hands = RealHands::new(self.cloud.clone());
+        let writeback =
+            WritebackSettings { mode: Mode::Off, adopt: false, writes_per_second: 5, concurrency: 2 };
+        let hands = RealHands::new(self.cloud.clone(), VsphereHands::new(self.fleet.clone(), &writeback));
         let arm = Arm { services: self.services.clone(), nudge: Arc::default(), settle: SETTLE };
         hands.set_arms(BTreeMap::from([(TargetName::from("main"), arm)]));
         let store = Store::open(self.directory.path()).await.unwrap();

@@ -11,3 +11,4 @@ mod inventory;
 mod several;
 mod tags;
 mod vmc;
+mod writeback;
