@@ -90,15 +90,14 @@ impl VsphereHands {
             Err(error) if is_duplicate(&error) => Some(error),
             Err(error) => return Err(self.effect_error(&arm, &error)),
         };
-        let found = arm.client.custom_fields().await;
-        let is_there = found.as_ref().is_ok_and(|fields| key_of(fields, name).is_some());
-        match found {
-            Ok(fields) => self.tell(&arm, fields),
-            // The watch tells it as well, a little later.
-            Err(error) => {
-                tracing::debug!(vcenter = %arm.name, error = error.line(), "definitions cannot be read")
-            }
-        }
+        let fields = match (arm.client.custom_fields().await, &duplicate) {
+            (Ok(fields), _) => fields,
+            // It was made; the watch tells it as well, a little later.
+            (Err(_), None) => return Ok(()),
+            (Err(error), Some(_)) => return Err(read_error(&error)),
+        };
+        let is_there = key_of(&fields, name).is_some();
+        self.tell(&arm, fields);
         match duplicate {
             Some(error) if !is_there => {
                 let fix = "it is for other objects than VMs: rename or remove it in the vSphere client";

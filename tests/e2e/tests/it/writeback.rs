@@ -274,6 +274,16 @@ async fn a_missing_privilege_is_told_with_the_remedy() {
 }
 
 #[tokio::test]
+async fn an_attribute_that_is_for_other_objects_is_told() {
+    let world = World::new(&PRIVILEGES, Some("enforce")).await;
+    let of_hosts = Mutation::DefineField { field: "vmbridge.node".into(), of: Some("HostSystem".into()) };
+    world.simulator.vcenters()[0].mutate(&of_hosts).unwrap();
+    let synced = world.ran(&["sync", "--json"]).await;
+    assert_eq!((synced.code, world.written("SetField")), (Some(1), 0));
+    assert!(synced.stdout.contains("it is for other objects than VMs"), "{}", synced.stdout);
+}
+
+#[tokio::test]
 async fn the_service_writes_in_the_session_that_it_reads_in() {
     let world = World::new(&PRIVILEGES, Some("enforce")).await;
     let vcenter = &world.simulator.vcenters()[0];
