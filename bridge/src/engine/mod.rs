@@ -8,6 +8,7 @@
 
 mod assembly;
 mod hands;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use assembly::{Assembly, AssemblyError, Targets, engine as assemble};
 pub use hands::{Arm, EffectError, Hands, RealHands, Trace};
+pub use records::Records;
 
 use crate::aws::{NodeId, Place};
 use crate::clock::Clock;
@@ -53,13 +55,18 @@ const SHORT_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// The engine. Clones share it.
-#[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine<S = Store>(Arc<Inner<S>>);
 
-struct Inner {
+impl<S> Clone for Engine<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+struct Inner<S> {
     fleet: SharedFleet,
     cloud: SharedCloud,
-    store: Store,
+    store: S,
     hands: Arc<dyn Hands>,
     clock: Clock,
     memory: Mutex<Memory>,
@@ -89,7 +96,7 @@ pub struct Progress {
     pub held: Vec<String>,
 }
 
-impl Engine {
+impl<S: Records> Engine<S> {
     /// An engine on what the store remembers. Nothing happens until [`run`](Self::run) or [`settle`](Self::settle).
     ///
     /// # Errors
@@ -97,7 +104,7 @@ impl Engine {
     pub async fn new(
         fleet: SharedFleet,
         cloud: SharedCloud,
-        store: Store,
+        store: S,
         hands: Arc<dyn Hands>,
         policy: Policy,
         clock: Clock,
@@ -138,7 +145,7 @@ impl Engine {
 
     /// The store.
     #[must_use]
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &S {
         &self.0.store
     }
 
@@ -163,6 +170,8 @@ impl Engine {
         let mut fleet = self.0.fleet.revisions();
         let mut cloud = self.0.cloud.revisions();
         let mut work = Work::default();
+        // Wherever several things are waited for, they have an order: chance would decide otherwise, and no fault could be
+        // replayed.
         loop {
             let began = Instant::now();
             self.cycle(&mut work).await;
@@ -170,12 +179,14 @@ impl Engine {
             // What is queued goes on meanwhile.
             let rested = tokio::time::sleep(pause);
             tokio::select! {
+                biased;
                 () = work.drain(self, rested) => {}
                 () = stop.cancelled() => break,
             }
             let heartbeat = if self.0.has_open() { LOOK_AGAIN } else { HEARTBEAT };
             let news = async {
                 tokio::select! {
+                    biased;
                     _ = fleet.changed() => {}
                     _ = cloud.changed() => {}
                     () = self.0.wake.notified() => {}
@@ -183,6 +194,7 @@ impl Engine {
                 }
             };
             tokio::select! {
+                biased;
                 () = work.drain(self, news) => {}
                 () = stop.cancelled() => break,
             }
@@ -309,7 +321,7 @@ impl Engine {
 
     /// What the store and the plan know is dropped; the database is closed when the last clone is gone.
     #[must_use]
-    pub fn into_store(self) -> Option<Store> {
+    pub fn into_store(self) -> Option<S> {
         Arc::into_inner(self.0).map(|inner| inner.store)
     }
 }
@@ -338,6 +350,8 @@ impl Work {
             }
             actions.push(planned.clone());
         }
+        // A plan goes through the fleet in no particular order; what is done has one, so that it can be done again for a test.
+        order.sort_unstable();
         self.queue = order
             .into_iter()
             .filter_map(|holder| by_holder.remove(&holder).map(|actions| (holder, actions)))
@@ -345,7 +359,7 @@ impl Work {
     }
 
     /// Starts what there is room for.
-    fn start(&mut self, engine: &Engine) {
+    fn start<S: Records>(&mut self, engine: &Engine<S>) {
         while self.tasks.len() < WORKERS
             && let Some((holder, actions)) = self.queue.pop_front()
         {
@@ -371,10 +385,11 @@ impl Work {
     }
 
     /// Goes on with the queue until `until`.
-    async fn drain(&mut self, engine: &Engine, until: impl Future<Output = ()>) {
+    async fn drain<S: Records>(&mut self, engine: &Engine<S>, until: impl Future<Output = ()>) {
         let mut until = std::pin::pin!(until);
         loop {
             tokio::select! {
+                biased;
                 () = &mut until => return,
                 Some(ended) = self.tasks.join_next() => {
                     self.ended(ended);
@@ -389,7 +404,7 @@ impl Work {
     }
 
     /// Works until the queue is empty and nothing is under way.
-    async fn finish(&mut self, engine: &Engine) {
+    async fn finish<S: Records>(&mut self, engine: &Engine<S>) {
         self.start(engine);
         while let Some(ended) = self.tasks.join_next().await {
             self.ended(ended);
@@ -408,7 +423,7 @@ impl Work {
     }
 }
 
-impl Inner {
+impl<S: Records> Inner<S> {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

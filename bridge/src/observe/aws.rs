@@ -44,16 +44,19 @@ impl Watcher {
         let mut pause = self.target.poll_fast;
         loop {
             let changed = tokio::select! {
+                biased;
                 changed = self.read_once() => changed,
                 () = stop.cancelled() => return,
             };
             pause = if changed { self.target.poll_fast } else { (pause * 2).min(self.target.poll_slow) };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = self.nudge.notified() => {
                     // What was just written is not there yet, and more may follow.
                     pause = self.target.poll_fast;
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep(pause) => {}
                         () = stop.cancelled() => return,
                     }
