@@ -622,18 +622,44 @@ impl<S: Records> Inner<S> {
                 .memory()
                 .owned_by(&action.holder())
                 .is_none_or(|owned| owned.values().all(|owned| now.duration_since(owned.written) >= settle));
-            let outcome = match self.hands.trace(&action).await {
-                Ok(Trace::There) if quiet || age >= settle => Outcome::FoundDone,
-                Ok(Trace::There) => continue,
+            let found = match self.hands.trace(&action).await {
                 // Its effect may still come to light.
                 Ok(Trace::NotThere) if age < settle => continue,
-                Ok(Trace::NotThere | Trace::Gone) => Outcome::FoundNotDone,
+                Ok(Trace::NotThere) => self.part_there(&action).await,
+                found => found.map(|found| (found, None)),
+            };
+            let (outcome, part) = match found {
+                Ok((Trace::There, part)) if quiet || age >= settle => (Outcome::FoundDone, part),
+                Ok((Trace::There, _)) => continue,
+                Ok((Trace::NotThere | Trace::Gone, _)) => (Outcome::FoundNotDone, None),
                 Err(error) => {
                     tracing::debug!(error = error.reason, "how an action ended cannot be found out yet");
                     continue;
                 }
             };
-            let _ = self.conclude(id, &action, outcome, None, Duration::ZERO).await;
+            let done = part.as_ref().unwrap_or(&action);
+            let _ = self.conclude(id, done, outcome, None, Duration::ZERO).await;
         }
+    }
+
+    /// Looks at each tag of an action that is not there as a whole. A call changes all of its tags or none, so where one is
+    /// as it should be, it was done, and somebody else has changed the others since. What is left of it is ours: taken for
+    /// another's, it would stay on the node for ever.
+    async fn part_there(&self, action: &Action) -> Result<(Trace, Option<Action>), EffectError> {
+        let keys = action.tag_keys();
+        let mut there = Vec::new();
+        if keys.len() > 1 {
+            for key in keys {
+                match self.hands.trace(&action.only(std::slice::from_ref(&key))).await? {
+                    Trace::There => there.push(key),
+                    Trace::NotThere => {}
+                    Trace::Gone => return Ok((Trace::Gone, None)),
+                }
+            }
+        }
+        if there.is_empty() {
+            return Ok((Trace::NotThere, None));
+        }
+        Ok((Trace::There, Some(action.only(&there))))
     }
 }

@@ -311,3 +311,23 @@ async fn a_state_that_was_put_back_finds_what_it_forgot() {
     assert!(plan.actions.is_empty());
     assert!(plan.vms.iter().all(|vm| vm.verdicts[0].reason.as_ref().unwrap().word() == "otherInstallation"));
 }
+
+/// Found by fault script 5460.
+#[tokio::test(start_paused = true)]
+async fn what_others_changed_while_an_answer_was_lost_leaves_the_rest_ours() {
+    let mut world = World::new(fleet_of(3), 0);
+    world.observe().await;
+    let engine = world.engine().await;
+    world.aws.fail([Fault::LostAfter]);
+    engine.settle(Duration::ZERO).await;
+    let first = world.aws.effects()[0].node.clone();
+    let number = (1..=3).find(|number| *first.as_str() == format!("mi-{number:017x}")).unwrap();
+    world.aws.set_by_hand(number, "Patch Group", None);
+    assert!(engine.settle(Duration::from_secs(60)).await);
+    // No rule wants it any more: it goes, because it was we who wrote it.
+    world.retag(number, &["Patch Group:Prod"]);
+    tokio::time::sleep(SETTLE * 2).await;
+    world.observe().await;
+    assert!(engine.settle(Duration::from_secs(60)).await);
+    assert_eq!(world.aws.tags(number), BTreeMap::from([("Patch Group".into(), "Prod".into())]));
+}
