@@ -8,6 +8,8 @@ pub(crate) mod action;
 mod document;
 mod guard;
 mod identity;
+#[cfg(test)]
+mod properties;
 mod reason;
 pub(crate) mod tags;
 mod text;

@@ -52,6 +52,7 @@ pub(crate) use self::protocol::Protocol;
 pub(crate) use self::seed::seed;
 pub(crate) use self::service::Shared;
 pub use self::state::{AwsActivation, AwsNode, AwsVm};
+pub use self::validate::request_faults;
 
 use self::iam::Policy;
 use self::state::State;
