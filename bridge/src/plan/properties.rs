@@ -147,6 +147,8 @@ struct Estate {
     memory: Memory,
     policy: Policy,
     now: Timestamp,
+    /// The state was put back.
+    forgot: bool,
     /// Nodes that somebody else changed since the last reading.
     unread: BTreeSet<NodeId>,
     /// The test's own account of what vmbridge wrote and has not let go.
@@ -208,6 +210,7 @@ impl Estate {
             memory: Memory { installation: INSTALLATION.into(), ..Memory::default() },
             policy,
             now,
+            forgot: false,
             unread: BTreeSet::new(),
             ledger: BTreeMap::new(),
         };
@@ -276,6 +279,7 @@ impl Estate {
             }
             Step::Forget => {
                 self.read();
+                self.forgot = true;
                 self.memory.owned.clear();
                 self.memory.identities.clear();
             }
@@ -379,6 +383,10 @@ impl Estate {
                     for tag in tags {
                         let key = tag.key.as_str();
                         assert!(ours.contains_key(key), "{tag:?} is somebody else's");
+                        // What somebody has changed is theirs, unless all that is left to go by is our mark.
+                        let changed = ours.get(key) != self.nodes[node].get(key);
+                        let excused = self.forgot || self.unread.contains(node);
+                        assert!(excused || !changed, "{tag:?} was changed by somebody else");
                         if vm.tags.is_none() && key != tags::MARK {
                             let wanted = (0..).take(self.policy.rules.len());
                             let wanted = wanted.filter(|rule| self.policy.rules.could_write(*rule, &tag.key));
