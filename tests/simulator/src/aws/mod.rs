@@ -164,10 +164,17 @@ impl Aws {
         calls.collect()
     }
 
-    /// Starts counting calls anew.
+    /// The actions that policies refused, in order.
+    pub fn refused(&self) -> Vec<String> {
+        lock(&self.shared.state).refused.clone()
+    }
+
+    /// Starts counting calls and refusals anew.
     pub fn reset_calls(&self) {
         self.shared.counter.reset();
-        lock(&self.shared.state).calls.clear();
+        let mut state = lock(&self.shared.state);
+        state.calls.clear();
+        state.refused.clear();
     }
 
     /// Does one change to what AWS holds, as somebody else would: it is not in the effects. Returns the id of what was
