@@ -15,7 +15,7 @@ mod sdk;
 
 use std::sync::Arc;
 
-pub use connect::ConnectError;
+pub use connect::{ConnectError, found_credentials};
 pub use error::{AwsError, AwsErrorKind};
 pub use ids::{ActivationId, NodeId, Place, TargetName};
 pub use node::{Activation, Node, NodeTags, Ping, Platform};
