@@ -27,7 +27,7 @@ pub fn write_plan(out: &mut dyn Write, plan: &PlanDocument) -> io::Result<()> {
         writeln!(out, "{capability} · {place} · {kind}: {}", actions.len())?;
         for action in actions.iter().take(MOST_LINES) {
             let label = for_terminal(&action.label);
-            writeln!(out, "  {label} ({}) {}", action.object, state(&action.state))?;
+            writeln!(out, "  {label} ({}){}", action.object, state(&action.state))?;
             for change in &action.changes {
                 let name = for_terminal(&change.name);
                 let text =
@@ -116,8 +116,8 @@ fn said(plan: &PlanDocument) -> Vec<(Said<'_>, Vec<&VmDocument>)> {
 fn state(state: &str) -> &str {
     match state {
         "ready" => "",
-        "observed" => "[only observed]",
-        "held" => "[held]",
+        "observed" => " [only observed]",
+        "held" => " [held]",
         other => other,
     }
 }
