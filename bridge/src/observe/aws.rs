@@ -101,7 +101,7 @@ impl Watcher {
         let nodes = listing("nodes", |next| ssm.nodes(next));
         let activations = listing("activations", |next| ssm.activations(next));
         let tags = listing("tags", |next| self.services.tagging.node_tags(next));
-        let (nodes, activations, tags) = tokio::try_join!(nodes, activations, tags).map_err(said)?;
+        let (nodes, activations, tags) = tokio::try_join!(nodes, activations, tags).map_err(|error| said(&error))?;
 
         let nodes: BTreeMap<_, _> = nodes
             .into_iter()
@@ -173,7 +173,7 @@ impl Watcher {
                 }
             }
         }
-        let error = said(failed?.1);
+        let error = said(&failed?.1);
         if before.tags_error.as_ref() != Some(&error) {
             tracing::warn!(target = self.target.name, error, "the tags of some nodes could not be read");
         }
@@ -186,7 +186,7 @@ impl Watcher {
     }
 
     async fn identity(&self) -> Result<(Place, String), String> {
-        let identity = self.services.sts.identity().await.map_err(said)?;
+        let identity = self.services.sts.identity().await.map_err(|error| said(&error))?;
         if let Some(wanted) = &self.target.account
             && *wanted != identity.account
         {
@@ -200,7 +200,7 @@ impl Watcher {
 }
 
 /// An error with its fix, where there is one.
-fn said(error: AwsError) -> String {
+fn said(error: &AwsError) -> String {
     match error.kind.fix() {
         Some(fix) => format!("{error}; {fix}"),
         None => error.to_string(),
