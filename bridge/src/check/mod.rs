@@ -5,6 +5,7 @@
 //! that is down holds up nothing but itself. Nothing is changed anywhere: the only traces are sessions, which are ended,
 //! also when the check is cut short.
 
+mod aws;
 mod course;
 mod login;
 mod network;
@@ -13,6 +14,7 @@ mod render;
 mod report;
 mod secret;
 mod skew;
+mod state;
 mod tags;
 mod vcenter;
 mod vmc;
@@ -81,7 +83,10 @@ pub async fn run(
     let sources = async {
         let vcenters = config.vcenters.iter().map(|entry| one(vcenter::Target::of_vcenter(entry), &setting));
         let vmc = config.vmc.iter().map(|entry| vmc::check(entry, &setting).boxed());
-        join_all(vcenters.chain(vmc)).await
+        let aws = config.aws.iter().map(|target| aws::check(target, &setting).boxed());
+        // Without a target nothing is remembered.
+        let used = (!config.aws.is_empty()).then(|| state::check(&config.state, &setting).boxed());
+        join_all(vcenters.chain(vmc).chain(aws).chain(used)).await
     };
     let sources = tokio::select! {
         sources = sources => Some(sources),
@@ -99,7 +104,8 @@ fn one<'a>(target: vcenter::Target, setting: &'a Setting<'a>) -> BoxFuture<'a, V
 
 /// The configuration is valid, or there would be nothing to check; this says which one it was.
 fn configuration(path: &Path, config: &Config) -> SourceReport {
-    let detail = format!("valid: [[vcenter]] {}, [[vmc]] {}", config.vcenters.len(), config.vmc.len());
+    let (vcenters, vmc, aws) = (config.vcenters.len(), config.vmc.len(), config.aws.len());
+    let detail = format!("valid: [[vcenter]] {vcenters}, [[vmc]] {vmc}, [[aws]] {aws}");
     let row = Row { check: "configuration".into(), outcome: Outcome::Pass, detail, fix: None, took_ms: 0 };
     SourceReport {
         kind: SourceKind::Configuration,

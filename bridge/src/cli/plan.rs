@@ -96,7 +96,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
     show(&plan, &policy, &fleet, &filter, json)
 }
 
-/// Prints a plan. There is something to do if anything is planned.
+/// Prints a plan. It is a problem if anything is planned, and if there may be something that could not be seen.
 fn show(plan: &Plan, policy: &Policy, fleet: &Fleet, filter: &Filter, json: bool) -> Result<Exit, Failure> {
     let selected: std::collections::HashSet<_> = fleet
         .parts()
@@ -119,7 +119,9 @@ fn show(plan: &Plan, policy: &Policy, fleet: &Fleet, filter: &Filter, json: bool
         }
     })?;
     let idle = document.actions.is_empty() && document.held.is_empty();
-    Ok(if idle { Exit::Done } else { Exit::Problem })
+    let reasons = plan.vms.iter().flat_map(|vm| &vm.verdicts).filter_map(|verdict| verdict.reason.as_ref());
+    let blind = { reasons }.any(crate::plan::Reason::is_blind);
+    Ok(if idle && !blind { Exit::Done } else { Exit::Problem })
 }
 
 pub(super) async fn sync(context: &Context, arguments: SyncArguments) -> Result<Exit, Failure> {

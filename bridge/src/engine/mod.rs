@@ -8,6 +8,7 @@
 
 mod assembly;
 mod hands;
+mod records;
 #[cfg(test)]
 mod tests;
 mod vsphere;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use assembly::{Assembly, AssemblyError, Targets, engine as assemble};
 pub use hands::{Arm, EffectError, Hands, RealHands, Trace};
+pub use records::Records;
 pub use vsphere::VsphereHands;
 
 use crate::aws::{NodeId, Place};
@@ -55,13 +57,18 @@ const SHORT_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// The engine. Clones share it.
-#[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine<S = Store>(Arc<Inner<S>>);
 
-struct Inner {
+impl<S> Clone for Engine<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+struct Inner<S> {
     fleet: SharedFleet,
     cloud: SharedCloud,
-    store: Store,
+    store: S,
     hands: Arc<dyn Hands>,
     clock: Clock,
     memory: Mutex<Memory>,
@@ -91,7 +98,7 @@ pub struct Progress {
     pub held: Vec<String>,
 }
 
-impl Engine {
+impl<S: Records> Engine<S> {
     /// An engine on what the store remembers. Nothing happens until [`run`](Self::run) or [`settle`](Self::settle).
     ///
     /// # Errors
@@ -99,7 +106,7 @@ impl Engine {
     pub async fn new(
         fleet: SharedFleet,
         cloud: SharedCloud,
-        store: Store,
+        store: S,
         hands: Arc<dyn Hands>,
         policy: Policy,
         clock: Clock,
@@ -140,7 +147,7 @@ impl Engine {
 
     /// The store.
     #[must_use]
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &S {
         &self.0.store
     }
 
@@ -165,6 +172,8 @@ impl Engine {
         let mut fleet = self.0.fleet.revisions();
         let mut cloud = self.0.cloud.revisions();
         let mut work = Work::default();
+        // Wherever several things are waited for, they have an order: chance would decide otherwise, and no fault could be
+        // replayed.
         loop {
             let began = Instant::now();
             self.cycle(&mut work).await;
@@ -172,12 +181,14 @@ impl Engine {
             // What is queued goes on meanwhile.
             let rested = tokio::time::sleep(pause);
             tokio::select! {
+                biased;
                 () = work.drain(self, rested) => {}
                 () = stop.cancelled() => break,
             }
             let heartbeat = if self.0.has_open() { LOOK_AGAIN } else { HEARTBEAT };
             let news = async {
                 tokio::select! {
+                    biased;
                     _ = fleet.changed() => {}
                     _ = cloud.changed() => {}
                     () = self.0.wake.notified() => {}
@@ -185,6 +196,7 @@ impl Engine {
                 }
             };
             tokio::select! {
+                biased;
                 () = work.drain(self, news) => {}
                 () = stop.cancelled() => break,
             }
@@ -311,7 +323,7 @@ impl Engine {
 
     /// What the store and the plan know is dropped; the database is closed when the last clone is gone.
     #[must_use]
-    pub fn into_store(self) -> Option<Store> {
+    pub fn into_store(self) -> Option<S> {
         Arc::into_inner(self.0).map(|inner| inner.store)
     }
 }
@@ -340,6 +352,8 @@ impl Work {
             }
             actions.push(planned.clone());
         }
+        // A plan goes through the fleet in no particular order; what is done has one, so that it can be done again for a test.
+        order.sort_unstable();
         self.queue = order
             .into_iter()
             .filter_map(|holder| by_holder.remove(&holder).map(|actions| (holder, actions)))
@@ -347,7 +361,7 @@ impl Work {
     }
 
     /// Starts what there is room for.
-    fn start(&mut self, engine: &Engine) {
+    fn start<S: Records>(&mut self, engine: &Engine<S>) {
         while self.tasks.len() < WORKERS
             && let Some((holder, actions)) = self.queue.pop_front()
         {
@@ -373,10 +387,11 @@ impl Work {
     }
 
     /// Goes on with the queue until `until`.
-    async fn drain(&mut self, engine: &Engine, until: impl Future<Output = ()>) {
+    async fn drain<S: Records>(&mut self, engine: &Engine<S>, until: impl Future<Output = ()>) {
         let mut until = std::pin::pin!(until);
         loop {
             tokio::select! {
+                biased;
                 () = &mut until => return,
                 Some(ended) = self.tasks.join_next() => {
                     self.ended(ended);
@@ -391,7 +406,7 @@ impl Work {
     }
 
     /// Works until the queue is empty and nothing is under way.
-    async fn finish(&mut self, engine: &Engine) {
+    async fn finish<S: Records>(&mut self, engine: &Engine<S>) {
         self.start(engine);
         while let Some(ended) = self.tasks.join_next().await {
             self.ended(ended);
@@ -410,7 +425,7 @@ impl Work {
     }
 }
 
-impl Inner {
+impl<S: Records> Inner<S> {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -605,18 +620,23 @@ impl Inner {
                 .memory()
                 .owned_by(&action.holder())
                 .is_none_or(|owned| owned.values().all(|owned| now.duration_since(owned.written) >= settle));
-            let outcome = match self.hands.trace(&action).await {
-                Ok(Trace::There) if quiet || age >= settle => Outcome::FoundDone,
-                Ok(Trace::There) => continue,
+            let found = match self.hands.trace(&action).await {
                 // Its effect may still come to light.
                 Ok(Trace::NotThere) if age < settle => continue,
-                Ok(Trace::NotThere | Trace::Gone) => Outcome::FoundNotDone,
+                Ok(Trace::NotThere) => self.part_there(&action).await,
+                found => found.map(|found| (found, None)),
+            };
+            let (outcome, part) = match found {
+                Ok((Trace::There, part)) if quiet || age >= settle => (Outcome::FoundDone, part),
+                Ok((Trace::There, _)) => continue,
+                Ok((Trace::NotThere | Trace::Gone, _)) => (Outcome::FoundNotDone, None),
                 Err(error) => {
                     tracing::debug!(error = error.reason, "how an action ended cannot be found out yet");
                     continue;
                 }
             };
-            let _ = self.conclude(id, &action, outcome, None, Duration::ZERO).await;
+            let done = part.as_ref().unwrap_or(&action);
+            let _ = self.conclude(id, done, outcome, None, Duration::ZERO).await;
         }
         self.tell_open();
     }
@@ -629,5 +649,26 @@ impl Inner {
             progress.open = open;
             changed
         });
+    }
+
+    /// Looks at each tag of an action that is not there as a whole. A call changes all of its tags or none, so where one is
+    /// as it should be, it was done, and somebody else has changed the others since. What is left of it is ours: taken for
+    /// another's, it would stay on the node for ever.
+    async fn part_there(&self, action: &Action) -> Result<(Trace, Option<Action>), EffectError> {
+        let keys = action.tag_keys();
+        let mut there = Vec::new();
+        if keys.len() > 1 {
+            for key in keys {
+                match self.hands.trace(&action.only(std::slice::from_ref(&key))).await? {
+                    Trace::There => there.push(key),
+                    Trace::NotThere => {}
+                    Trace::Gone => return Ok((Trace::Gone, None)),
+                }
+            }
+        }
+        if there.is_empty() {
+            return Ok((Trace::NotThere, None));
+        }
+        Ok((Trace::There, Some(action.only(&there))))
     }
 }

@@ -8,6 +8,8 @@ pub(crate) mod action;
 mod document;
 mod guard;
 mod identity;
+#[cfg(test)]
+mod properties;
 mod reason;
 pub(crate) mod tags;
 mod text;
@@ -410,7 +412,7 @@ impl<'a> Planner<'a> {
             return blocked(stale);
         }
         let (Some(observed), Some(as_of)) = (cloud.tags.get(&link.node), cloud.as_of) else {
-            return blocked(Reason::TagsUnknown(link.node.clone()));
+            return blocked(tags_unknown(cloud, &link.node));
         };
         let holder = Holder::node(place, &link.node);
         if let Some(reason) = self.hindered(Capability::Tags, &holder) {
@@ -461,7 +463,7 @@ impl<'a> Planner<'a> {
             Sight::Node { cloud, link, .. } => {
                 let (Some(node), Some(tags)) = (cloud.nodes.get(&link.node), cloud.tags.get(&link.node))
                 else {
-                    return blocked(Reason::TagsUnknown(link.node.clone()));
+                    return blocked(tags_unknown(cloud, &link.node));
                 };
                 Some((&**node, &**tags))
             }
@@ -517,6 +519,10 @@ impl<'a> Planner<'a> {
         self.plan.actions.extend(actions.into_iter().map(planned));
         CapabilityVerdict { reason, notes }
     }
+}
+
+fn tags_unknown(cloud: &TargetView, node: &NodeId) -> Reason {
+    Reason::TagsUnknown { node: node.clone(), why: cloud.tags_error.clone() }
 }
 
 /// vCenter tells of its own changes at once; this is for an answer that overtakes the change.

@@ -88,10 +88,18 @@ pub(super) fn difference(
         .filter(|(key, tag)| tag.ours.is_none() && !key.to_ascii_lowercase().starts_with("aws:"))
         .filter(|(key, _)| !(subject.adopt && desired.tags.iter().any(|tag| *tag.key.as_str() == ***key)))
         .count();
-    let (kept, dropped) = mappings::tags::fit(desired, MOST_TAGS.saturating_sub(foreign + 1));
+    // What stays because nobody can tell whether it is wanted takes up room too.
+    let staying = current
+        .iter()
+        .filter(|(key, tag)| tag.ours.is_some() && ***key != *MARK)
+        .filter(|(key, _)| !desired.tags.iter().any(|tag| *tag.key.as_str() == ***key))
+        .filter(|(key, _)| TagKey::new(key).is_ok_and(|key| desired.keeps(rules, &key)))
+        .count();
+    let (kept, dropped) = mappings::tags::fit(desired, MOST_TAGS.saturating_sub(foreign + staying + 1));
     for tag in dropped {
         out.notes.push(Note::NoRoom { name: tag.key.as_str().into(), foreign });
     }
+    let there = current.keys().filter(|key| !key.to_ascii_lowercase().starts_with("aws:")).count();
 
     let mut writes: Vec<TagWrite> = Vec::new();
     let mut ours: BTreeSet<TagKey> = BTreeSet::new();
@@ -149,7 +157,7 @@ pub(super) fn difference(
     }
     mark_writes(subject, &ours, &mut writes, &mut removals);
     rule_notes(desired, &mut out.notes);
-    actions(subject, writes, removals, &mut out.actions);
+    actions(subject, there, writes, removals, &mut out.actions);
     Ok(out)
 }
 
@@ -289,11 +297,17 @@ fn rule_notes(desired: &Desired, notes: &mut Vec<Note>) {
     }
 }
 
-/// One call that adds, one that removes. What is removed goes first only where there is no room otherwise.
-fn actions(subject: &Subject<'_>, writes: Vec<TagWrite>, removals: Vec<TagRemoval>, out: &mut Vec<Action>) {
+/// One call that adds, one that removes. What is removed goes first only where there is no room otherwise, which is a matter
+/// of what is `there` now and not of what a reading may still show.
+fn actions(
+    subject: &Subject<'_>,
+    there: usize,
+    writes: Vec<TagWrite>,
+    removals: Vec<TagRemoval>,
+    out: &mut Vec<Action>,
+) {
     let (place, node, vm, label) = (subject.place, subject.node, &subject.vm, &subject.label);
     let new = writes.iter().filter(|write| write.before.is_none()).count();
-    let count = subject.observed.keys().filter(|key| !key.to_ascii_lowercase().starts_with("aws:")).count();
     let add = (!writes.is_empty()).then(|| Action::AddTags {
         place: place.clone(),
         node: node.clone(),
@@ -308,7 +322,7 @@ fn actions(subject: &Subject<'_>, writes: Vec<TagWrite>, removals: Vec<TagRemova
         label: label.clone(),
         tags: removals,
     });
-    if count + new > MOST_TAGS {
+    if there + new > MOST_TAGS {
         out.extend(remove.into_iter().chain(add));
     } else {
         out.extend(add.into_iter().chain(remove));

@@ -7,6 +7,7 @@ mod both;
 mod check;
 mod daemon;
 mod faults;
+mod iam;
 mod inventory;
 mod several;
 mod tags;
