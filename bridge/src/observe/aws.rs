@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{AwsError, NodeId, NodeTags, Page, Place, Services};
+use crate::aws::{AwsError, Node, NodeId, NodeTags, Page, Place, Services};
 use crate::clock::Clock;
 use crate::cloud::{SharedCloud, TargetView};
 use crate::config::AwsTarget;
@@ -63,13 +63,13 @@ impl Watcher {
         }
     }
 
-    /// Reads everything once; says whether anything is different from before.
+    /// Reads everything once; says whether anything is different from before. That agents report is nothing different.
     pub async fn read_once(&self) -> bool {
         let name = self.target.name.as_str().into();
         let before = self.cloud.read().target(&name).cloned().unwrap_or_default();
         match self.reading(&before).await {
             Ok(view) => {
-                let same = TargetView { as_of: before.as_of, ..view.clone() } == before;
+                let same = same(&view, &before);
                 if before.error.is_some() || before.as_of.is_none() {
                     tracing::info!(target = %name, nodes = view.nodes.len(), "the nodes of this target are known");
                 }
@@ -187,6 +187,24 @@ impl Watcher {
         }
         Ok((Place::new(&identity.account, &self.target.region), identity.arn))
     }
+}
+
+/// Whether two views tell the same. Each agent reports every few minutes, and in a large fleet there is always one that has
+/// just come or gone: if that counted, a target would be read at full speed for ever.
+fn same(view: &TargetView, before: &TargetView) -> bool {
+    let alike = |one: &Node, other: &Node| {
+        let pings_aside = Node { ping: other.ping, last_ping: other.last_ping, ..one.clone() };
+        pings_aside == *other
+    };
+    let nodes = || {
+        let pairs = view.nodes.values().zip(before.nodes.values());
+        pairs.into_iter().all(|(one, other)| Arc::ptr_eq(one, other) || alike(one, other))
+    };
+    view.nodes.len() == before.nodes.len()
+        && view.tags == before.tags
+        && view.activations == before.activations
+        && (&view.place, &view.arn, &view.error) == (&before.place, &before.arn, &before.error)
+        && nodes()
 }
 
 /// All pages of a listing.

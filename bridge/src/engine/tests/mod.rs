@@ -2,6 +2,7 @@
 
 mod aws;
 mod faults;
+mod idle;
 
 use std::collections::BTreeMap;
 
