@@ -38,9 +38,11 @@ pub(crate) fn figures(rounds: usize) -> Vec<String> {
     for (name, vms) in [("all", "all"), ("by folder and tag", "folder=/** and tag=Environment:*")] {
         let (mut world, nodes) = (World::new(vms), NODES as usize);
         let mut tell = |situation: &str, Figures { least, median, p99 }: Figures| {
-            told.push(format!(
+            let figure = format!(
                 r#"{{"vms": "{name}", "situation": "{situation}", "least": {least:.1}, "median": {median:.1}, "p99": {p99:.1}}}"#
-            ));
+            );
+            eprintln!("{figure}");
+            told.push(figure);
         };
         tell("every node is new", world.measure(rounds, nodes));
         let first = world.plan();

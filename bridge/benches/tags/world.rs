@@ -267,6 +267,6 @@ fn view(now: Timestamp) -> TargetView {
         tags,
         activations,
         as_of: Some(now),
-        error: None,
+        ..TargetView::default()
     }
 }

@@ -196,15 +196,12 @@ fn same(view: &TargetView, before: &TargetView) -> bool {
         let pings_aside = Node { ping: other.ping, last_ping: other.last_ping, ..one.clone() };
         pings_aside == *other
     };
-    let nodes = || {
-        let pairs = view.nodes.values().zip(before.nodes.values());
-        pairs.into_iter().all(|(one, other)| Arc::ptr_eq(one, other) || alike(one, other))
-    };
-    view.nodes.len() == before.nodes.len()
-        && view.tags == before.tags
-        && view.activations == before.activations
-        && (&view.place, &view.arn, &view.error) == (&before.place, &before.arn, &before.error)
-        && nodes()
+    let TargetView { place, arn, nodes, tags, activations, as_of: _, error } = before;
+    view.nodes.len() == nodes.len()
+        && view.nodes.values().zip(nodes.values()).all(|(one, other)| alike(one, other))
+        && view.tags == *tags
+        && view.activations == *activations
+        && (&view.place, &view.arn, &view.error) == (place, arn, error)
 }
 
 /// All pages of a listing.
