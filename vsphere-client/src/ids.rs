@@ -105,7 +105,7 @@ pub struct MoRef(Arc<Reference>);
 #[derive(PartialEq, Eq, Hash)]
 struct Reference {
     kind: MoKind,
-    value: Box<str>,
+    value: Arc<str>,
 }
 
 impl MoRef {
@@ -135,6 +135,12 @@ impl MoRef {
     #[must_use]
     pub fn value(&self) -> &str {
         &self.0.value
+    }
+
+    /// The same for whoever keeps it.
+    #[must_use]
+    pub fn shared_value(&self) -> Arc<str> {
+        self.0.value.clone()
     }
 
     fn sort_key(&self) -> (&str, u64, &str, &MoKind) {

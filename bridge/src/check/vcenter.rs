@@ -246,7 +246,7 @@ fn privilege_row(
 
 async fn events(client: &Vcenter) -> Finding {
     let types = TAG_EVENTS.map(str::to_owned);
-    let consequence = "without events a changed tag is noticed by the next full reading (limits.tags_full_refresh) only; to accept that, write events = false";
+    let consequence = "without events a changed tag is noticed by the next reading of all tags only, every 40 s; to accept that, write events = false";
     let history = match client.event_history(&types, 10).await {
         Ok(history) => history,
         Err(error) => {

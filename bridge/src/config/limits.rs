@@ -83,7 +83,7 @@ static TAGS_FULL_REFRESH: Key<Span> = Key {
     name: "tags_full_refresh",
     kind: Span { min: MINUTE, max: Duration::from_secs(24 * 3600) },
     need: Need::Default("15m"),
-    doc: "Interval between two full readings of all tags. Tag events make changes visible at once; the full reading heals what they missed, and is all there is where events are not permitted.",
+    doc: "Interval between two full readings of all tags. Tag events make changes visible at once; the full reading heals what they missed. Where events are not permitted or turned off, full readings begin every 40 s instead, one call for every 1,000 VMs, and take no more than a third of the time.",
     example: "\"15m\"",
 };
 

@@ -92,7 +92,7 @@ pub(super) static EVENTS: Key<Boolean> = Key {
     name: "events",
     kind: Boolean,
     need: Need::Default("true"),
-    doc: "Whether tag changes are noticed by vCenter's events. Without, they are noticed by the next full reading (`limits.tags_full_refresh`).",
+    doc: "Whether tag changes are noticed by vCenter's events. Without, all tags are read every 40 s to notice them.",
     example: "true",
 };
 

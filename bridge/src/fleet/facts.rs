@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use mappings::guest;
 use mappings::selector::{Fact, GuestFamily, PowerState, TagsKnown, VmFacts};
@@ -51,6 +52,12 @@ impl<'a> VmView<'a> {
     #[must_use]
     pub fn moref(&self) -> &'a MoRef {
         self.moref
+    }
+
+    /// What to call it: its name, or its reference where that is not known.
+    #[must_use]
+    pub fn label(&self) -> Arc<str> {
+        self.vm.name.clone().unwrap_or_else(|| self.moref.shared_value())
     }
 
     /// vCenter's id for the VM.
@@ -188,7 +195,7 @@ impl VmFacts for VmView<'_> {
         self.vm.template.map_or(Fact::Unknown, Fact::Known)
     }
 
-    fn visit_tags(&self, visit: &mut dyn FnMut(&str, &str) -> ControlFlow<()>) -> TagsKnown {
+    fn visit_tags<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str) -> ControlFlow<()>) -> TagsKnown {
         let Some(tags) = &self.vm.tags else { return TagsKnown::No };
         for tag in tags {
             if visit(&tag.category, &tag.name).is_break() {

@@ -18,7 +18,7 @@ use super::update::TagName;
 /// A VM or template. `None` is "vCenter gives no value"; what may not be read is in `unreadable` too.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Vm {
-    pub(super) name: Option<Box<str>>,
+    pub(super) name: Option<Arc<str>>,
     pub(super) parent: Option<MoRef>,
     pub(super) parent_vapp: Option<MoRef>,
     pub(super) host: Option<MoRef>,

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{AwsError, AwsErrorKind, NodeId, NodeTags, Page, Place, Services};
+use crate::aws::{AwsError, AwsErrorKind, Node, NodeId, NodeTags, Page, Place, Services};
 use crate::clock::Clock;
 use crate::cloud::{SharedCloud, TargetView};
 use crate::config::AwsTarget;
@@ -66,13 +66,13 @@ impl Watcher {
         }
     }
 
-    /// Reads everything once; says whether anything is different from before.
+    /// Reads everything once; says whether anything is different from before. That agents report is nothing different.
     pub async fn read_once(&self) -> bool {
         let name = self.target.name.as_str().into();
         let before = self.cloud.read().target(&name).cloned().unwrap_or_default();
         match self.reading(&before).await {
             Ok(view) => {
-                let same = TargetView { as_of: before.as_of, ..view.clone() } == before;
+                let same = same(&view, &before);
                 if before.error.is_some() || before.as_of.is_none() {
                     tracing::info!(target = %name, nodes = view.nodes.len(), "the nodes of this target are known");
                 }
@@ -206,6 +206,21 @@ fn said(error: &AwsError) -> String {
         Some(fix) => format!("{error}; {fix}"),
         None => error.to_string(),
     }
+}
+
+/// Whether two views tell the same. Each agent reports every few minutes, and in a large fleet there is always one that has
+/// just come or gone: if that counted, a target would be read at full speed for ever.
+fn same(view: &TargetView, before: &TargetView) -> bool {
+    let alike = |one: &Node, other: &Node| {
+        let pings_aside = Node { ping: other.ping, last_ping: other.last_ping, ..one.clone() };
+        pings_aside == *other
+    };
+    let TargetView { place, arn, nodes, tags, activations, as_of: _, error, tags_error } = before;
+    view.nodes.len() == nodes.len()
+        && view.nodes.values().zip(nodes.values()).all(|(one, other)| alike(one, other))
+        && view.tags == *tags
+        && view.activations == *activations
+        && (&view.place, &view.arn, &view.error, &view.tags_error) == (place, arn, error, tags_error)
 }
 
 /// All pages of a listing.

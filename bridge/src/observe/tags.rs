@@ -2,9 +2,11 @@
 //!
 //! The property collector does not tell of tags. So they are read in full after every full reading of the objects and
 //! every now and then, and in between events say where to look: their names are hints, what counts is what is read
-//! thereupon. A failure leaves the tags as they were, marks them as old, and leads to another full reading.
+//! thereupon. Where there are no events, everything is read more often instead. A failure leaves the tags as they were, marks them as old, and leads to another full reading.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +34,10 @@ const HINTS: usize = 256;
 const CHUNK: usize = 4_000;
 /// VCenters end idle sessions after some minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(240);
+/// Without events everything is read at this interval, from one beginning to the next: a change is on its node within a minute.
+const WITHOUT_EVENTS: Duration = Duration::from_secs(40);
+/// Without events, readings of everything take at most one part in so many of the time.
+const READING_SHARE: u32 = 3;
 /// How often names of tags and categories are read again, since nothing tells of their being renamed.
 const FORGET_NAMES: Duration = Duration::from_secs(3600);
 
@@ -48,14 +54,22 @@ enum Hint {
 /// The running reader of one vCenter's tags.
 pub(super) struct TagReader {
     hints: mpsc::Sender<Hint>,
+    /// Whether events tell of changes.
+    events: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
 impl TagReader {
     pub(super) fn start(rest: RestClient, part: VcenterName, context: Context) -> Self {
         let (hints, receiver) = mpsc::channel(HINTS);
-        let reader = Reader { rest, part, context, read_once: false };
-        Self { hints, task: tokio::spawn(reader.run(receiver)) }
+        let events = Arc::new(AtomicBool::new(false));
+        let reader = Reader { rest, part, context, events: events.clone(), read_once: false };
+        Self { hints, events, task: tokio::spawn(reader.run(receiver)) }
+    }
+
+    /// Whether events tell of changes from now on. To be said before everything is to be read.
+    pub(super) fn events_come(&self, come: bool) {
+        self.events.store(come, Ordering::Relaxed);
     }
 
     fn hint(&self, hint: Hint) {
@@ -112,6 +126,7 @@ struct Reader {
     rest: RestClient,
     part: VcenterName,
     context: Context,
+    events: Arc<AtomicBool>,
     read_once: bool,
 }
 
@@ -181,6 +196,7 @@ impl Reader {
                 forget_at = Instant::now() + FORGET_NAMES;
             }
             let everything = wanted.everything;
+            let began = Instant::now();
             match self.read(&wanted).await {
                 Ok(Readout { update, unnamed }) => {
                     self.read_once = true;
@@ -188,7 +204,7 @@ impl Reader {
                     if unnamed == 0 {
                         pace.reset();
                         if everything {
-                            next_full = Instant::now() + refresh;
+                            next_full = self.next_full(began);
                         }
                     } else {
                         let error = format!(
@@ -221,6 +237,14 @@ impl Reader {
                 done.send(()).ok();
             }
         }
+    }
+
+    /// When everything is to be read again after a reading that began at `began` and has just ended.
+    fn next_full(&self, began: Instant) -> Instant {
+        if self.events.load(Ordering::Relaxed) {
+            return Instant::now() + self.context.limits.tags_full_refresh;
+        }
+        began + WITHOUT_EVENTS.max(began.elapsed() * READING_SHARE)
     }
 
     async fn gather(&self, wanted: &mut Wanted, hints: &mut mpsc::Receiver<Hint>) {

@@ -110,6 +110,7 @@ impl Observer {
         match event {
             WatchEvent::Started { about, events } => {
                 self.reading.store(true, Ordering::Relaxed);
+                tags.events_come(events);
                 tracing::info!(vcenter = %self.part, version = about.version, events, "reading everything");
                 board.change(name, |source| {
                     source.objects = 0;

@@ -306,5 +306,6 @@ impl Action {
 #[must_use]
 pub(crate) fn short_hash(text: &str) -> String {
     let hash = digest(&SHA256, text.as_bytes());
-    hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+    hash.as_ref()[..8].iter().flat_map(digits).flatten().collect()
 }

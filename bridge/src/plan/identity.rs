@@ -6,15 +6,18 @@
 //! by evidence is remembered, so that a VM that is switched off keeps its node; it is given up as soon as anything speaks
 //! against it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+// What is hashed here is looked up for every VM of a fleet; the default is several times as slow.
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 use jiff::Timestamp;
 use mappings::hostname::{self, Match};
 use mappings::selector::{Fact, GuestFamily, VmFacts as _};
 use serde::{Deserialize, Serialize};
-use vsphere_client::ids::InstanceUuid;
+use vsphere_client::ids::{InstanceUuid, VcenterUuid};
 
 use crate::aws::{Node, NodeId, Place, Platform};
 use crate::cloud::TargetView;
@@ -140,14 +143,15 @@ impl Candidate<'_> {
     }
 }
 
-/// Finds VMs by everything that they are found by.
+/// Finds VMs by everything that a node is known by. There are many more VMs than nodes, so only what some node is known by
+/// is in it.
 pub(super) struct Index<'a> {
     candidates: &'a [Candidate<'a>],
-    by_id: HashMap<&'a VmId, Vec<usize>>,
+    by_id: HashMap<VmId, Vec<usize>>,
     by_instance: HashMap<InstanceUuid, Vec<usize>>,
-    by_host_name: HashMap<String, Vec<usize>>,
+    by_host_name: HashMap<Cow<'a, str>, Vec<usize>>,
     /// vCenters (by UUID) whose part of the fleet is complete and current.
-    readable: HashSet<String>,
+    readable: HashSet<VcenterUuid>,
     /// A vCenter that has never been read in full, if there is one.
     unread: Option<String>,
 }
@@ -155,19 +159,37 @@ pub(super) struct Index<'a> {
 impl<'a> Index<'a> {
     pub(super) fn new(
         candidates: &'a [Candidate<'a>],
-        readable: HashSet<String>,
+        targets: impl Iterator<Item = &'a TargetView>,
+        memory: &Memory,
+        readable: HashSet<VcenterUuid>,
         unread: Option<String>,
     ) -> Self {
-        let mut by_id: HashMap<&VmId, Vec<usize>> = HashMap::with_capacity(candidates.len());
-        let mut by_instance: HashMap<InstanceUuid, Vec<usize>> = HashMap::with_capacity(candidates.len());
-        let mut by_host_name: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_id: HashMap<VmId, Vec<usize>> = HashMap::new();
+        let mut by_instance: HashMap<InstanceUuid, Vec<usize>> = HashMap::new();
+        let mut by_host_name: HashMap<Cow<'a, str>, Vec<usize>> = HashMap::new();
+        for identity in memory.identities.values().flatten() {
+            by_id.insert(identity.vm.clone(), Vec::new());
+            by_instance.extend(identity.instance.map(|instance| (instance, Vec::new())));
+        }
+        for view in targets {
+            let descriptions = view.activations.values().filter_map(|one| one.description.as_deref());
+            by_id.extend(descriptions.filter_map(described_vm).map(|(vm, _)| (vm, Vec::new())));
+            let names = view.nodes.values().filter_map(|node| node.computer_name.as_deref());
+            by_host_name.extend(names.map(|name| (hostname::short_key(name), Vec::new())));
+        }
         for (at, candidate) in candidates.iter().enumerate() {
-            by_id.entry(&candidate.id).or_default().push(at);
-            if let Some(instance) = candidate.view.instance_uuid() {
-                by_instance.entry(instance).or_default().push(at);
+            if let Some(found) = by_id.get_mut(&candidate.id) {
+                found.push(at);
             }
-            if let Some(name) = candidate.view.guest_host_name() {
-                by_host_name.entry(hostname::short_key(name)).or_default().push(at);
+            if let Some(instance) = candidate.view.instance_uuid()
+                && let Some(found) = by_instance.get_mut(&instance)
+            {
+                found.push(at);
+            }
+            if let Some(name) = candidate.view.guest_host_name()
+                && let Some(found) = by_host_name.get_mut(&hostname::short_key(name))
+            {
+                found.push(at);
             }
         }
         Self { candidates, by_id, by_instance, by_host_name, readable, unread }
@@ -215,7 +237,7 @@ pub(super) fn matching(
             }
         }
     }
-    let mut by_vm: HashMap<usize, Vec<(&NodeId, &Claim)>> = HashMap::new();
+    let mut by_vm: HashMap<usize, Vec<(&NodeId, &Claim)>> = HashMap::with_capacity(claims.len());
     for (id, claim) in &claims {
         by_vm.entry(claim.vm).or_default().push((*id, claim));
     }
@@ -223,8 +245,10 @@ pub(super) fn matching(
         claimants.sort_by(|a, b| b.1.basis.cmp(&a.1.basis).then_with(|| a.0.cmp(b.0)));
         let best = claimants[0].1.basis;
         let equals = claimants.iter().filter(|(_, claim)| claim.basis == best).count();
-        let all: Vec<NodeId> = claimants.iter().map(|(id, _)| (*id).clone()).collect();
-        let name = index.candidates[vm].name();
+        let all: Vec<NodeId> = match claimants.len() {
+            1 => Vec::new(),
+            _ => claimants.iter().map(|(id, _)| (*id).clone()).collect(),
+        };
         for (at, (id, claim)) in claimants.into_iter().enumerate() {
             if at == 0 && equals == 1 {
                 matching.links.insert(vm, Link { node: id.clone(), basis: claim.basis });
@@ -242,7 +266,8 @@ pub(super) fn matching(
                 continue;
             }
             let others = all.iter().filter(|other| *other != id).cloned().collect();
-            matching.lone.insert(id.clone(), LoneNode::SeveralNodes { vm: name.clone(), nodes: others });
+            let name = index.candidates[vm].name();
+            matching.lone.insert(id.clone(), LoneNode::SeveralNodes { vm: name, nodes: others });
         }
         if equals > 1 {
             matching.disputed.insert(vm, all);
@@ -322,7 +347,7 @@ fn remembered(index: &Index<'_>, identity: &Identity) -> Result<(usize, bool), L
     }
     // A VM that was moved to another vCenter keeps its instance UUID. A copy has it too, as long as the original is there.
     let elsewhere = identity.instance.and_then(|instance| index.by_instance.get(&instance));
-    if !index.readable.contains(&identity.vm.vcenter.to_string()) {
+    if !index.readable.contains(&identity.vm.vcenter) {
         return Err(LoneNode::VmUnreadable { vm: gone() });
     }
     match elsewhere.map(Vec::as_slice) {
@@ -376,7 +401,7 @@ fn by_activation(index: &Index<'_>, node: &Node, view: &TargetView) -> Result<Op
         Some(several) if !several.is_empty() => {
             Err(LoneNode::SeveralVms { vms: several.iter().map(|vm| index.candidates[*vm].name()).collect() })
         }
-        Some(_) | None if !index.readable.contains(&id.vcenter.to_string()) => {
+        Some(_) | None if !index.readable.contains(&id.vcenter) => {
             Err(LoneNode::VmUnreadable { vm: id.vm.to_string() })
         }
         Some(_) | None => Err(LoneNode::VmGone { vm: id.vm.to_string() }),

@@ -233,24 +233,31 @@ pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now:
     if let Some(error) = &memory.store_error {
         plan.problems.push(error.clone());
     }
-    let views: Vec<(&Part, VmView<'_>)> =
-        fleet.parts().flat_map(|part| part.vms().map(move |view| (part, view))).collect();
+    // Whether a part is current is asked once, not for each of its VMs.
+    let is_current =
+        |part: &Part| part.is_complete() && part.state(now, policy.stale_after) == State::Current;
+    let stale = |part: &Part| {
+        let word = || part.state(now, policy.stale_after).word().to_owned();
+        (!is_current(part)).then(|| Reason::VcenterNotCurrent(word()))
+    };
+    let parts: Vec<(&Part, Option<Reason>)> = fleet.parts().map(|part| (part, stale(part))).collect();
+    let views: Vec<(usize, VmView<'_>)> =
+        parts.iter().enumerate().flat_map(|(at, (part, _))| part.vms().map(move |view| (at, view))).collect();
     let mut routes: Vec<Result<usize, Reason>> = Vec::with_capacity(views.len());
     let mut candidates: Vec<Candidate<'_>> = Vec::with_capacity(views.len());
     let mut entries: Vec<usize> = Vec::with_capacity(views.len());
     for (at, (_, view)) in views.iter().enumerate() {
         let route = route(view, policy);
         let Some(vcenter) = view.vcenter_uuid() else { continue };
-        let id = VmId { vcenter, vm: view.moref().value().into() };
+        let id = VmId { vcenter, vm: view.moref().shared_value() };
         candidates.push(Candidate { view, id, target: route.as_ref().ok().copied() });
         routes.push(route);
         entries.push(at);
     }
-    let is_current =
-        |part: &Part| part.is_complete() && part.state(now, policy.stale_after) == State::Current;
     let readable = fleet.parts().filter(|part| is_current(part)).filter_map(Part::uuid);
     let unread = fleet.parts().find(|part| !part.is_complete()).map(|part| part.name().as_str().to_owned());
-    let index = Index::new(&candidates, readable.map(|uuid| uuid.to_string()).collect(), unread);
+    let targets = policy.targets.iter().filter_map(|target| cloud.target(&target.name));
+    let index = Index::new(&candidates, targets, memory, readable.collect(), unread);
 
     let matchings: Vec<Result<(Place, &TargetView, Matching), String>> = policy
         .targets
@@ -272,11 +279,13 @@ pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now:
             .extend(matching.lone.iter().map(|(node, why)| (target.name.clone(), node.clone(), why.clone())));
     }
 
-    let mut planner = Planner { memory, policy, now, busy: memory.busy(), plan };
+    let mut planner =
+        Planner { memory, policy, now, busy: memory.busy(), hashes: tags::KeyHashes::default(), plan };
     planner.plan.vms.reserve(candidates.len());
     let mut defined: HashMap<&VcenterName, HashSet<&str>> = HashMap::new();
     for (number, candidate) in candidates.iter().enumerate() {
         let (part, view) = &views[entries[number]];
+        let (part, stale) = &parts[*part];
         let sight = match &routes[number] {
             Err(reason) => Sight::Blocked(reason.clone()),
             Ok(target) => match &matchings[*target] {
@@ -293,9 +302,15 @@ pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now:
                 },
             },
         };
-        let stale = (!is_current(part))
-            .then(|| Reason::VcenterNotCurrent(part.state(now, policy.stale_after).word().to_owned()));
-        planner.vm(candidate, view, part, &sight, stale, &mut defined, routes[number].as_ref().ok().copied());
+        planner.vm(
+            candidate,
+            view,
+            part,
+            &sight,
+            stale.clone(),
+            &mut defined,
+            routes[number].as_ref().ok().copied(),
+        );
     }
     let Planner { mut plan, .. } = planner;
     plan.held = guard::hold(&mut plan.actions, memory, &policy.guard, now);
@@ -310,20 +325,23 @@ fn route(view: &VmView<'_>, policy: &Policy) -> Result<usize, Reason> {
     if let Some(extension) = view.managed_by() {
         return Err(Reason::ManagedBy(extension.into()));
     }
-    let (mut found, mut undecided) = (Vec::new(), None);
+    // Nearly every VM belongs to one target: memory is asked for by the others only.
+    let (mut first, mut others, mut undecided) = (None, Vec::new(), None);
     for (at, target) in policy.targets.iter().enumerate() {
         match target.vms.verdict(view) {
-            Verdict::Selected => found.push(at),
+            Verdict::Selected if first.is_none() => first = Some(at),
+            Verdict::Selected => others.push(at),
             Verdict::NotIncluded | Verdict::Excluded(_) => {}
             Verdict::Unknown(_) => undecided = Some(at),
         }
     }
-    match (&found[..], undecided) {
+    match (first, undecided) {
         (_, Some(at)) => Err(Reason::TargetUndecided(policy.targets[at].name.clone())),
-        ([], None) => Err(Reason::NoTarget),
-        ([one], None) => Ok(*one),
-        (several, None) => {
-            Err(Reason::SeveralTargets(several.iter().map(|at| policy.targets[*at].name.clone()).collect()))
+        (None, None) => Err(Reason::NoTarget),
+        (Some(one), None) if others.is_empty() => Ok(one),
+        (Some(first), None) => {
+            let several = std::iter::once(first).chain(others);
+            Err(Reason::SeveralTargets(several.map(|at| policy.targets[at].name.clone()).collect()))
         }
     }
 }
@@ -339,6 +357,7 @@ struct Planner<'a> {
     policy: &'a Policy,
     now: Timestamp,
     busy: HashSet<Holder>,
+    hashes: tags::KeyHashes,
     plan: Plan,
 }
 
@@ -354,10 +373,7 @@ impl<'a> Planner<'a> {
         defined: &mut HashMap<&'f VcenterName, HashSet<&'static str>>,
         target: Option<usize>,
     ) {
-        let label: Arc<str> = match view.name() {
-            Fact::Known(name) => name.into(),
-            Fact::Absent | Fact::Unknown => candidate.id.vm.clone(),
-        };
+        let label = view.label();
         let tags = self.tags(candidate, view, &label, sight, stale.clone());
         let writeback = self.writeback(candidate, view, part, &label, sight, stale, defined);
         let link = match sight {
@@ -378,6 +394,9 @@ impl<'a> Planner<'a> {
     fn hindered(&self, capability: Capability, holder: &Holder) -> Option<Reason> {
         if self.busy.contains(holder) {
             return Some(Reason::UnderWay);
+        }
+        if self.memory.failures.is_empty() {
+            return None;
         }
         let failing = Failing {
             capability: capability.word().into(),
@@ -423,12 +442,14 @@ impl<'a> Planner<'a> {
             node: &link.node,
             vm: candidate.id.clone(),
             label: label.clone(),
+            holder: &holder,
             installation: &self.memory.installation,
             observed,
             as_of,
             settle: signed(self.policy.targets[target].settle),
             owned: self.memory.owned_by(&holder),
             adopt: self.policy.adopt_tags,
+            hashes: &self.hashes,
         };
         let desired = self.policy.rules.desired(view);
         match tags::difference(&subject, &self.policy.rules, &desired) {

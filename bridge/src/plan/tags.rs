@@ -3,7 +3,9 @@
 //! Only what vmbridge wrote is changed or removed. What a rule cannot decide (a fact that is not known, a value that cannot
 //! be used) leaves what is there as it is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -30,6 +32,8 @@ pub(super) struct Subject<'a> {
     pub node: &'a NodeId,
     pub vm: VmId,
     pub label: Arc<str>,
+    /// The node again, as the one who holds what is owned.
+    pub holder: &'a Holder,
     pub installation: &'a str,
     /// The tags as they were read.
     pub observed: &'a NodeTags,
@@ -39,6 +43,7 @@ pub(super) struct Subject<'a> {
     pub settle: SignedDuration,
     pub owned: Option<&'a BTreeMap<Arc<str>, Owned>>,
     pub adopt: bool,
+    pub hashes: &'a KeyHashes,
 }
 
 /// What is to be done about a node.
@@ -72,20 +77,20 @@ pub(super) fn difference(
 ) -> Result<Difference, Reason> {
     let mut out = Difference::default();
     let mark = subject.observed.get(MARK).and_then(|value| Mark::read(value));
-    let holder = Holder::node(subject.place, subject.node);
+    let holder = subject.holder;
     let owns_mark = subject.owned.is_some_and(|owned| owned.contains_key(MARK));
     if let Some(mark) = &mark
         && mark.installation != subject.installation
         && !owns_mark
     {
-        return Err(Reason::OtherInstallation(mark.installation.clone()));
+        return Err(Reason::OtherInstallation(mark.installation.to_owned()));
     }
-    let owned = known_as_ours(subject, &holder, mark.as_ref(), &mut out);
-    let (mut current, mut vanished) = current(subject, &owned, &holder, &mut out);
+    let owned = known_as_ours(subject, holder, mark.as_ref(), &mut out);
+    let (mut current, mut vanished) = current(subject, owned.as_ref(), holder, &mut out);
 
     let foreign = current
         .iter()
-        .filter(|(key, tag)| tag.ours.is_none() && !key.to_ascii_lowercase().starts_with("aws:"))
+        .filter(|(key, tag)| tag.ours.is_none() && !is_of_aws(key))
         .filter(|(key, _)| !(subject.adopt && desired.tags.iter().any(|tag| *tag.key.as_str() == ***key)))
         .count();
     // What stays because nobody can tell whether it is wanted takes up room too.
@@ -99,15 +104,12 @@ pub(super) fn difference(
     for tag in dropped {
         out.notes.push(Note::NoRoom { name: tag.key.as_str().into(), foreign });
     }
-    let there = current.keys().filter(|key| !key.to_ascii_lowercase().starts_with("aws:")).count();
+    let there = current.keys().filter(|key| !is_of_aws(key)).count();
 
     let mut writes: Vec<TagWrite> = Vec::new();
-    let mut ours: BTreeSet<TagKey> = BTreeSet::new();
-    let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut ours: Vec<TagKey> = Vec::with_capacity(kept.len());
     for tag in kept {
-        let name: Arc<str> = tag.key.as_str().into();
-        let value: Arc<str> = tag.value.as_str().into();
-        wanted.insert(name.clone());
+        let (name, value) = (tag.key.as_str(), tag.value.as_str());
         let mut write = |before: Option<Arc<str>>, why| {
             writes.push(TagWrite {
                 key: tag.key.clone(),
@@ -117,22 +119,22 @@ pub(super) fn difference(
                 why,
             });
         };
-        match current.remove(&name) {
+        match current.remove(name) {
             None => {
-                let why = if vanished.remove(&name).is_some() { Why::Drift } else { Why::New };
+                let why = if vanished.remove(name).is_some() { Why::Drift } else { Why::New };
                 write(None, why);
             }
             Some(Current { ours: None, value: found, .. }) if !subject.adopt => {
-                out.notes.push(Note::Foreign { name, value: found, wanted: value });
+                out.notes.push(Note::Foreign { name: name.into(), value: found, wanted: value.into() });
                 continue;
             }
             Some(Current { ours: None, value: found, .. }) => write(Some(found), Why::Adopted),
-            Some(Current { value: found, drift, .. }) if found != value => {
+            Some(Current { value: found, drift, .. }) if *found != *value => {
                 write(Some(found), if drift { Why::Drift } else { Why::Changed });
             }
             Some(_) => out.in_step += 1,
         }
-        ours.insert(tag.key.clone());
+        ours.push(tag.key.clone());
     }
 
     let mut removals: Vec<TagRemoval> = Vec::new();
@@ -141,7 +143,7 @@ pub(super) fn difference(
         // Every key that we wrote was valid when we wrote it.
         let Ok(key) = TagKey::new(&name) else { continue };
         if desired.keeps(rules, &key) {
-            ours.insert(key);
+            ours.push(key);
             out.in_step += 1;
         } else if tag.drift {
             out.notes.push(Note::LetGo { name: name.clone(), found: tag.value });
@@ -152,7 +154,8 @@ pub(super) fn difference(
         }
     }
     // What somebody removed and no rule wants any more is simply gone.
-    for name in vanished.into_keys().filter(|name| !wanted.contains(name)) {
+    let wanted = |name: &str| kept.iter().any(|tag| tag.key.as_str() == name);
+    for name in vanished.into_keys().filter(|name| !wanted(name)) {
         out.housekeeping.push(OwnedChange { holder: holder.clone(), name, owned: None });
     }
     mark_writes(subject, &ours, &mut writes, &mut removals);
@@ -163,13 +166,13 @@ pub(super) fn difference(
 
 /// What is ours by the store, and what our own mark on the node says beyond that: a state that was put back from a backup
 /// finds what it forgot. As long as the mark is the one that the store knows, the store knows better.
-fn known_as_ours(
-    subject: &Subject<'_>,
+fn known_as_ours<'a>(
+    subject: &Subject<'a>,
     holder: &Holder,
-    mark: Option<&Mark>,
+    mark: Option<&Mark<'_>>,
     out: &mut Difference,
-) -> BTreeMap<Arc<str>, Owned> {
-    let mut owned = subject.owned.cloned().unwrap_or_default();
+) -> Cow<'a, BTreeMap<Arc<str>, Owned>> {
+    let mut owned = subject.owned.map_or_else(|| Cow::Owned(BTreeMap::new()), Cow::Borrowed);
     let Some(mark) = mark.filter(|mark| mark.installation == subject.installation) else { return owned };
     if let Some(known) = owned.get(MARK) {
         let settled = subject.as_of.duration_since(known.written) >= subject.settle;
@@ -186,7 +189,7 @@ fn known_as_ours(
                 name: name.clone(),
                 owned: Some(recovered.clone()),
             });
-            owned.insert(name.clone(), recovered);
+            owned.to_mut().insert(name.clone(), recovered);
         }
     }
     owned
@@ -255,7 +258,7 @@ fn current(
 /// Keeps the mark in step with what is ours.
 fn mark_writes(
     subject: &Subject<'_>,
-    ours: &BTreeSet<TagKey>,
+    ours: &[TagKey],
     writes: &mut Vec<TagWrite>,
     removals: &mut Vec<TagRemoval>,
 ) {
@@ -272,7 +275,7 @@ fn mark_writes(
         }
         return;
     }
-    let text = Mark::write(subject.installation, ours);
+    let text = Mark::write(subject.installation, ours, subject.hashes);
     if found.as_deref() == Some(&*text) {
         return;
     }
@@ -306,6 +309,9 @@ fn actions(
     removals: Vec<TagRemoval>,
     out: &mut Vec<Action>,
 ) {
+    if writes.is_empty() && removals.is_empty() {
+        return;
+    }
     let (place, node, vm, label) = (subject.place, subject.node, &subject.vm, &subject.label);
     let new = writes.iter().filter(|write| write.before.is_none()).count();
     let add = (!writes.is_empty()).then(|| Action::AddTags {
@@ -329,37 +335,93 @@ fn actions(
     }
 }
 
+/// Tags of AWS itself do not count, and nobody else can write them.
+fn is_of_aws(key: &str) -> bool {
+    key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+}
+
+/// Four characters for three bytes.
+type KeyHash = [u8; 4];
+
+/// The hashes of keys, each made once in a plan: there are few keys and many nodes.
+#[derive(Debug, Default)]
+pub(super) struct KeyHashes(RefCell<foldhash::HashMap<TagKey, KeyHash>>);
+
+impl KeyHashes {
+    fn of(&self, key: &TagKey) -> KeyHash {
+        if let Some(hash) = self.0.borrow().get(key) {
+            return *hash;
+        }
+        let hash = Mark::hash(key.as_str());
+        self.0.borrow_mut().insert(key.clone(), hash);
+        hash
+    }
+}
+
 /// Our mark: the installation, and three bytes of the SHA-256 of each key that it owns. It fits into a tag's 256 characters
 /// for any number of keys that a node can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub installation: String,
-    keys: BTreeSet<String>,
+struct Mark<'a> {
+    installation: &'a str,
+    keys: &'a [u8],
 }
 
-impl Mark {
-    fn hash(key: &str) -> String {
-        STANDARD.encode(&digest(&SHA256, key.as_bytes()).as_ref()[..3])
+impl<'a> Mark<'a> {
+    fn hash(key: &str) -> KeyHash {
+        let mut hash = KeyHash::default();
+        // Three bytes are four characters, so it always fits.
+        let _ = STANDARD.encode_slice(&digest(&SHA256, key.as_bytes()).as_ref()[..3], &mut hash);
+        hash
     }
 
-    fn write(installation: &str, keys: &BTreeSet<TagKey>) -> String {
-        let keys: BTreeSet<String> = keys.iter().map(|key| Self::hash(key.as_str())).collect();
-        let all: Vec<String> = keys.into_iter().collect();
-        format!("{installation} {}", all.concat())
+    fn write(installation: &str, keys: &[TagKey], hashes: &KeyHashes) -> String {
+        let mut keys: Vec<KeyHash> = keys.iter().map(|key| hashes.of(key)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut text = String::with_capacity(installation.len() + 1 + keys.len() * 4);
+        text.push_str(installation);
+        text.push(' ');
+        text.extend(keys.as_flattened().iter().map(|byte| char::from(*byte)));
+        text
     }
 
-    pub(crate) fn read(text: &str) -> Option<Self> {
+    fn read(text: &'a str) -> Option<Self> {
         let (installation, keys) = text.split_once(' ')?;
         let whole = installation.len() == 8
             && installation.bytes().all(|byte| byte.is_ascii_hexdigit())
             && keys.is_ascii()
             && keys.len().is_multiple_of(4);
-        let chunks = keys.as_bytes().chunks(4).map(|chunk| String::from_utf8_lossy(chunk).into_owned());
-        whole.then(|| Self { installation: installation.to_owned(), keys: chunks.collect() })
+        whole.then(|| Self { installation, keys: keys.as_bytes() })
     }
 
     /// Whether it says that this key is owned.
-    pub(crate) fn names(&self, key: &str) -> bool {
-        self.keys.contains(&Self::hash(key))
+    fn names(&self, key: &str) -> bool {
+        let hash = Self::hash(key);
+        self.keys.chunks(4).any(|known| known == hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_names_its_keys_and_no_others() {
+        let keys: Vec<TagKey> =
+            ["Patch Group", "Env", "Env"].iter().map(|key| TagKey::new(key).unwrap()).collect();
+        let text = Mark::write("0123abcd", &keys, &KeyHashes::default());
+        assert_eq!(text, "0123abcd SU2asxjk");
+        let mark = Mark::read(&text).unwrap();
+        assert_eq!(mark.installation, "0123abcd");
+        assert!(mark.names("Patch Group") && mark.names("Env") && !mark.names("env"));
+        for other in ["0123abcd", "0123abcd abc", "0123abcx abcd", "0123abcd \u{e4}bc"] {
+            assert_eq!(Mark::read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn tags_of_aws_are_known_by_their_beginning() {
+        assert!(is_of_aws("aws:cloudformation:stack-id") && is_of_aws("AWS:x"));
+        assert!(!is_of_aws("aws") && !is_of_aws("\u{e4}\u{e4}\u{e4}") && !is_of_aws("Owner"));
     }
 }

@@ -50,7 +50,7 @@ pub trait VmFacts {
 
     /// Calls `visit(category, tag name)` for each tag of the VM until told to stop. Answers whether the tags are known
     /// at all; if not, `visit` may have been called for some of them.
-    fn visit_tags(&self, visit: &mut dyn FnMut(&str, &str) -> ControlFlow<()>) -> TagsKnown;
+    fn visit_tags<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str) -> ControlFlow<()>) -> TagsKnown;
 
     /// The value of a custom attribute, found by its name without regard to case. An empty value counts as
     /// [`Fact::Absent`]: vSphere itself cannot tell the two apart.

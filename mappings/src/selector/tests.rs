@@ -62,7 +62,7 @@ impl VmFacts for Vm {
     fn is_template(&self) -> Fact<bool> {
         self.template
     }
-    fn visit_tags(&self, visit: &mut dyn FnMut(&str, &str) -> ControlFlow<()>) -> TagsKnown {
+    fn visit_tags<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str) -> ControlFlow<()>) -> TagsKnown {
         for (category, name) in &self.tags {
             if visit(category, name).is_break() {
                 break;

@@ -1,6 +1,6 @@
 //! What the rules say of one VM.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::ControlFlow;
 
@@ -156,9 +156,8 @@ impl RuleSet {
     #[must_use]
     pub fn desired(&self, facts: &dyn TagFacts) -> Desired {
         let mut desired = Desired::default();
-        let mut taken: HashSet<TagKey> = HashSet::new();
         for (number, rule) in (0..).zip(&self.rules) {
-            let mut out = Findings { number, rule, desired: &mut desired, taken: &mut taken, rules: self };
+            let mut out = Findings { number, rule, desired: &mut desired, rules: self };
             match rule.vms.verdict(facts) {
                 Verdict::Selected => out.evaluate(facts),
                 Verdict::NotIncluded | Verdict::Excluded(_) => {}
@@ -173,7 +172,6 @@ struct Findings<'a> {
     number: RuleId,
     rule: &'a Rule,
     desired: &'a mut Desired,
-    taken: &'a mut HashSet<TagKey>,
     rules: &'a RuleSet,
 }
 
@@ -200,12 +198,12 @@ impl Findings<'_> {
         match &self.rule.source {
             Source::Category(pattern) => self.category(pattern, facts),
             Source::Attribute(name) => match facts.custom_attribute(name) {
-                Fact::Known(value) => self.single(value.to_owned()),
+                Fact::Known(value) => self.single(value),
                 Fact::Absent => {}
                 Fact::Unknown => self.unknown("the custom attributes are"),
             },
             Source::Template(template) => match template.fill(facts) {
-                Fact::Known(value) => self.single(value),
+                Fact::Known(value) => self.single(&value),
                 Fact::Absent => {}
                 Fact::Unknown => self.unknown("a fact in its value is"),
             },
@@ -213,12 +211,12 @@ impl Findings<'_> {
     }
 
     fn category(&mut self, pattern: &NamePattern, facts: &dyn TagFacts) {
-        let mut found: Vec<(String, Vec<String>)> = Vec::new();
+        let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
         let known = facts.visit_tags(&mut |category, name| {
             if pattern.matches(category) {
                 match found.iter_mut().find(|(known, _)| same_name(known, category)) {
-                    Some((_, names)) => names.push(name.to_owned()),
-                    None => found.push((category.to_owned(), vec![name.to_owned()])),
+                    Some((_, names)) => names.push(name),
+                    None => found.push((category, vec![name])),
                 }
             }
             ControlFlow::Continue(())
@@ -242,13 +240,13 @@ impl Findings<'_> {
         }
     }
 
-    fn single(&mut self, value: String) {
+    fn single(&mut self, value: &str) {
         if let Some(key) = self.fixed_key() {
             self.values(key, vec![value]);
         }
     }
 
-    fn values(&mut self, key: TagKey, mut values: Vec<String>) {
+    fn values(&mut self, key: TagKey, mut values: Vec<&str>) {
         let rule = self.rule;
         let any =
             |patterns: &[NamePattern], value: &str| patterns.iter().any(|pattern| pattern.matches(value));
@@ -259,21 +257,22 @@ impl Findings<'_> {
         values.dedup();
         let value = match (&values[..], rule.several) {
             ([], _) => return,
-            ([one], _) | ([one, ..], Several::First) => one.clone(),
-            (several, Several::Join) => several.join(&rule.separator),
-            (_, Several::Error) => return self.problem(Some(key), ProblemKind::Several(values)),
+            ([one], _) | ([one, ..], Several::First) => Cow::Borrowed(*one),
+            (several, Several::Join) => Cow::Owned(several.join(&rule.separator)),
+            (several, Several::Error) => {
+                let values = several.iter().map(|&value| value.to_owned()).collect();
+                return self.problem(Some(key), ProblemKind::Several(values));
+            }
         };
         if rule.kind == Kind::MaintenanceWindow && is_schedule(&value) {
             return self.problem(Some(key), ProblemKind::Schedule);
         }
-        if self.taken.contains(&key) {
-            let first = self.desired.tags.iter().find(|tag| tag.key == key).map_or(0, |tag| tag.rule);
-            let other = self.rules.name(first).to_owned();
+        if let Some(first) = self.desired.tags.iter().find(|tag| tag.key == key) {
+            let other = self.rules.name(first.rule).to_owned();
             return self.problem(Some(key), ProblemKind::Conflict(other));
         }
         match rule.treatment.apply(&value) {
             Ok((value, changed)) => {
-                self.taken.insert(key.clone());
                 self.desired.tags.push(DesiredTag { key, value, rule: self.number, changed });
             }
             Err(error) => self.problem(Some(key), ProblemKind::Value(error)),

@@ -37,7 +37,7 @@ impl VmFacts for Vm {
     fn is_template(&self) -> Fact<bool> {
         Fact::Known(false)
     }
-    fn visit_tags(&self, visit: &mut dyn FnMut(&str, &str) -> ControlFlow<()>) -> TagsKnown {
+    fn visit_tags<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str) -> ControlFlow<()>) -> TagsKnown {
         for (category, name) in self.tags.iter().flatten() {
             if visit(category, name).is_break() {
                 break;

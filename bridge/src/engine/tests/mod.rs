@@ -3,6 +3,7 @@
 mod aws;
 mod disk;
 mod faults;
+mod idle;
 
 use std::collections::BTreeMap;
 

@@ -172,6 +172,8 @@ impl fmt::Debug for AwsParameter {
 pub struct NodeSeeding {
     /// How many of these VMs have a node, in percent.
     pub share_percent: u8,
+    /// So many of them instead, spread evenly; the oddities come on top.
+    pub count: Option<usize>,
     /// The same seed makes the same nodes for the same fleets.
     pub seed: u64,
     /// In which accounts and Regions, by turns; empty: the first Region of the first account.
@@ -184,7 +186,7 @@ pub struct NodeSeeding {
 
 impl Default for NodeSeeding {
     fn default() -> Self {
-        Self { share_percent: 50, seed: 1, places: Vec::new(), oddities: true, ec2_instances: 0 }
+        Self { share_percent: 50, count: None, seed: 1, places: Vec::new(), oddities: true, ec2_instances: 0 }
     }
 }
 

@@ -209,8 +209,12 @@ pub(crate) fn seed(aws: &Aws, seeding: &NodeSeeding) {
     let mut seeder =
         Seeder { dice: Dice::new(seeding.seed, 91), now: crate::clock::now(0), batch: BTreeMap::new() };
     let mut made = 0;
-    for (vcenter, machine) in &all {
-        let drawn = seeder.dice.chance(u32::from(seeding.share_percent));
+    for (number, (vcenter, machine)) in all.iter().enumerate() {
+        let drawn = match seeding.count {
+            // Where a line through the machines, `count` high at their end, takes a step.
+            Some(count) => (number + 1) * count / all.len() > number * count / all.len(),
+            None => seeder.dice.chance(u32::from(seeding.share_percent)),
+        };
         let wanted = drawn || machine.vm.as_ref().is_some_and(|vm| certain.contains(vm));
         if !wanted || places.is_empty() {
             continue;

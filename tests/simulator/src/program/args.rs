@@ -66,6 +66,9 @@ pub(crate) struct Args {
     /// Managed nodes for so many percent of the VMs that run with Tools; 0: no AWS
     #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     aws_nodes: u8,
+    /// AWS with managed nodes for so many VMs, instead of a share of them
+    #[arg(long, value_name = "N", conflicts_with = "aws_nodes")]
+    aws_node_count: Option<usize>,
     /// Number of AWS accounts; nodes are in the first Region of each, by turns
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     aws_accounts: u16,
@@ -88,7 +91,7 @@ impl Args {
         SimulatorConfig {
             vcenters: own.chain(cloud).collect(),
             vmc,
-            aws: (self.aws_nodes > 0).then(|| self.aws()),
+            aws: (self.aws_nodes > 0 || self.aws_node_count.is_some()).then(|| self.aws()),
             listen: self.listen,
             port_base: self.port_base,
             host_name: self.host_name.clone(),
@@ -101,8 +104,13 @@ impl Args {
             .iter()
             .filter_map(|account| Some((account.id.clone(), account.regions.first()?.clone())))
             .collect();
-        let nodes =
-            NodeSeeding { share_percent: self.aws_nodes, seed: self.seed, places, ..NodeSeeding::default() };
+        let nodes = NodeSeeding {
+            share_percent: self.aws_nodes,
+            count: self.aws_node_count,
+            seed: self.seed,
+            places,
+            ..NodeSeeding::default()
+        };
         AwsConfig {
             accounts,
             nodes: Some(nodes),

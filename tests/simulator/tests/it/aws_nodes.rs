@@ -16,6 +16,18 @@ fn seeded(share_percent: u8) -> AwsConfig {
 }
 
 #[tokio::test]
+async fn as_many_nodes_as_asked_for_are_spread_over_the_fleet() {
+    let nodes = NodeSeeding { count: Some(40), oddities: false, ..NodeSeeding::default() };
+    let (_simulator, aws) = start(400, AwsConfig { nodes: Some(nodes), ..AwsConfig::default() }).await;
+    let nodes = aws.nodes(&aws.accounts()[0].id, "eu-central-1");
+    let number = |moref: &str| moref.trim_start_matches("vm-").parse::<u32>().unwrap();
+    let mut vms: Vec<u32> = nodes.iter().filter_map(|node| Some(number(&node.vm.as_ref()?.moref))).collect();
+    vms.sort_unstable();
+    assert_eq!(vms.len(), 40);
+    assert!(vms[39] - vms[0] > 300, "{vms:?}");
+}
+
+#[tokio::test]
 async fn nodes_report_what_agents_in_the_vms_would() {
     let (simulator, aws) = start(400, seeded(60)).await;
     let account = &aws.accounts()[0];

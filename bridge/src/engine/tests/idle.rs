@@ -1,0 +1,125 @@
+//! What an hour costs in which nothing changes: no write, and few reads, all of them in bulk.
+
+use std::sync::Mutex;
+
+use mappings::tags::{TagKey, TagValue};
+
+use super::*;
+use crate::aws::{Activation, Answer, AwsError, Identity, Node, NodeTags, Page, Ping, Ssm, Sts, Tagging};
+use crate::fleet::FleetUpdate;
+
+/// An AWS that answers in pages as the real one does, counts every one of them, and whose agents report all the time.
+#[derive(Clone)]
+struct Paged {
+    inner: FakeAws,
+    clock: Clock,
+    calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+}
+
+impl Paged {
+    fn count(&self, operation: &'static str) {
+        *self.calls.lock().unwrap().entry(operation).or_default() += 1;
+    }
+
+    fn calls(&self) -> BTreeMap<&'static str, usize> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+}
+
+fn page_of<T>(all: Result<Page<T>, AwsError>, next: Option<&str>, size: usize) -> Result<Page<T>, AwsError> {
+    let all = all?.items;
+    let start: usize = next.map_or(0, |next| next.parse().unwrap());
+    let more = start + size < all.len();
+    let items = all.into_iter().skip(start).take(size).collect();
+    Ok(Page { items, next: more.then(|| (start + size).to_string()) })
+}
+
+impl Ssm for Paged {
+    fn nodes(&self, next: Option<String>) -> Answer<'_, Page<Node>> {
+        self.count("nodes");
+        Box::pin(async move {
+            let mut page = page_of(self.inner.nodes(None).await, next.as_deref(), 50)?;
+            let now = self.clock.now();
+            for node in &mut page.items {
+                node.last_ping = Some(now);
+                // Every time, others are out of reach.
+                let gone = (node.id.as_str().len() as i64 + now.as_second()) % 7 == 0;
+                node.ping = if gone { Ping::ConnectionLost } else { Ping::Online };
+            }
+            Ok(page)
+        })
+    }
+
+    fn activations(&self, next: Option<String>) -> Answer<'_, Page<Activation>> {
+        self.count("activations");
+        self.inner.activations(next)
+    }
+
+    fn tags_of<'a>(&'a self, node: &'a NodeId) -> Answer<'a, NodeTags> {
+        self.count("tags_of");
+        self.inner.tags_of(node)
+    }
+
+    fn add_tags<'a>(&'a self, node: &'a NodeId, tags: &'a [(TagKey, TagValue)]) -> Answer<'a, ()> {
+        self.count("add_tags");
+        self.inner.add_tags(node, tags)
+    }
+
+    fn remove_tags<'a>(&'a self, node: &'a NodeId, keys: &'a [TagKey]) -> Answer<'a, ()> {
+        self.count("remove_tags");
+        self.inner.remove_tags(node, keys)
+    }
+}
+
+impl Tagging for Paged {
+    fn node_tags(&self, next: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>> {
+        self.count("node_tags");
+        Box::pin(async move { page_of(self.inner.node_tags(None).await, next.as_deref(), 100) })
+    }
+}
+
+impl Sts for Paged {
+    fn identity(&self) -> Answer<'_, Identity> {
+        self.count("identity");
+        self.inner.identity()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_without_changes_costs_six_readings_and_no_write() {
+    const NODES: u32 = 201;
+    let mut world = World::new(fleet_of(NODES), 0);
+    let aws = Paged { inner: world.aws.clone(), clock: world.clock, calls: Arc::default() };
+    let lane = LaneLimits { concurrency: 4, rate: 50.0, burst: 50.0 };
+    let speed = Speed { reads: lane, writes: lane };
+    world.services = Services::paced(&TargetName::from("main"), speed, aws.clone(), aws.clone(), aws.clone());
+    world.observe().await;
+    let engine = world.engine().await;
+    assert!(engine.settle(Duration::from_secs(600)).await);
+    assert_eq!(aws.calls().get("add_tags"), Some(&(NODES as usize)));
+
+    let stop = CancellationToken::new();
+    let working = tokio::spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    let watching = tokio::spawn(world.watcher().follow(stop.clone()));
+    // What was written just now is read soon, and then ever more rarely.
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    let calls = aws.calls();
+    assert!(calls["activations"] > 12, "soon at first: {calls:?}");
+
+    let (cycles, effects) = (engine.progress().borrow().cycles, world.aws.effects().len());
+    // The vCenter says again and again that nothing has changed.
+    for _ in 0..120 {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        world.fleet.apply(&world.vcenter.name, FleetUpdate::Current, world.clock.now());
+    }
+    let calls = aws.calls();
+    assert_eq!(world.aws.effects().len(), effects);
+    assert!(engine.progress().borrow().cycles > cycles + 100, "it was awake all the time");
+    // One reading in ten minutes: 201 nodes are five pages of 50, and their tags three pages of 100.
+    assert_eq!(calls, BTreeMap::from([("activations", 6), ("node_tags", 18), ("nodes", 30)]));
+    stop.cancel();
+    let _ = tokio::join!(working, watching);
+}
