@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Capability, Plan, Policy, VmPlan, Why};
+use super::{Action, Capability, Held, Plan, Planned, Policy, VmPlan, Why};
 use crate::config::Mode;
 
 /// The form of the document.
@@ -189,37 +189,9 @@ impl PlanDocument {
             problems: plan.problems.clone(),
             capabilities: capabilities.collect(),
             actions: actions
-                .map(|planned| {
-                    let (action, holder) = (&planned.action, planned.action.holder());
-                    let state = match policy.mode(action.capability()) {
-                        Mode::Off | Mode::Observe => "observed",
-                        Mode::Enforce if planned.held.is_some() => "held",
-                        Mode::Enforce if planned.approved => "approved",
-                        Mode::Enforce => "ready",
-                    };
-                    ActionDocument {
-                        capability: action.capability().word().to_owned(),
-                        kind: action.kind().word().to_owned(),
-                        place: holder.place.to_string(),
-                        object: holder.object.to_string(),
-                        label: action.label().to_string(),
-                        changes: changes(action),
-                        state: state.to_owned(),
-                        fingerprint: planned.fingerprint.clone(),
-                    }
-                })
+                .map(|planned| ActionDocument::of(planned, policy))
                 .collect(),
-            held: plan
-                .held
-                .iter()
-                .map(|held| HeldDocument {
-                    id: held.id.clone(),
-                    capability: held.capability.word().to_owned(),
-                    place: held.place.clone(),
-                    reason: held.reason.clone(),
-                    changes: held.fingerprints.len(),
-                })
-                .collect(),
+            held: plan.held.iter().map(HeldDocument::of).collect(),
             vms: vms.into_iter().map(VmDocument::of).collect(),
             nodes_without_vm: plan
                 .lone
@@ -235,12 +207,52 @@ impl PlanDocument {
     }
 }
 
+impl ActionDocument {
+    /// The document of an action.
+    #[must_use]
+    pub fn of(planned: &Planned, policy: &Policy) -> Self {
+        let (action, holder) = (&planned.action, planned.action.holder());
+        let state = match policy.mode(action.capability()) {
+            Mode::Off | Mode::Observe => "observed",
+            Mode::Enforce if planned.held.is_some() => "held",
+            Mode::Enforce if planned.approved => "approved",
+            Mode::Enforce => "ready",
+        };
+        Self {
+            capability: action.capability().word().to_owned(),
+            kind: action.kind().word().to_owned(),
+            place: holder.place.to_string(),
+            object: holder.object.to_string(),
+            label: action.label().to_string(),
+            changes: changes(action),
+            state: state.to_owned(),
+            fingerprint: planned.fingerprint.clone(),
+        }
+    }
+}
+
+impl HeldDocument {
+    /// The document of what waits.
+    #[must_use]
+    pub fn of(held: &Held) -> Self {
+        Self {
+            id: held.id.clone(),
+            capability: held.capability.word().to_owned(),
+            place: held.place.clone(),
+            reason: held.reason.clone(),
+            changes: held.fingerprints.len(),
+        }
+    }
+}
+
 fn word(verdict: &super::CapabilityVerdict) -> &'static str {
     verdict.reason.as_ref().map_or("planned", super::Reason::word)
 }
 
 impl VmDocument {
-    fn of(vm: &VmPlan) -> Self {
+    /// The document of a VM.
+    #[must_use]
+    pub fn of(vm: &VmPlan) -> Self {
         let capabilities = Capability::ALL.iter().zip(&vm.verdicts).map(|(capability, verdict)| {
             let reason = verdict.reason.as_ref();
             let document = ReasonDocument {
