@@ -95,6 +95,12 @@ impl RealHands {
         *self.arms.write().unwrap_or_else(PoisonError::into_inner) = arms;
     }
 
+    /// Asks for a reading of every target soon.
+    pub fn nudge_all(&self) {
+        let arms = self.arms.read().unwrap_or_else(PoisonError::into_inner);
+        arms.values().for_each(|arm| arm.nudge.notify_one());
+    }
+
     fn arm(&self, place: &Place) -> Result<Arm, EffectError> {
         let cloud = self.cloud.read();
         let arms = self.arms.read().unwrap_or_else(PoisonError::into_inner);

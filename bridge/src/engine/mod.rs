@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use metrics::counter;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -34,7 +35,7 @@ use crate::clock::Clock;
 use crate::cloud::SharedCloud;
 use crate::fleet::SharedFleet;
 use crate::memory::{Memory, Open};
-use crate::plan::{Action, Plan, Planned, Policy, plan};
+use crate::plan::{Action, Plan, Planned, Policy, View};
 use crate::store::{
     Approval, Conclusion, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity, Outcome, Store,
     StoreError,
@@ -78,7 +79,8 @@ struct Inner<S> {
 }
 
 /// How far the engine is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// Cycles so far.
     pub cycles: u64,
@@ -160,11 +162,56 @@ impl<S: Records> Engine<S> {
     /// Plans with what is known now. Changes nothing.
     #[must_use]
     pub fn plan(&self) -> Plan {
+        self.look(|view| view.plan())
+    }
+
+    /// Looks at all that a plan is made of. Nothing can be recorded meanwhile, so `look` is to be short.
+    pub fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         let policy = self.policy();
         let cloud = self.0.cloud.read();
+        let fleet = self.0.fleet.read();
         // A copy of what is remembered would cost more than to let whoever records wait a moment.
         let memory = self.0.memory();
-        plan(&self.0.fleet.read(), &cloud, &memory, &policy, self.0.clock.now())
+        look(&View {
+            fleet: &fleet,
+            cloud: &cloud,
+            memory: &memory,
+            policy: &policy,
+            now: self.0.clock.now(),
+        })
+    }
+
+    /// The time by the engine's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Waits, while [`run`](Self::run) works elsewhere, until there is nothing more to do with what is known, or `patience`
+    /// has passed. Says whether all is done.
+    pub async fn idle(&self, patience: Duration) -> bool {
+        let mut progress = self.progress();
+        let cycles = progress.borrow_and_update().cycles;
+        let until = Instant::now() + patience;
+        self.0.wake.notify_one();
+        loop {
+            let busy = {
+                let now = progress.borrow_and_update();
+                // One cycle may have begun before this was asked.
+                now.cycles < cycles + 2 || now.waiting > 0 || now.running > 0
+            };
+            if !busy && !self.0.has_open() {
+                let policy = self.policy();
+                if self.plan().doable(&policy).next().is_none() {
+                    return true;
+                }
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            self.0.wake.notify_one();
+            let _ = tokio::time::timeout(LOOK_AGAIN / 4, progress.changed()).await;
+        }
     }
 
     /// Works until stopped, then waits for what is under way.

@@ -26,12 +26,13 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{Action, ActionKind, TagRemoval, TagWrite, Why};
 pub use document::{
-    ActionDocument, CapabilityDocument, HeldDocument, LinkDocument, LoneNodeDocument, NoteDocument,
-    PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
+    ActionDocument, CapabilityDocument, ChangeDocument, HeldDocument, LinkDocument, LoneNodeDocument,
+    NoteDocument, PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
 };
 pub use identity::{Link, LoneNode};
 pub use reason::{Note, QUARANTINE, Reason};
-pub use text::write_plan;
+pub use tags::{Claimed, claimed};
+pub use text::{write_action, write_plan};
 
 use crate::aws::{NodeId, Place, TargetName};
 use crate::cloud::{Cloud, TargetView};
@@ -134,6 +135,29 @@ impl Policy {
             Capability::Tags => self.tags,
             Capability::Writeback => self.writeback,
         }
+    }
+}
+
+/// All that a plan is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// What vSphere says.
+    pub fleet: &'a Fleet,
+    /// What AWS says.
+    pub cloud: &'a Cloud,
+    /// What is remembered.
+    pub memory: &'a Memory,
+    /// What the operator wants.
+    pub policy: &'a Policy,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl View<'_> {
+    /// What is to be done.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        plan(self.fleet, self.cloud, self.memory, self.policy, self.now)
     }
 }
 

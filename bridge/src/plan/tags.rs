@@ -17,6 +17,7 @@ use mappings::tags::{Desired, RuleSet, TagKey, TagValue};
 use super::action::{Action, TagRemoval, TagWrite, Why};
 use super::reason::{Note, Reason};
 use crate::aws::{NodeId, NodeTags, Place};
+use crate::cloud::Cloud;
 use crate::store::{Holder, Owned, OwnedChange, VmId};
 
 /// Key of our mark on a node: who owns which of its tags, so that a lost state can be rebuilt.
@@ -424,4 +425,34 @@ mod tests {
         assert!(is_of_aws("aws:cloudformation:stack-id") && is_of_aws("AWS:x"));
         assert!(!is_of_aws("aws") && !is_of_aws("\u{e4}\u{e4}\u{e4}") && !is_of_aws("Owner"));
     }
+}
+
+/// What one installation owns by its marks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// On so many nodes.
+    pub nodes: usize,
+    /// The tags, its marks among them.
+    pub owned: Vec<OwnedChange>,
+}
+
+/// What the marks on all nodes say, by installation: how a state that was lost is made again.
+#[must_use]
+pub fn claimed(cloud: &Cloud, now: Timestamp) -> BTreeMap<String, Claimed> {
+    let mut claims: BTreeMap<String, Claimed> = BTreeMap::new();
+    for (_, view) in cloud.targets() {
+        let Some(place) = &view.place else { continue };
+        for (node, tags) in &view.tags {
+            let Some(mark) = tags.get(MARK).and_then(|value| Mark::read(value)) else { continue };
+            let claim = claims.entry(mark.installation.to_owned()).or_default();
+            claim.nodes += 1;
+            let ours = tags.iter().filter(|(name, _)| ***name == *MARK || mark.names(name));
+            claim.owned.extend(ours.map(|(name, value)| OwnedChange {
+                holder: Holder::node(place, node),
+                name: name.clone(),
+                owned: Some(Owned { value: Some(value.clone()), rule: "recovered".into(), written: now }),
+            }));
+        }
+    }
+    claims
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
-use super::{PlanDocument, VmDocument};
+use super::{ActionDocument, PlanDocument, VmDocument};
 use crate::inventory::text::for_terminal;
 
 /// Lines of one kind before the rest is only counted.
@@ -28,19 +28,7 @@ pub fn write_plan(out: &mut dyn Write, plan: &PlanDocument) -> io::Result<()> {
         for action in actions.iter().take(MOST_LINES) {
             let label = for_terminal(&action.label);
             writeln!(out, "  {label} ({}){}", action.object, state(&action.state))?;
-            for change in &action.changes {
-                let name = for_terminal(&change.name);
-                let text =
-                    |value: &Option<String>| value.as_deref().map(|value| for_terminal(value).to_string());
-                match (text(&change.before), text(&change.after)) {
-                    (None, Some(after)) => writeln!(out, "    + {name} = {after}")?,
-                    (Some(before), Some(after)) => {
-                        writeln!(out, "    ~ {name} = {before} → {after} ({})", change.why)?;
-                    }
-                    (Some(before), None) => writeln!(out, "    - {name} = {before}")?,
-                    (None, None) => writeln!(out, "    + {name}")?,
-                }
-            }
+            write_action(out, action)?;
         }
         if actions.len() > MOST_LINES {
             writeln!(out, "  … and {} more; --json shows all", actions.len() - MOST_LINES)?;
@@ -111,6 +99,26 @@ fn said(plan: &PlanDocument) -> Vec<(Said<'_>, Vec<&VmDocument>)> {
         }
     }
     found
+}
+
+/// Writes what an action changes, a line for each value.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_action(out: &mut dyn Write, action: &ActionDocument) -> io::Result<()> {
+    for change in &action.changes {
+        let name = for_terminal(&change.name);
+        let text = |value: &Option<String>| value.as_deref().map(|value| for_terminal(value).to_string());
+        match (text(&change.before), text(&change.after)) {
+            (None, Some(after)) => writeln!(out, "    + {name} = {after}")?,
+            (Some(before), Some(after)) => {
+                writeln!(out, "    ~ {name} = {before} → {after} ({})", change.why)?;
+            }
+            (Some(before), None) => writeln!(out, "    - {name} = {before}")?,
+            (None, None) => writeln!(out, "    + {name}")?,
+        }
+    }
+    Ok(())
 }
 
 fn state(state: &str) -> &str {
