@@ -170,13 +170,10 @@ pub(super) async fn sync(context: &Context, arguments: SyncArguments) -> Result<
     };
     let ended = work.await;
     drop(shown);
-    let ended = match ended {
-        Ok(Some(ended)) => ended,
-        // A daemon goes on by itself; what was begun here is looked for by the next one.
-        Ok(None) | Err(_) => {
-            counter.close().await;
-            return ended.map(|_| stop.or(Exit::Problem));
-        }
+    // A daemon goes on by itself; what was begun here is looked for by the next one.
+    let Ok(Some(ended)) = ended else {
+        counter.close().await;
+        return ended.map(|_| stop.or(Exit::Problem));
     };
     let (done, failed) = (ended.done - before.done, ended.failed - before.failed);
     eprintln!("{done} done, {failed} failed, {} of unknown end", ended.open);

@@ -3,7 +3,7 @@
 use mappings::selector::{Fact, VmFacts as _};
 
 use super::Refusal;
-use crate::fleet::{Fleet, VcenterName, VmView};
+use crate::fleet::{Fleet, Part, VcenterName, VmView};
 use crate::plan::Plan;
 
 /// A VM that was found.
@@ -46,12 +46,8 @@ pub fn find(fleet: &Fleet, plan: &Plan, text: &str) -> Result<Found, Refusal> {
         &|view| view.guest_host_name().is_some_and(|name| name.eq_ignore_ascii_case(text)),
     ];
     for test in tests {
-        let fitting: Vec<Found> = fleet
-            .parts()
-            .flat_map(|part| part.vms())
-            .filter(|view| test(view))
-            .map(|view| found(&view))
-            .collect();
+        let fitting: Vec<Found> =
+            fleet.parts().flat_map(Part::vms).filter(|view| test(view)).map(|view| found(&view)).collect();
         match &fitting[..] {
             [] => {}
             [one] => return Ok(one.clone()),

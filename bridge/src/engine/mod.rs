@@ -162,7 +162,8 @@ impl<S: Records> Engine<S> {
     /// Plans with what is known now. Changes nothing.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        self.look(|view| view.plan())
+        let view = |view: &View<'_>| view.plan();
+        self.look(view)
     }
 
     /// Looks at all that a plan is made of. Nothing can be recorded meanwhile, so `look` is to be short.

@@ -143,7 +143,9 @@ pub(super) fn difference(
         let (Some(_), false) = (&tag.ours, *name == *MARK) else { continue };
         // Every key that we wrote was valid when we wrote it.
         let Ok(key) = TagKey::new(&name) else { continue };
-        if desired.keeps(rules, &key) {
+        // What there is no room for is wanted, so that there is no doubt that it has to go.
+        let no_room = dropped.iter().any(|tag| tag.key == key);
+        if !no_room && desired.keeps(rules, &key) {
             ours.push(key);
             out.in_step += 1;
         } else if tag.drift {
@@ -392,7 +394,7 @@ impl<'a> Mark<'a> {
             && installation.bytes().all(|byte| byte.is_ascii_hexdigit())
             && keys.is_ascii()
             && keys.len().is_multiple_of(4);
-        whole.then(|| Self { installation, keys: keys.as_bytes() })
+        whole.then_some(Self { installation, keys: keys.as_bytes() })
     }
 
     /// Whether it says that this key is owned.

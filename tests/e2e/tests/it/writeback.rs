@@ -249,7 +249,8 @@ async fn a_missing_privilege_is_told_with_the_remedy() {
     let checked = world.ran(&["check", "--json"]).await;
     assert_eq!(checked.code, Some(1));
     let report: Value = serde_json::from_str(&checked.stdout).unwrap();
-    let rows = report["sources"].as_array().unwrap().last().unwrap()["checks"].as_array().unwrap();
+    let sources = report["sources"].as_array().unwrap();
+    let rows: Vec<&Value> = sources.iter().flat_map(|source| source["checks"].as_array().unwrap()).collect();
     for privilege in PRIVILEGES {
         let check = format!("privilege writeback {privilege}");
         let row = rows.iter().find(|row| row["check"] == *check).unwrap();
