@@ -24,3 +24,4 @@ pub mod run;
 pub mod secret;
 mod source;
 pub mod store;
+mod texts;

@@ -12,6 +12,7 @@ use crate::plan::{Action, Capability};
 use crate::store::{
     Approval, Contents, EntryId, Failing, Failure, FailureChange, Holder, Identity, Owned, OwnedChange,
 };
+use crate::texts::Texts;
 
 /// What was intended and whose end is not known.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,8 @@ pub struct Memory {
     pub recent: Vec<Recent>,
     /// Nothing can be written; why.
     pub store_error: Option<String>,
+    /// What is owned has few names and many copies of them.
+    pub(crate) texts: Texts,
 }
 
 impl Memory {
@@ -105,7 +108,14 @@ impl Memory {
     pub fn put_owned(&mut self, change: OwnedChange) {
         match change.owned {
             Some(owned) => {
-                self.owned.entry(change.holder).or_default().insert(change.name, owned);
+                let texts = &mut self.texts;
+                let owned = Owned {
+                    value: owned.value.map(|value| texts.shared(value)),
+                    rule: texts.shared(owned.rule),
+                    ..owned
+                };
+                let name = texts.shared(change.name);
+                self.owned.entry(change.holder).or_default().insert(name, owned);
             }
             None => {
                 if let Some(known) = self.owned.get_mut(&change.holder) {
@@ -154,6 +164,7 @@ impl Memory {
         let window = jiff::SignedDuration::try_from(window).unwrap_or(jiff::SignedDuration::MAX);
         self.recent.retain(|recent| now.duration_since(recent.time) <= window);
         self.approvals.retain(|_, until| *until > now);
+        self.texts.purge();
     }
 
     /// What is owned of one holder.

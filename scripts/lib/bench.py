@@ -10,9 +10,11 @@ import datetime
 import json
 import os
 import platform
+import random
 import re
 import resource
 import signal
+import socket
 import ssl
 import statistics
 import subprocess
@@ -363,6 +365,269 @@ def open_sessions(stats, vcenter):
     return counted["open"] if isinstance(counted, dict) and "open" in counted else counted["soap"] + counted["rest"]
 
 
+# --- tags -------------------------------------------------------------------------------------------------------------
+
+CATEGORY = "Benchmark"
+
+
+def tags_configuration(folder, endpoints, speed=""):
+    """`vmbridge run` with tag sync on, in a state directory that stays between two starts."""
+    path = configuration(folder, vcenter_of(endpoints), "dc1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path.write_text(
+        path.read_text()
+        + f"""
+[[aws]]
+name = "main"
+region = "eu-central-1"
+endpoint = "{endpoints['aws']['url']}"
+ca_file = "{endpoints['caFile']}"
+{speed}
+
+[tags]
+mode = "enforce"
+
+[[tags.rule]]
+name = "benchmark"
+category = "{CATEGORY}"
+
+[http]
+listen = "127.0.0.1:{port}"
+
+[state]
+directory = "{folder}/state"
+"""
+    )
+    return path
+
+
+class Daemon:
+    """`vmbridge run`, until the end of the block."""
+
+    def __init__(self, folder, config, endpoints):
+        account = endpoints["aws"]["accounts"][0]
+        environment = {
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": account["accessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": account["secretAccessKey"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        self.log = Path(folder) / "vmbridge.log"
+        command = [RELEASE / "vmbridge", "--config", config, "run"]
+        # Started by a small program: the peak memory of a process begins with that of the one it was forked from.
+        command = ["/bin/sh", "-c", 'exec "$0" "$@"', *map(str, command)]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=open(self.log, "a"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+    def peak(self):
+        """MiB."""
+        if self.process.poll() is not None:
+            raise SystemExit(f"vmbridge ended:\n{self.log.read_text()[-2000:]}")
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+
+
+def when(text):
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+class Ledger:
+    """What the simulator wrote down: changes, and calls."""
+
+    def __init__(self, vcenter):
+        self.vcenter = vcenter
+        self.begin()
+
+    def begin(self):
+        control(self.vcenter, "/effects/clear", {})
+        control(self.vcenter, "/aws/stats", {})
+        self.before = self.of_vcenter()
+
+    def of_vcenter(self):
+        return control(self.vcenter, "/stats")["vcenters"][self.vcenter["name"]]["calls"]
+
+    def effects(self):
+        return control(self.vcenter, "/effects")
+
+    def calls(self):
+        """By operation, since the beginning."""
+        mine = self.of_vcenter()
+        grown = {name: count - self.before.get(name, 0) for name, count in mine.items()}
+        ours = control(self.vcenter, "/aws/stats")["calls"]
+        return {name: count for name, count in {**grown, **ours}.items() if count}
+
+    def quiet(self, at_least, seconds, patience):
+        """Waits until so many changes were made, and for so long none."""
+        deadline, last, since = time.monotonic() + patience, -1, time.monotonic()
+        while True:
+            count = len(self.effects())
+            if count != last:
+                last, since = count, time.monotonic()
+            if count >= at_least and time.monotonic() - since >= seconds:
+                return count
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{count} changes after {patience} s; at least {at_least} were expected, and then quiet")
+            time.sleep(0.5)
+
+
+def attach(vcenter, tag, vms):
+    """Attaches one tag to these VMs; gives the time just before."""
+    changes = [{"op": "tag", "vm": vm, "tag": tag} for vm in vms]
+    began = time.time()
+    control(vcenter, f"/mutate/{vcenter['name']}", changes)
+    return began
+
+
+def one_by_one(ledger, vms, tag, node_of, pause):
+    latencies, rng = [], random.Random(7)
+    for number, vm in enumerate(vms):
+        time.sleep(rng.uniform(*pause))
+        began = attach(ledger.vcenter, tag, [vm])
+        deadline = time.monotonic() + 120
+        while not (made := [effect for effect in ledger.effects()[number:] if effect["resource"] == node_of[vm]]):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the tag of {vm} was not on its node after 120 s")
+            time.sleep(0.05)
+        latencies.append(when(made[0]["time"]) - began)
+    time.sleep(2)
+    return latencies, writes(ledger, len(vms))
+
+
+def writes(ledger, expected):
+    """The changes, which must be one for each node and nothing else."""
+    effects = ledger.effects()
+    nodes = {effect["resource"] for effect in effects if effect["operation"] == "AddTagsToResource"}
+    if len(effects) != expected or len(nodes) != expected:
+        raise SystemExit(f"{len(effects)} changes of {len(nodes)} nodes, {expected} were expected")
+    return effects
+
+
+def at_once(ledger, vms, tag, patience):
+    ledger.begin()
+    began = attach(ledger.vcenter, tag, vms)
+    ledger.quiet(len(vms), 5, patience)
+    return sorted(when(effect["time"]) - began for effect in writes(ledger, len(vms)))
+
+
+def percentile(values, percent):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, -(-len(ordered) * percent // 100) - 1))]
+
+
+def listed(calls):
+    return ", ".join(f"{count} {name}" for name, count in sorted(calls.items())) or "none"
+
+
+def tags(args):
+    say("   planning and an idle hour, without the network")
+    printed = subprocess.run(
+        ["cargo", "bench", "-p", "vmbridge", "--bench", "tags"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    figures = json.loads(printed[printed.index("{"):])
+    rows, calls, peaks = [], {}, {}
+
+    def row(what, latencies, wanted):
+        rows.append(
+            f"| {what} | {len(latencies)} | {statistics.median(latencies):.2f} | {percentile(latencies, 99):.2f} | {max(latencies):.2f} | {wanted} |"
+        )
+
+    with tempfile.TemporaryDirectory() as folder:
+        command = [RELEASE / "vmbridge-simulator", "--vms", args.many, "--aws-node-count", args.nodes]
+        with Server(folder, command) as server:
+            vcenter = vcenter_of(server.endpoints)
+            for change in [{"op": "createCategory", "name": CATEGORY}] + [
+                {"op": "createTag", "category": CATEGORY, "name": name} for name in ["one", "some", "many", "unseen"]
+            ]:
+                control(vcenter, f"/mutate/{vcenter['name']}", change)
+            ledger = Ledger(vcenter)
+            fast = "reads_per_second = 100\nwrites_per_second = 100\nconcurrency = 16\npoll_fast = \"1s\""
+            say("   the first sync, at 100 calls a second")
+            began = time.monotonic()
+            with Daemon(folder, tags_configuration(folder, server.endpoints, fast), server.endpoints) as daemon:
+                first = ledger.quiet(args.nodes * 9 // 10, 40, 1800)
+                took, calls["first"] = time.monotonic() - began - 40, ledger.calls()
+                told = control(vcenter, "/aws/truth")["accounts"][0]["regions"][0]["nodes"]
+                written = {effect["resource"] for effect in ledger.effects()}
+                vm_of = {node["instanceId"]: node["vm"]["moref"] for node in told if node.get("vm")}
+                node_of = {vm: node for node, vm in vm_of.items() if node in written}
+                vms = sorted(node_of, key=lambda vm: int(vm.split("-")[1]))
+                random.Random(3).shuffle(vms)
+                take = lambda count: [vms.pop() for _ in range(count)]
+                say("   1,000 changes at once, at 100 calls a second")
+                row("1,000 at once, 100 writes a second", at_once(ledger, take(1000), f"{CATEGORY}:many", 300), "")
+                calls["1,000 at once at 100 writes a second"] = ledger.calls()
+                peaks["the first sync"] = daemon.peak()
+            with Daemon(folder, tags_configuration(folder, server.endpoints), server.endpoints) as daemon:
+                say("   one change after the other")
+                # Until everything has been read, after which nothing is to be done.
+                time.sleep(90)
+                ledger.begin()
+                latencies, _ = one_by_one(ledger, take(args.singles), f"{CATEGORY}:one", node_of, (1, 4))
+                row("one after the other", latencies, "under 10 s")
+                calls["one after the other"] = ledger.calls()
+                say("   1,000 changes at once, at the limits that are the default")
+                row("1,000 at once, 5 writes a second", at_once(ledger, take(1000), f"{CATEGORY}:some", 600), "")
+                calls["1,000 at once at 5 writes a second"] = ledger.calls()
+                # What was written settles, and is read.
+                time.sleep(150)
+                say(f"   {args.idle} s of idleness")
+                ledger.begin()
+                cpu = cpu_of(daemon.process.pid)
+                time.sleep(args.idle)
+                busy = (cpu_of(daemon.process.pid) - cpu) / args.idle * 100
+                idle_writes, calls["idle"] = writes(ledger, 0), ledger.calls()
+                peaks["all that followed"] = daemon.peak()
+            say("   one change after the other, without the right to read events")
+            denied = {"operation": "CreateCollectorForEvents", "times": 0, "effect": {"kind": "soapFault", "name": "NoPermission"}}
+            control(vcenter, "/faults", {"add": [denied]})
+            with Daemon(folder, tags_configuration(folder, server.endpoints), server.endpoints):
+                time.sleep(90)
+                ledger.begin()
+                latencies, _ = one_by_one(ledger, take(args.unseen), f"{CATEGORY}:unseen", node_of, (1, 30))
+                row("events not permitted", latencies, "under 60 s")
+                calls["without events"] = ledger.calls()
+    lines = [
+        f"`vmbridge run` with {args.many} VMs and {len(told)} nodes of vmbridge-simulator, the default limits unless it says something else. "
+        "From just before the tag is attached in vSphere until AWS has applied the call, in seconds:",
+        "",
+        "| change | how many | median | 99th percentile | longest | wanted |",
+        "|---|---:|---:|---:|---:|---|",
+        *rows,
+        "",
+        "Every changed node took exactly one write call; nothing else was written. How long 1,000 changes take is up to "
+        "`writes_per_second`: at 5 (the default) at least 198 s, at 100 at least 8 s.",
+        "",
+        "Calls made meanwhile, on vCenter and on AWS:",
+        "",
+        *(f"- {what}: {listed(counts)}" for what, counts in calls.items() if what not in ("first", "idle")),
+        f"- the first sync of {first} nodes ({took:.0f} s at 100 calls a second): {listed(calls['first'])}",
+        "",
+        f"**Idle.** In {args.idle} s of real time, of which the first began three minutes after the last change: {len(idle_writes)} writes, "
+        f"{busy:.2f} % of one core; reads: {listed(calls['idle'])}.",
+        "",
+        f"In an hour of simulated time (engine and observer of AWS on ports that count, {args.many} VMs and {args.nodes} nodes whose agents report "
+        f"all the time; vCenter is not simulated in it): {sum(count for name, count in figures['hour']['calls'].items() if 'Tags' in name and 'List' not in name)} writes, "
+        f"{figures['hour']['plans']} plans; reads: {listed(figures['hour']['calls'])}.",
+        "",
+        f"**Memory.** Peak of the process during {' and '.join(f'{what}: {peak:.0f} MiB' for what, peak in peaks.items())} (wanted: under 250 MiB).",
+        "",
+        f"**One plan** over {args.many} VMs and {args.nodes} nodes, in milliseconds, 100 times each (wanted: under 100):",
+        "",
+        "| `vms` of the target | situation | least | median | 99th percentile |",
+        "|---|---|---:|---:|---:|",
+        *(f"| {plan['vms']} | {plan['situation']} | {plan['least']} | {plan['median']} | {plan['p99']} |" for plan in figures["plan"]),
+    ]
+    return "Tag sync", lines
+
+
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 INTRODUCTION = """# Benchmarks
@@ -383,13 +648,17 @@ def write(title, lines):
 
 
 def main():
-    sections = {"fleet": fleet, "watch": watch, "decode": decode, "sessions": sessions}
+    sections = {"fleet": fleet, "watch": watch, "decode": decode, "sessions": sessions, "tags": tags}
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures vmbridge beside its peers.")
     parser.add_argument("sections", nargs="*", metavar="section", help=f"{', '.join(sections)} (default: all)")
     parser.add_argument("--vms", type=int, default=10_000, help="VMs in vcsim (default %(default)s)")
     parser.add_argument("--many", type=int, default=45_000, help="VMs in vmbridge-simulator (default %(default)s)")
     parser.add_argument("--runs", type=int, default=5, help="runs of each program (default %(default)s)")
     parser.add_argument("--session-runs", type=int, default=1_000)
+    parser.add_argument("--nodes", type=int, default=5_000, help="managed nodes in vmbridge-simulator (default %(default)s)")
+    parser.add_argument("--singles", type=int, default=30, help="changes of tags one after the other (default %(default)s)")
+    parser.add_argument("--unseen", type=int, default=8, help="changes of tags without events (default %(default)s)")
+    parser.add_argument("--idle", type=int, default=600, help="seconds of idleness with tag sync (default %(default)s)")
     parser.add_argument("--kills", type=int, default=100)
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,7 +1,9 @@
 //! How long one plan takes.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::world::{NODES, VMS, World, tags};
 

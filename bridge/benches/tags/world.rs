@@ -1,6 +1,6 @@
 //! A large fleet and an AWS: 45,000 VMs in a tree of folders on 900 hosts, of which 5,000 are managed nodes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,6 @@ const FOLDERS: u32 = 200;
 const HOSTS: u32 = 900;
 const CLUSTERS: u32 = 30;
 const VCENTER: &str = "6f1c6f3e-8a52-4c8e-9d5b-000000000001";
-const CATEGORIES: [&str; 4] = ["Patch Group", "Environment", "Owner", "Application"];
 
 /// The VM that node number `node` is.
 fn vm_of(node: u32) -> u32 {
@@ -128,18 +127,22 @@ fn vm(number: u32) -> ObjectReport {
     entered(moref(number), ObjectProperties::VirtualMachine(Box::new(vm)))
 }
 
-/// The tags of every VM; `round` makes one of the values.
+/// The tags of every VM; `round` makes one of the values. As when they are read, each tag's name is there once.
 pub(crate) fn tags(round: u32) -> FleetUpdate {
-    let tag = |category: &str, name: String| TagName { category: category.into(), name: name.into() };
+    let all = |category: &str, name: &str, count: u32| -> Vec<TagName> {
+        let category: Arc<str> = category.into();
+        let named = |number| TagName { category: category.clone(), name: format!("{name} {number}").into() };
+        (0..count).map(named).collect()
+    };
+    let categories = [
+        all("Patch Group", "group", 7),
+        vec![TagName { category: "Environment".into(), name: format!("round {round}").into() }],
+        all("Owner", "team", 40),
+        all("Application", "application", 300),
+    ];
     let of = |vm: u32| {
-        let [patch_group, environment, owner, application] = CATEGORIES;
-        let tags = vec![
-            tag(patch_group, format!("group {}", vm % 7)),
-            tag(environment, format!("round {round}")),
-            tag(owner, format!("team {}", vm % 40)),
-            tag(application, format!("application {}", vm % 300)),
-        ];
-        (moref(vm), Some(tags))
+        let tags = categories.iter().map(|tags| tags[vm as usize % tags.len()].clone());
+        (moref(vm), Some(tags.collect()))
     };
     FleetUpdate::Tags(TagUpdate::Full((0..VMS).map(of).collect()))
 }
@@ -178,7 +181,8 @@ impl World {
         );
         let config =
             config::parse(&text, Path::new("/bench.toml"), &Environment::default()).expect("a configuration");
-        let memory = Memory { installation: "0123abcd".into(), ..Memory::default() };
+        let mut memory = Memory::default();
+        memory.installation = "0123abcd".into();
         let mut world = Self {
             fleet,
             vcenter,
@@ -206,11 +210,21 @@ impl World {
     pub(crate) fn apply(&mut self, plan: Plan) {
         plan.learned.into_iter().for_each(|identity| self.memory.put_identity(identity));
         plan.housekeeping.into_iter().for_each(|change| self.memory.put_owned(change));
+        // As the observer does, which reads them.
+        let mut texts: HashSet<Arc<str>> = HashSet::new();
+        let mut shared = |text: &str| match texts.get(text) {
+            Some(known) => known.clone(),
+            None => {
+                let text: Arc<str> = text.into();
+                texts.insert(text.clone());
+                text
+            }
+        };
         for planned in plan.actions {
             if let Action::AddTags { node, tags, .. } = &planned.action {
                 let mut held = self.view.tags.get(node).map(|tags| NodeTags::clone(tags)).unwrap_or_default();
                 for tag in tags {
-                    held.insert(tag.key.as_str().into(), tag.value.as_str().into());
+                    held.insert(shared(tag.key.as_str()), shared(tag.value.as_str()));
                 }
                 self.view.tags.insert(node.clone(), Arc::new(held));
             }

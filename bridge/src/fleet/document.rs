@@ -368,9 +368,9 @@ impl<'a> VmDocument<'a> {
             vcenter: view.vcenter.as_str(),
             vcenter_uuid: view.vcenter_uuid.map(|uuid| uuid.to_string()),
             moref: view.moref.value(),
-            instance_uuid: vm.instance_uuid.map(|uuid| uuid.to_string()),
+            instance_uuid: vm.core.instance_uuid.map(|uuid| uuid.to_string()),
             bios_uuid: vm.bios_uuid.map(|uuid| uuid.to_string()),
-            name: vm.name.as_deref(),
+            name: vm.core.name.as_deref(),
             folder: place
                 .folder
                 .map(|folder| FolderDocument { moref: folder.value(), path: place.path.as_deref() }),
@@ -383,7 +383,7 @@ impl<'a> VmDocument<'a> {
             networks: named_all(lookup, &vm.networks),
             power_state: word(vm.power_state.as_ref()),
             connection_state: word(vm.connection_state.as_ref()),
-            template: vm.template,
+            template: vm.core.template,
             guest: GuestDocument::new(vm),
             cpus: vm.cpus,
             cores_per_socket: vm.cores_per_socket,
@@ -395,6 +395,7 @@ impl<'a> VmDocument<'a> {
             boot_time: vm.boot_time,
             consolidation_needed: vm.consolidation_needed,
             managed_by: vm
+                .core
                 .managed_by
                 .as_ref()
                 .map(|by| ManagedByDocument { extension_key: &by.extension_key, r#type: &by.kind }),
@@ -425,7 +426,7 @@ impl<'a> GuestDocument<'a> {
             tools_version: vm.tools_version.as_deref(),
             tools_version_status: vm.tools_version_status.as_deref(),
             operations_ready: vm.guest_operations_ready,
-            host_name: vm.host_name.as_deref(),
+            host_name: vm.core.host_name.as_deref(),
             ip_address: vm.ip_address.as_deref(),
             ip_addresses: vm
                 .guest_nics

@@ -57,13 +57,13 @@ impl<'a> VmView<'a> {
     /// What to call it: its name, or its reference where that is not known.
     #[must_use]
     pub fn label(&self) -> Arc<str> {
-        self.vm.name.clone().unwrap_or_else(|| self.moref.shared_value())
+        self.vm.core.name.clone().unwrap_or_else(|| self.moref.shared_value())
     }
 
     /// vCenter's id for the VM.
     #[must_use]
     pub fn instance_uuid(&self) -> Option<InstanceUuid> {
-        self.vm.instance_uuid
+        self.vm.core.instance_uuid
     }
 
     /// The BIOS UUID, which inside the guest is the SMBIOS product UUID.
@@ -81,7 +81,7 @@ impl<'a> VmView<'a> {
     /// What the guest calls itself, as Tools report it.
     #[must_use]
     pub fn guest_host_name(&self) -> Option<&'a str> {
-        self.vm.host_name.as_deref().filter(|name| !name.is_empty())
+        self.vm.core.host_name.as_deref().filter(|name| !name.is_empty())
     }
 
     /// All addresses of the guest, as Tools report them.
@@ -93,7 +93,7 @@ impl<'a> VmView<'a> {
     /// The extension that the VM belongs to, such as that of the cluster services.
     #[must_use]
     pub fn managed_by(&self) -> Option<&'a str> {
-        self.vm.managed_by.as_ref().map(|managed| &*managed.extension_key)
+        self.vm.core.managed_by.as_ref().map(|managed| &*managed.extension_key)
     }
 
     /// The custom attributes that have a value.
@@ -148,7 +148,7 @@ impl VmFacts for VmView<'_> {
     }
 
     fn name(&self) -> Fact<&str> {
-        self.vm.name.as_deref().map_or(Fact::Unknown, Fact::Known)
+        self.vm.core.name.as_deref().map_or(Fact::Unknown, Fact::Known)
     }
 
     fn folder(&self) -> Fact<&str> {
@@ -192,7 +192,7 @@ impl VmFacts for VmView<'_> {
 
     fn is_template(&self) -> Fact<bool> {
         // An inaccessible VM has no configuration, so that nobody can say.
-        self.vm.template.map_or(Fact::Unknown, Fact::Known)
+        self.vm.core.template.map_or(Fact::Unknown, Fact::Known)
     }
 
     fn visit_tags<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str) -> ControlFlow<()>) -> TagsKnown {

@@ -76,7 +76,7 @@ impl<'a> Lookup<'a> {
 
     /// The way from `folder` up.
     pub(super) fn place(&self, folder: Option<&'a MoRef>) -> Place<'a> {
-        let mut names: Vec<&str> = Vec::new();
+        let mut names: Vec<&str> = Vec::with_capacity(8);
         let mut place = Place { folder, ..Place::default() };
         let mut next = folder;
         for _ in 0..DEEPEST {
@@ -147,7 +147,7 @@ impl<'a> Lookup<'a> {
 }
 
 fn path(names_upwards: &[&str]) -> String {
-    let mut path = String::new();
+    let mut path = String::with_capacity(names_upwards.iter().map(|name| name.len() + 1).sum());
     for name in names_upwards.iter().rev() {
         path.push('/');
         let mut rest = *name;

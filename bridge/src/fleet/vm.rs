@@ -18,7 +18,7 @@ use super::update::TagName;
 /// A VM or template. `None` is "vCenter gives no value"; what may not be read is in `unreadable` too.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Vm {
-    pub(super) name: Option<Arc<str>>,
+    pub(super) core: Core,
     pub(super) parent: Option<MoRef>,
     pub(super) parent_vapp: Option<MoRef>,
     pub(super) host: Option<MoRef>,
@@ -26,15 +26,12 @@ pub(super) struct Vm {
     pub(super) datastores: Box<[MoRef]>,
     pub(super) networks: Box<[MoRef]>,
     pub(super) bios_uuid: Option<BiosUuid>,
-    pub(super) instance_uuid: Option<InstanceUuid>,
-    pub(super) template: Option<bool>,
     pub(super) guest_id: Option<Arc<str>>,
     pub(super) guest_full_name: Option<Arc<str>>,
     pub(super) annotation: Option<Box<str>>,
     pub(super) hardware_version: Option<Arc<str>>,
     pub(super) firmware: Option<Arc<str>>,
     pub(super) created: Option<Timestamp>,
-    pub(super) managed_by: Option<Box<ManagedBy>>,
     pub(super) fault_tolerance_role: Option<i32>,
     pub(super) cpus: Option<i32>,
     pub(super) cores_per_socket: Option<i32>,
@@ -52,7 +49,6 @@ pub(super) struct Vm {
     pub(super) guest_reported_full_name: Option<Arc<str>>,
     pub(super) guest_state: Option<Arc<str>>,
     pub(super) guest_operations_ready: Option<bool>,
-    pub(super) host_name: Option<Box<str>>,
     pub(super) ip_address: Option<Box<str>>,
     pub(super) guest_nics: Box<[GuestNic]>,
     pub(super) snapshot: Option<Box<SnapshotInfo>>,
@@ -60,6 +56,16 @@ pub(super) struct Vm {
     /// Sorted; nothing while the tags are not known.
     pub(super) tags: Option<Box<[TagName]>>,
     pub(super) unreadable: Unreadable,
+}
+
+/// What every plan asks of every VM: together, so that it is not looked for all over the memory.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Core {
+    pub(super) name: Option<Arc<str>>,
+    pub(super) host_name: Option<Box<str>>,
+    pub(super) managed_by: Option<Box<ManagedBy>>,
+    pub(super) instance_uuid: Option<InstanceUuid>,
+    pub(super) template: Option<bool>,
 }
 
 /// The devices that matter, by kind.
@@ -151,19 +157,19 @@ impl Vm {
             snapshot,
             custom_values,
         } = report;
-        take.put(name, &mut self.name, |name| unescape_name(&name).into());
+        take.put(name, &mut self.core.name, |name| unescape_name(&name).into());
         take.reference(parent, &mut self.parent);
         take.reference(parent_vapp, &mut self.parent_vapp);
         take.try_put(bios_uuid, &mut self.bios_uuid, |uuid| uuid.trim().parse().ok());
-        take.try_put(instance_uuid, &mut self.instance_uuid, |uuid| uuid.trim().parse().ok());
-        take.put(template, &mut self.template, |is| is);
+        take.try_put(instance_uuid, &mut self.core.instance_uuid, |uuid| uuid.trim().parse().ok());
+        take.put(template, &mut self.core.template, |is| is);
         take.shared(guest_id, &mut self.guest_id);
         take.shared(guest_full_name, &mut self.guest_full_name);
         take.put(annotation, &mut self.annotation, |text| text);
         take.shared(hardware_version, &mut self.hardware_version);
         take.shared(firmware, &mut self.firmware);
         take.put(created, &mut self.created, |time| time);
-        take.put(managed_by, &mut self.managed_by, Box::new);
+        take.put(managed_by, &mut self.core.managed_by, Box::new);
         take.put(fault_tolerance, &mut self.fault_tolerance_role, |ft| ft.role);
         take.put(cpus, &mut self.cpus, |count| count);
         take.put(cores_per_socket, &mut self.cores_per_socket, |count| count);
@@ -186,7 +192,7 @@ impl Vm {
         take.shared(guest_reported_full_name, &mut self.guest_reported_full_name);
         take.shared(guest_state, &mut self.guest_state);
         take.put(guest_operations_ready, &mut self.guest_operations_ready, |is| is);
-        take.put(host_name, &mut self.host_name, |name| name);
+        take.put(host_name, &mut self.core.host_name, |name| name);
         take.put(ip_address, &mut self.ip_address, |address| address);
         take.list(guest_nics, &mut self.guest_nics, |_, nic| GuestNic::new(nic));
         take.references(datastores, &mut self.datastores);

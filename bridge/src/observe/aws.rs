@@ -15,6 +15,7 @@ use crate::aws::{AwsError, AwsErrorKind, Node, NodeId, NodeTags, Page, Place, Se
 use crate::clock::Clock;
 use crate::cloud::{SharedCloud, TargetView};
 use crate::config::AwsTarget;
+use crate::texts::Texts;
 
 /// Pages in one listing. 10,000 pages of 50 are many more nodes than an account can have.
 const MOST_PAGES: usize = 10_000;
@@ -112,12 +113,17 @@ impl Watcher {
                 _ => (node.id.clone(), Arc::new(node)),
             })
             .collect();
+        let mut texts = Texts::default();
         let mut listed: HashMap<NodeId, Arc<NodeTags>> = tags
             .into_iter()
             .filter(|(node, _)| nodes.contains_key(node))
             .map(|(node, tags)| match before.tags.get(&node) {
                 Some(known) if **known == tags => (node, known.clone()),
-                _ => (node, Arc::new(tags)),
+                _ => {
+                    let tags = tags.into_iter();
+                    let tags = tags.map(|(name, value)| (texts.shared(name), texts.shared(value)));
+                    (node, Arc::new(tags.collect()))
+                }
             })
             .collect();
         let tags_error = self.read_unlisted(&nodes.keys().collect::<Vec<_>>(), before, &mut listed).await;

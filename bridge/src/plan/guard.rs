@@ -4,9 +4,10 @@
 //! was emptied strips one key of every node, which may be few of all tags. Changes are added up over a window of time, so
 //! that a fleet that is stripped little by little is noticed too. What was approved is neither held nor counted.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Capability, Held, Planned};
@@ -52,8 +53,8 @@ fn too_much(
     if guard.max_change_percent >= 100 {
         return None;
     }
-    let mut changing: HashSet<Arc<str>> = HashSet::new();
-    let mut by_name: HashMap<Arc<str>, HashSet<Arc<str>>> = HashMap::new();
+    let mut changing: HashSet<Arc<str>> = HashSet::default();
+    let mut by_name: HashMap<Arc<str>, HashSet<Arc<str>>> = HashMap::default();
     let mut any = false;
     for planned in planned {
         let object = planned.action.holder().object;

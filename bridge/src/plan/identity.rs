@@ -19,6 +19,7 @@ use mappings::selector::{Fact, GuestFamily, VmFacts as _};
 use serde::{Deserialize, Serialize};
 use vsphere_client::ids::{InstanceUuid, VcenterUuid};
 
+use super::reason::Reason;
 use crate::aws::{Node, NodeId, Place, Platform};
 use crate::cloud::TargetView;
 use crate::fleet::VmView;
@@ -127,73 +128,85 @@ impl LoneNode {
 /// A VM as far as matching is concerned.
 pub(super) struct Candidate<'a> {
     /// The VM.
-    pub view: &'a VmView<'a>,
+    pub view: VmView<'a>,
     /// Its id.
     pub id: VmId,
-    /// The target that it belongs to.
-    pub target: Option<usize>,
+    /// What to call it.
+    pub label: Arc<str>,
+    /// The number of the part of the fleet that it is in.
+    pub part: usize,
+    /// The target that it belongs to, or why it belongs to none.
+    pub route: Result<usize, Reason>,
 }
 
 impl Candidate<'_> {
+    /// The target that it belongs to.
+    pub(super) fn target(&self) -> Option<usize> {
+        self.route.as_ref().ok().copied()
+    }
+
     fn name(&self) -> String {
-        match self.view.name() {
-            Fact::Known(name) => name.to_owned(),
-            Fact::Absent | Fact::Unknown => self.id.vm.to_string(),
-        }
+        self.label.to_string()
     }
 }
 
-/// Finds VMs by everything that a node is known by. There are many more VMs than nodes, so only what some node is known by
-/// is in it.
-pub(super) struct Index<'a> {
-    candidates: &'a [Candidate<'a>],
+/// Everything that nodes are known by, with the VMs that are known by the same. There are many more VMs than nodes, so what
+/// no node is known by is not here.
+pub(super) struct Keys<'a> {
     by_id: HashMap<VmId, Vec<usize>>,
     by_instance: HashMap<InstanceUuid, Vec<usize>>,
     by_host_name: HashMap<Cow<'a, str>, Vec<usize>>,
-    /// vCenters (by UUID) whose part of the fleet is complete and current.
-    readable: HashSet<VcenterUuid>,
-    /// A vCenter that has never been read in full, if there is one.
-    unread: Option<String>,
 }
 
-impl<'a> Index<'a> {
-    pub(super) fn new(
-        candidates: &'a [Candidate<'a>],
-        targets: impl Iterator<Item = &'a TargetView>,
-        memory: &Memory,
-        readable: HashSet<VcenterUuid>,
-        unread: Option<String>,
-    ) -> Self {
-        let mut by_id: HashMap<VmId, Vec<usize>> = HashMap::new();
-        let mut by_instance: HashMap<InstanceUuid, Vec<usize>> = HashMap::new();
-        let mut by_host_name: HashMap<Cow<'a, str>, Vec<usize>> = HashMap::new();
+impl<'a> Keys<'a> {
+    /// What the nodes of these targets are known by.
+    pub(super) fn of(targets: impl Iterator<Item = &'a TargetView>, memory: &Memory) -> Self {
+        let mut keys = Self {
+            by_id: HashMap::default(),
+            by_instance: HashMap::default(),
+            by_host_name: HashMap::default(),
+        };
         for identity in memory.identities.values().flatten() {
-            by_id.insert(identity.vm.clone(), Vec::new());
-            by_instance.extend(identity.instance.map(|instance| (instance, Vec::new())));
+            keys.by_id.insert(identity.vm.clone(), Vec::new());
+            keys.by_instance.extend(identity.instance.map(|instance| (instance, Vec::new())));
         }
         for view in targets {
             let descriptions = view.activations.values().filter_map(|one| one.description.as_deref());
-            by_id.extend(descriptions.filter_map(described_vm).map(|(vm, _)| (vm, Vec::new())));
+            keys.by_id.extend(descriptions.filter_map(described_vm).map(|(vm, _)| (vm, Vec::new())));
             let names = view.nodes.values().filter_map(|node| node.computer_name.as_deref());
-            by_host_name.extend(names.map(|name| (hostname::short_key(name), Vec::new())));
+            keys.by_host_name.extend(names.map(|name| (hostname::short_key(name), Vec::new())));
         }
-        for (at, candidate) in candidates.iter().enumerate() {
-            if let Some(found) = by_id.get_mut(&candidate.id) {
-                found.push(at);
-            }
-            if let Some(instance) = candidate.view.instance_uuid()
-                && let Some(found) = by_instance.get_mut(&instance)
-            {
-                found.push(at);
-            }
-            if let Some(name) = candidate.view.guest_host_name()
-                && let Some(found) = by_host_name.get_mut(&hostname::short_key(name))
-            {
-                found.push(at);
-            }
-        }
-        Self { candidates, by_id, by_instance, by_host_name, readable, unread }
+        keys
     }
+
+    /// Takes note of the VM number `at`.
+    pub(super) fn note(&mut self, at: usize, view: &VmView<'a>, id: &VmId) {
+        if let Some(found) = self.by_id.get_mut(id) {
+            found.push(at);
+        }
+        if let Some(instance) = view.instance_uuid()
+            && let Some(found) = self.by_instance.get_mut(&instance)
+        {
+            found.push(at);
+        }
+        if let Some(name) = view.guest_host_name()
+            && let Some(found) = self.by_host_name.get_mut(&hostname::short_key(name))
+        {
+            found.push(at);
+        }
+    }
+}
+
+/// Finds VMs by everything that nodes are known by.
+pub(super) struct Index<'a> {
+    /// All VMs.
+    pub candidates: &'a [Candidate<'a>],
+    /// Which of them are known by what.
+    pub keys: Keys<'a>,
+    /// vCenters (by UUID) whose part of the fleet is complete and current.
+    pub readable: HashSet<VcenterUuid>,
+    /// A vCenter that has never been read in full, if there is one.
+    pub unread: Option<String>,
 }
 
 /// The nodes of one target, sorted out.
@@ -290,7 +303,7 @@ fn claim(
         known.iter().any(|identity| identity.basis.is_none() && identity.vm == index.candidates[vm].id)
     };
     let here = |vm: usize, basis, remember| {
-        if index.candidates[vm].target == Some(target) {
+        if index.candidates[vm].target() == Some(target) {
             Ok(Claim { vm, basis, remember })
         } else {
             Err(LoneNode::OtherTarget { vm: index.candidates[vm].name() })
@@ -329,7 +342,7 @@ fn claim(
 /// The VM that is remembered, and whether it is elsewhere now.
 fn remembered(index: &Index<'_>, identity: &Identity) -> Result<(usize, bool), LoneNode> {
     let gone = || identity.vm.vm.to_string();
-    match index.by_id.get(&identity.vm).map(Vec::as_slice) {
+    match index.keys.by_id.get(&identity.vm).map(Vec::as_slice) {
         Some([vm]) => {
             let (was, is) = (identity.instance, index.candidates[*vm].view.instance_uuid());
             if was.is_some() && is.is_some() && was != is {
@@ -346,7 +359,7 @@ fn remembered(index: &Index<'_>, identity: &Identity) -> Result<(usize, bool), L
         Some(_) | None => {}
     }
     // A VM that was moved to another vCenter keeps its instance UUID. A copy has it too, as long as the original is there.
-    let elsewhere = identity.instance.and_then(|instance| index.by_instance.get(&instance));
+    let elsewhere = identity.instance.and_then(|instance| index.keys.by_instance.get(&instance));
     if !index.readable.contains(&identity.vm.vcenter) {
         return Err(LoneNode::VmUnreadable { vm: gone() });
     }
@@ -389,7 +402,7 @@ fn by_activation(index: &Index<'_>, node: &Node, view: &TargetView) -> Result<Op
     let Some((id, instance)) = activation.description.as_deref().and_then(described_vm) else {
         return Ok(None);
     };
-    match index.by_id.get(&id).map(Vec::as_slice) {
+    match index.keys.by_id.get(&id).map(Vec::as_slice) {
         Some([vm]) => {
             let is = index.candidates[*vm].view.instance_uuid();
             if instance.is_some() && is.is_some() && instance != is {
@@ -419,12 +432,13 @@ fn described_vm(description: &str) -> Option<(VmId, Option<InstanceUuid>)> {
 /// The VMs whose host name, address and platform fit a node.
 fn by_evidence<'i>(index: &'i Index<'_>, node: &'i Node) -> impl Iterator<Item = usize> + 'i {
     let key = node.computer_name.as_deref().map(hostname::short_key);
-    let namesakes = key.and_then(|key| index.by_host_name.get(&key)).map(Vec::as_slice).unwrap_or_default();
+    let namesakes =
+        key.and_then(|key| index.keys.by_host_name.get(&key)).map(Vec::as_slice).unwrap_or_default();
     namesakes.iter().copied().filter(move |vm| fits(&index.candidates[*vm], node))
 }
 
 fn fits(candidate: &Candidate<'_>, node: &Node) -> bool {
-    let vm = candidate.view;
+    let vm = &candidate.view;
     let names = match (vm.guest_host_name(), node.computer_name.as_deref()) {
         (Some(host), Some(computer)) => hostname::same(host, computer) != Match::No,
         _ => false,

@@ -40,7 +40,7 @@ use crate::config::{Config, Guard, Mode};
 use crate::fleet::{Fleet, Part, State, VcenterName, VmView};
 use crate::memory::Memory;
 use crate::store::{Failing, Holder, Identity, OwnedChange, VmId};
-use identity::{Candidate, Index, Matching};
+use identity::{Candidate, Index, Keys, Matching};
 
 /// What vmbridge can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -265,23 +265,27 @@ pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now:
         (!is_current(part)).then(|| Reason::VcenterNotCurrent(word()))
     };
     let parts: Vec<(&Part, Option<Reason>)> = fleet.parts().map(|part| (part, stale(part))).collect();
-    let views: Vec<(usize, VmView<'_>)> =
-        parts.iter().enumerate().flat_map(|(at, (part, _))| part.vms().map(move |view| (at, view))).collect();
-    let mut routes: Vec<Result<usize, Reason>> = Vec::with_capacity(views.len());
-    let mut candidates: Vec<Candidate<'_>> = Vec::with_capacity(views.len());
-    let mut entries: Vec<usize> = Vec::with_capacity(views.len());
-    for (at, (_, view)) in views.iter().enumerate() {
-        let route = route(view, policy);
-        let Some(vcenter) = view.vcenter_uuid() else { continue };
-        let id = VmId { vcenter, vm: view.moref().shared_value() };
-        candidates.push(Candidate { view, id, target: route.as_ref().ok().copied() });
-        routes.push(route);
-        entries.push(at);
+    let targets = policy.targets.iter().filter_map(|target| cloud.target(&target.name));
+    let mut keys = Keys::of(targets, memory);
+    // All that is asked of every VM is asked in one go: going through a large fleet is what takes the time.
+    let mut candidates: Vec<Candidate<'_>> = Vec::new();
+    for (at, (part, _)) in parts.iter().enumerate() {
+        let Some(vcenter) = part.uuid() else { continue };
+        for view in part.vms() {
+            let id = VmId { vcenter, vm: view.moref().shared_value() };
+            keys.note(candidates.len(), &view, &id);
+            candidates.push(Candidate {
+                route: route(&view, policy),
+                label: view.label(),
+                id,
+                part: at,
+                view,
+            });
+        }
     }
     let readable = fleet.parts().filter(|part| is_current(part)).filter_map(Part::uuid);
     let unread = fleet.parts().find(|part| !part.is_complete()).map(|part| part.name().as_str().to_owned());
-    let targets = policy.targets.iter().filter_map(|target| cloud.target(&target.name));
-    let index = Index::new(&candidates, targets, memory, readable.collect(), unread);
+    let index = Index { candidates: &candidates, keys, readable: readable.collect(), unread };
 
     let matchings: Vec<Result<(Place, &TargetView, Matching), String>> = policy
         .targets
@@ -308,9 +312,8 @@ pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now:
     planner.plan.vms.reserve(candidates.len());
     let mut defined: HashMap<&VcenterName, HashSet<&str>> = HashMap::new();
     for (number, candidate) in candidates.iter().enumerate() {
-        let (part, view) = &views[entries[number]];
-        let (part, stale) = &parts[*part];
-        let sight = match &routes[number] {
+        let (part, stale) = &parts[candidate.part];
+        let sight = match &candidate.route {
             Err(reason) => Sight::Blocked(reason.clone()),
             Ok(target) => match &matchings[*target] {
                 Err(why) => Sight::Blocked(Reason::TargetUnreadable {
@@ -326,15 +329,7 @@ pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now:
                 },
             },
         };
-        planner.vm(
-            candidate,
-            view,
-            part,
-            &sight,
-            stale.clone(),
-            &mut defined,
-            routes[number].as_ref().ok().copied(),
-        );
+        planner.vm(candidate, part, &sight, stale.clone(), &mut defined);
     }
     let Planner { mut plan, .. } = planner;
     plan.held = guard::hold(&mut plan.actions, memory, &policy.guard, now);
@@ -386,20 +381,17 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    #[expect(clippy::too_many_arguments, reason = "all of it is what is known of one VM")]
     fn vm<'f>(
         &mut self,
-        candidate: &Candidate<'_>,
-        view: &VmView<'f>,
+        candidate: &Candidate<'f>,
         part: &'f Part,
         sight: &Sight<'_>,
         stale: Option<Reason>,
         defined: &mut HashMap<&'f VcenterName, HashSet<&'static str>>,
-        target: Option<usize>,
     ) {
-        let label = view.label();
-        let tags = self.tags(candidate, view, &label, sight, stale.clone());
-        let writeback = self.writeback(candidate, view, part, &label, sight, stale, defined);
+        let Candidate { view, label, .. } = candidate;
+        let tags = self.tags(candidate, view, label, sight, stale.clone());
+        let writeback = self.writeback(candidate, view, part, label, sight, stale, defined);
         let link = match sight {
             Sight::Node { link, .. } => Some((*link).clone()),
             Sight::Blocked(_) => None,
@@ -407,8 +399,8 @@ impl<'a> Planner<'a> {
         self.plan.vms.push(VmPlan {
             vcenter: view.vcenter_name().clone(),
             vm: candidate.id.clone(),
-            label,
-            target: target.map(|at| self.policy.targets[at].name.clone()),
+            label: label.clone(),
+            target: candidate.target().map(|at| self.policy.targets[at].name.clone()),
             link,
             verdicts: [tags, writeback],
         });

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -59,15 +60,33 @@ pub(super) struct Difference {
 }
 
 /// What we wrote and is no longer there.
-type Vanished = HashMap<Arc<str>, Arc<str>>;
+type Vanished<'a> = Vec<&'a Arc<str>>;
 
 /// One tag of the node as it is, as far as can be told.
-struct Current {
-    value: Arc<str>,
-    /// What we wrote, if we did.
-    ours: Option<Arc<str>>,
+struct Current<'a> {
+    value: &'a Arc<str>,
+    /// We wrote it.
+    ours: bool,
     /// It is ours, and somebody else changed it.
     drift: bool,
+}
+
+/// The tags of the node, in the order of their names; those that were dealt with are taken out.
+struct Table<'a>(Vec<(&'a Arc<str>, Option<Current<'a>>)>);
+
+impl<'a> Table<'a> {
+    fn iter(&self) -> impl Iterator<Item = (&'a Arc<str>, &Current<'a>)> {
+        self.0.iter().filter_map(|(name, tag)| Some((*name, tag.as_ref()?)))
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Current<'a>> {
+        let at = self.0.binary_search_by(|(known, _)| (***known).cmp(name)).ok()?;
+        self.0[at].1.take()
+    }
+
+    fn into_rest(self) -> impl Iterator<Item = (&'a Arc<str>, Current<'a>)> {
+        self.0.into_iter().filter_map(|(name, tag)| Some((name, tag?)))
+    }
 }
 
 /// Compares what the rules want with what is there.
@@ -87,25 +106,25 @@ pub(super) fn difference(
         return Err(Reason::OtherInstallation(mark.installation.to_owned()));
     }
     let owned = known_as_ours(subject, holder, mark.as_ref(), &mut out);
-    let (mut current, mut vanished) = current(subject, owned.as_ref(), holder, &mut out);
+    let (mut current, mut vanished) = current(subject, owned.as_ref(), &mut out);
 
     let foreign = current
         .iter()
-        .filter(|(key, tag)| tag.ours.is_none() && !is_of_aws(key))
+        .filter(|(key, tag)| !tag.ours && !is_of_aws(key))
         .filter(|(key, _)| !(subject.adopt && desired.tags.iter().any(|tag| *tag.key.as_str() == ***key)))
         .count();
-    // What stays because nobody can tell whether it is wanted takes up room too.
+    // What stays takes up room too: what is let go, and what nobody can tell of whether it is wanted.
     let staying = current
         .iter()
-        .filter(|(key, tag)| tag.ours.is_some() && ***key != *MARK)
+        .filter(|(key, tag)| tag.ours && ***key != *MARK)
         .filter(|(key, _)| !desired.tags.iter().any(|tag| *tag.key.as_str() == ***key))
-        .filter(|(key, _)| TagKey::new(key).is_ok_and(|key| desired.keeps(rules, &key)))
+        .filter(|(key, tag)| tag.drift || TagKey::new(key).is_ok_and(|key| desired.keeps(rules, &key)))
         .count();
     let (kept, dropped) = mappings::tags::fit(desired, MOST_TAGS.saturating_sub(foreign + staying + 1));
     for tag in dropped {
         out.notes.push(Note::NoRoom { name: tag.key.as_str().into(), foreign });
     }
-    let there = current.keys().filter(|key| !is_of_aws(key)).count();
+    let there = current.iter().filter(|(key, _)| !is_of_aws(key)).count();
 
     let mut writes: Vec<TagWrite> = Vec::new();
     let mut ours: Vec<TagKey> = Vec::with_capacity(kept.len());
@@ -122,16 +141,21 @@ pub(super) fn difference(
         };
         match current.remove(name) {
             None => {
-                let why = if vanished.remove(name).is_some() { Why::Drift } else { Why::New };
-                write(None, why);
+                let before = vanished.len();
+                vanished.retain(|gone| ***gone != *name);
+                write(None, if vanished.len() < before { Why::Drift } else { Why::New });
             }
-            Some(Current { ours: None, value: found, .. }) if !subject.adopt => {
-                out.notes.push(Note::Foreign { name: name.into(), value: found, wanted: value.into() });
+            Some(Current { ours: false, value: found, .. }) if !subject.adopt => {
+                out.notes.push(Note::Foreign {
+                    name: name.into(),
+                    value: found.clone(),
+                    wanted: value.into(),
+                });
                 continue;
             }
-            Some(Current { ours: None, value: found, .. }) => write(Some(found), Why::Adopted),
-            Some(Current { value: found, drift, .. }) if *found != *value => {
-                write(Some(found), if drift { Why::Drift } else { Why::Changed });
+            Some(Current { ours: false, value: found, .. }) => write(Some(found.clone()), Why::Adopted),
+            Some(Current { value: found, drift, .. }) if **found != *value => {
+                write(Some(found.clone()), if drift { Why::Drift } else { Why::Changed });
             }
             Some(_) => out.in_step += 1,
         }
@@ -139,27 +163,29 @@ pub(super) fn difference(
     }
 
     let mut removals: Vec<TagRemoval> = Vec::new();
-    for (name, tag) in current {
-        let (Some(_), false) = (&tag.ours, *name == *MARK) else { continue };
+    for (name, tag) in current.into_rest() {
+        if !tag.ours || **name == *MARK {
+            continue;
+        }
         // Every key that we wrote was valid when we wrote it.
-        let Ok(key) = TagKey::new(&name) else { continue };
+        let Ok(key) = TagKey::new(name) else { continue };
         // What there is no room for is wanted, so that there is no doubt that it has to go.
         let no_room = dropped.iter().any(|tag| tag.key == key);
         if !no_room && desired.keeps(rules, &key) {
             ours.push(key);
             out.in_step += 1;
         } else if tag.drift {
-            out.notes.push(Note::LetGo { name: name.clone(), found: tag.value });
-            out.housekeeping.push(OwnedChange { holder: holder.clone(), name, owned: None });
+            out.notes.push(Note::LetGo { name: name.clone(), found: tag.value.clone() });
+            out.housekeeping.push(OwnedChange { holder: holder.clone(), name: name.clone(), owned: None });
         } else {
-            let rule = owned.get(&name).map_or_else(|| MARK_RULE.into(), |owned| owned.rule.clone());
-            removals.push(TagRemoval { key, before: tag.value, rule });
+            let rule = owned.get(name).map_or_else(|| MARK_RULE.into(), |owned| owned.rule.clone());
+            removals.push(TagRemoval { key, before: tag.value.clone(), rule });
         }
     }
     // What somebody removed and no rule wants any more is simply gone.
     let wanted = |name: &str| kept.iter().any(|tag| tag.key.as_str() == name);
-    for name in vanished.into_keys().filter(|name| !wanted(name)) {
-        out.housekeeping.push(OwnedChange { holder: holder.clone(), name, owned: None });
+    for name in vanished.into_iter().filter(|name| !wanted(name)) {
+        out.housekeeping.push(OwnedChange { holder: holder.clone(), name: name.clone(), owned: None });
     }
     mark_writes(subject, &ours, &mut writes, &mut removals);
     rule_notes(desired, &mut out.notes);
@@ -200,62 +226,57 @@ fn known_as_ours<'a>(
 
 /// The tags as they are: what was read, and on top of it what we wrote too lately for the reading to show it. Also gives what
 /// we wrote and is no longer there.
-fn current(
-    subject: &Subject<'_>,
-    owned: &BTreeMap<Arc<str>, Owned>,
-    holder: &Holder,
+fn current<'a>(
+    subject: &Subject<'a>,
+    owned: &'a BTreeMap<Arc<str>, Owned>,
     out: &mut Difference,
-) -> (BTreeMap<Arc<str>, Current>, Vanished) {
-    let mut vanished = Vanished::new();
-    let mut current: BTreeMap<Arc<str>, Current> = subject
-        .observed
-        .iter()
-        .map(|(name, value)| (name.clone(), Current { value: value.clone(), ours: None, drift: false }))
-        .collect();
-    for (name, owned) in owned {
+) -> (Table<'a>, Vanished<'a>) {
+    let (mut table, mut vanished) = (Vec::with_capacity(subject.observed.len() + 1), Vanished::new());
+    let mut put = |name, value, ours, drift| table.push((name, Some(Current { value, ours, drift })));
+    let gone =
+        |name: &Arc<str>| OwnedChange { holder: subject.holder.clone(), name: name.clone(), owned: None };
+    // Both are in the order of their names.
+    let (mut all_observed, mut all_owned) = (subject.observed.iter().peekable(), owned.iter().peekable());
+    loop {
+        let order = match (all_observed.peek(), all_owned.peek()) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((observed, _)), Some((owned, _))) => observed.cmp(owned),
+        };
+        let observed = if order.is_le() { all_observed.next() } else { None };
+        let owned = if order.is_ge() { all_owned.next() } else { None };
+        let Some((name, owned)) = owned else {
+            observed.into_iter().for_each(|(name, found)| put(name, found, false, false));
+            continue;
+        };
+        let found = observed.map(|(_, found)| found);
         let settled = subject.as_of.duration_since(owned.written) >= subject.settle;
         match (&owned.value, settled) {
-            (None, false) => {
-                current.remove(name);
-            }
+            (None, false) => {}
             // It is gone, or somebody else has put it there again: in both cases it is no longer ours.
             (None, true) => {
-                out.housekeeping.push(OwnedChange {
-                    holder: holder.clone(),
-                    name: name.clone(),
-                    owned: None,
-                });
+                out.housekeeping.push(gone(name));
+                found.into_iter().for_each(|found| put(name, found, false, false));
             }
-            (Some(written), false) => {
-                let tag = Current { value: written.clone(), ours: Some(written.clone()), drift: false };
-                current.insert(name.clone(), tag);
+            (Some(written), false) => put(name, written, true, false),
+            (Some(written), true) => {
+                let drift = found != Some(written);
+                if drift && **name != *MARK {
+                    out.notes.push(Note::Drift {
+                        name: name.clone(),
+                        written: written.clone(),
+                        found: found.cloned(),
+                    });
+                }
+                match found {
+                    Some(found) => put(name, found, true, drift),
+                    None => vanished.push(name),
+                }
             }
-            (Some(written), true) => match current.get_mut(name) {
-                Some(tag) => {
-                    tag.ours = Some(written.clone());
-                    tag.drift = tag.value != *written;
-                    if tag.drift && **name != *MARK {
-                        out.notes.push(Note::Drift {
-                            name: name.clone(),
-                            written: written.clone(),
-                            found: Some(tag.value.clone()),
-                        });
-                    }
-                }
-                None => {
-                    if **name != *MARK {
-                        out.notes.push(Note::Drift {
-                            name: name.clone(),
-                            written: written.clone(),
-                            found: None,
-                        });
-                    }
-                    vanished.insert(name.clone(), written.clone());
-                }
-            },
         }
     }
-    (current, vanished)
+    (Table(table), vanished)
 }
 
 /// Keeps the mark in step with what is ours.
