@@ -239,7 +239,7 @@ async fn lost_answers_do_not_make_anything_happen_twice() {
     assert_eq!((world.written("AddCustomFieldDef"), world.written("SetField")), (3, 9));
     assert_eq!(world.attributes(), world.expected());
     let journal = world.ran(&["audit", "--json"]).await.stdout;
-    assert_eq!(journal.matches("\"foundDone\"").count(), 2, "{journal}");
+    assert_eq!(journal.matches("\"found-done\"").count(), 2, "{journal}");
     world.assert_idle().await;
 }
 
