@@ -10,6 +10,7 @@ mod daemon;
 mod faults;
 mod iam;
 mod inventory;
+mod scripts;
 mod several;
 mod tags;
 mod vmc;
