@@ -139,7 +139,7 @@ fn show(document: &PlanDocument, json: bool) -> Result<Exit, Failure> {
             write_plan(out, document)
         }
     })?;
-    let idle = document.actions.is_empty() && document.held.is_empty();
+    let idle = document.actions.is_empty() && document.held.is_empty() && document.waiting == 0;
     Ok(if idle && document.complete { Exit::Done } else { Exit::Problem })
 }
 

@@ -22,6 +22,8 @@ pub struct PlanDocument {
     pub time: String,
     /// Whether all that the plan depends on could be seen. What could not is a reason of its VMs.
     pub complete: bool,
+    /// For how many VMs something is to be done that has to wait, because it failed lately or is under way.
+    pub waiting: usize,
     /// What is true of everything and keeps anything from being done.
     pub problems: Vec<String>,
     /// How far each capability may go, and what it has to say about how many VMs.
@@ -184,13 +186,14 @@ impl PlanDocument {
             vms: super::tally(vms.iter().map(|vm| word(&vm.verdicts[at]))),
         });
         let reasons =
-            plan.vms.iter().flat_map(|vm| &vm.verdicts).filter_map(|verdict| verdict.reason.as_ref());
+            || plan.vms.iter().flat_map(|vm| &vm.verdicts).filter_map(|verdict| verdict.reason.as_ref());
         let actions =
             plan.actions.iter().filter(|planned| planned.action.vm().is_none_or(|vm| ids.contains(vm)));
         Self {
             schema: PLAN_SCHEMA.to_owned(),
             time: now.to_string(),
-            complete: !{ reasons }.any(super::Reason::is_blind),
+            complete: !reasons().any(super::Reason::is_blind),
+            waiting: reasons().filter(|reason| reason.is_waiting()).count(),
             problems: plan.problems.clone(),
             capabilities: capabilities.collect(),
             actions: actions.map(|planned| ActionDocument::of(planned, policy)).collect(),

@@ -119,6 +119,12 @@ impl Reason {
         )
     }
 
+    /// Whether there is something to do that has to wait: it failed lately, or is under way.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::UnderWay)
+    }
+
     /// One sentence.
     #[must_use]
     pub fn sentence(&self) -> String {

@@ -5,6 +5,7 @@
 mod aws_conformance;
 mod both;
 mod check;
+mod commands;
 mod crash;
 mod daemon;
 mod faults;
