@@ -398,7 +398,7 @@ impl<'a> Mark<'a> {
             && installation.bytes().all(|byte| byte.is_ascii_hexdigit())
             && keys.is_ascii()
             && keys.len().is_multiple_of(4);
-        whole.then(|| Self { installation, keys: keys.as_bytes() })
+        whole.then_some(Self { installation, keys: keys.as_bytes() })
     }
 
     /// Whether it says that this key is owned.
