@@ -20,7 +20,7 @@ use super::document::{ClusterDocument, DatastoreDocument, HostDocument};
 use super::facts::VmView;
 use super::intern::Interner;
 use super::node::Node;
-use super::place::Lookup;
+use super::place::{Lookup, Places};
 use super::take::Take;
 use super::update::{FleetUpdate, TagName, TagUpdate};
 use super::vm::Vm;
@@ -50,6 +50,7 @@ pub struct Part {
     fields: HashMap<i32, Arc<str>>,
     /// Keys of those that VMs can have.
     vm_fields: HashMap<Box<str>, i32>,
+    places: Places,
     intern: Interner,
 }
 
@@ -115,6 +116,7 @@ impl Part {
             nodes_seen: HashSet::default(),
             fields: HashMap::default(),
             vm_fields: HashMap::default(),
+            places: Places::default(),
             intern: Interner::default(),
         }
     }
@@ -282,7 +284,7 @@ impl Part {
     }
 
     fn lookup(&self) -> Lookup<'_> {
-        Lookup { nodes: &self.nodes, fields: &self.fields, instead: None }
+        Lookup { nodes: &self.nodes, fields: &self.fields, places: &self.places, instead: None }
     }
 
     fn view<'a>(&'a self, moref: &'a MoRef, vm: &'a Vm) -> VmView<'a> {
@@ -562,6 +564,11 @@ impl Part {
             None => self.nodes.remove(moref),
         };
         let now = self.nodes.get(moref);
+        let place = |node: Option<&Node>| node.map(|node| (node.name.clone(), node.parent.clone()));
+        let moved = place(known.as_ref()) != place(now);
+        if moved {
+            self.places = Places::default();
+        }
         if !gather.listening || known.as_ref() == now {
             return;
         }
@@ -573,8 +580,7 @@ impl Part {
             let value = |told: Option<(ObjectType, Value)>| told.map(|(_, value)| value);
             gather.object(&self.name, kind, moref, value(before), value(after));
         }
-        let place = |node: Option<&Node>| node.map(|node| (node.name.clone(), node.parent.clone()));
-        if place(known.as_ref()) == place(now) {
+        if !moved {
             return;
         }
         for (vm_moref, entry) in &self.vms {

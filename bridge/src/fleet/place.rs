@@ -1,9 +1,10 @@
 //! Where things are: the way from an object up to its datacenter.
 //!
 //! References are followed when somebody asks, not when a report comes: renaming a folder must not mean touching every VM below
-//! it. A parent that is not known (no permission, not read yet) makes the place unknown, which is told apart from "none".
+//! it. The places of folders are kept until any object moves, since all VMs are asked for theirs at once. A parent that is not known (no permission, not read yet) makes the place unknown, which is told apart from "none".
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::HashMap;
 use vsphere_client::ids::{MoKind, MoRef};
@@ -19,8 +20,19 @@ const DEEPEST: usize = 256;
 pub(super) struct Lookup<'a> {
     pub(super) nodes: &'a HashMap<MoRef, Node>,
     pub(super) fields: &'a HashMap<i32, Arc<str>>,
+    pub(super) places: &'a Places,
     /// This object is to be seen so instead.
     pub(super) instead: Option<(&'a MoRef, Option<&'a Node>)>,
+}
+
+/// The places of all folders, found when somebody asks for one.
+#[derive(Debug, Default)]
+pub(super) struct Places(OnceLock<HashMap<MoRef, FolderPlace>>);
+
+#[derive(Debug)]
+struct FolderPlace {
+    path: Option<Box<str>>,
+    datacenter: Option<MoRef>,
 }
 
 /// A reference with the name of what it refers to, if that is known.
@@ -31,7 +43,7 @@ pub(super) type NamedRef<'a> = (&'a MoRef, Option<&'a str>);
 pub(super) struct Place<'a> {
     pub(super) folder: Option<&'a MoRef>,
     /// Below the datacenter, without its hidden folder.
-    pub(super) path: Option<String>,
+    pub(super) path: Option<Cow<'a, str>>,
     pub(super) datacenter: Option<NamedRef<'a>>,
 }
 
@@ -74,8 +86,32 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// The way from `folder` up.
+    /// The place of a folder.
     pub(super) fn place(&self, folder: Option<&'a MoRef>) -> Place<'a> {
+        // What is kept is how things are now.
+        let known = || self.places.0.get_or_init(|| self.all_places()).get(folder?);
+        match known().filter(|_| self.instead.is_none()) {
+            Some(FolderPlace { path, datacenter }) => Place {
+                folder,
+                path: path.as_deref().map(Cow::Borrowed),
+                datacenter: datacenter.as_ref().map(|datacenter| self.named(datacenter)),
+            },
+            None => self.way_up(folder),
+        }
+    }
+
+    fn all_places(&self) -> HashMap<MoRef, FolderPlace> {
+        let folders = self.nodes.keys().filter(|node| *node.mo_kind() == MoKind::Folder);
+        let place = |folder: &'a MoRef| {
+            let Place { path, datacenter, .. } = self.way_up(Some(folder));
+            let path = path.map(|path| path.into_owned().into());
+            (folder.clone(), FolderPlace { path, datacenter: datacenter.map(|(moref, _)| moref.clone()) })
+        };
+        folders.map(place).collect()
+    }
+
+    /// The way from `folder` up.
+    fn way_up(&self, folder: Option<&'a MoRef>) -> Place<'a> {
         let mut names: Vec<&str> = Vec::with_capacity(8);
         let mut place = Place { folder, ..Place::default() };
         let mut next = folder;
@@ -85,7 +121,7 @@ impl<'a> Lookup<'a> {
                 place.datacenter = Some(self.named(reference));
                 // The uppermost folder is the one that vCenter hides.
                 names.pop();
-                place.path = Some(path(&names));
+                place.path = Some(path(&names).into());
                 return place;
             }
             let Some(node) = self.node(reference) else { return place };

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 // What is hashed here is looked up for every VM of a fleet; the default is several times as slow.
-use foldhash::{HashMap, HashMapExt as _, HashSet};
+use foldhash::{HashMap, HashSet};
 use jiff::Timestamp;
 use mappings::hostname::{self, Match};
 use mappings::selector::{Fact, GuestFamily, VmFacts as _};
@@ -198,9 +198,9 @@ impl<'a> Keys<'a> {
 }
 
 /// Finds VMs by everything that nodes are known by.
-pub(super) struct Index<'a> {
+pub(super) struct Index<'i, 'a> {
     /// All VMs.
-    pub candidates: &'a [Candidate<'a>],
+    pub candidates: &'i [Candidate<'a>],
     /// Which of them are known by what.
     pub keys: Keys<'a>,
     /// vCenters (by UUID) whose part of the fleet is complete and current.
@@ -231,7 +231,7 @@ struct Claim {
 
 /// Sorts out the nodes of the target number `target`.
 pub(super) fn matching(
-    index: &Index<'_>,
+    index: &Index<'_, '_>,
     target: usize,
     place: &Place,
     view: &TargetView,
@@ -239,37 +239,38 @@ pub(super) fn matching(
     now: Timestamp,
 ) -> Matching {
     let mut matching = Matching::default();
-    let mut claims: BTreeMap<&NodeId, Claim> = BTreeMap::new();
+    let mut claims: Vec<(&NodeId, Claim)> = Vec::with_capacity(view.nodes.len());
     for (id, node) in &view.nodes {
         match claim(index, target, place, node, view, memory) {
             Ok(claim) => {
-                claims.insert(id, claim);
+                claims.push((id, claim));
             }
             Err(lone) => {
                 matching.lone.insert(id.clone(), lone);
             }
         }
     }
-    let mut by_vm: HashMap<usize, Vec<(&NodeId, &Claim)>> = HashMap::with_capacity(claims.len());
-    for (id, claim) in &claims {
-        by_vm.entry(claim.vm).or_default().push((*id, claim));
-    }
-    for (vm, mut claimants) in by_vm {
-        claimants.sort_by(|a, b| b.1.basis.cmp(&a.1.basis).then_with(|| a.0.cmp(b.0)));
+    // Those of one VM together, the best first.
+    claims.sort_by(|(id, a), (other, b)| {
+        a.vm.cmp(&b.vm).then_with(|| b.basis.cmp(&a.basis)).then_with(|| id.cmp(other))
+    });
+    matching.links.reserve(claims.len());
+    for claimants in claims.chunk_by(|(_, a), (_, b)| a.vm == b.vm) {
+        let vm = claimants[0].1.vm;
         let best = claimants[0].1.basis;
         let equals = claimants.iter().filter(|(_, claim)| claim.basis == best).count();
         let all: Vec<NodeId> = match claimants.len() {
             1 => Vec::new(),
             _ => claimants.iter().map(|(id, _)| (*id).clone()).collect(),
         };
-        for (at, (id, claim)) in claimants.into_iter().enumerate() {
+        for (at, (id, claim)) in claimants.iter().enumerate() {
             if at == 0 && equals == 1 {
-                matching.links.insert(vm, Link { node: id.clone(), basis: claim.basis });
+                matching.links.insert(vm, Link { node: (*id).clone(), basis: claim.basis });
                 if claim.remember {
                     let candidate = &index.candidates[vm];
                     matching.learned.push(Identity {
                         place: place.clone(),
-                        node: id.clone(),
+                        node: (*id).clone(),
                         vm: candidate.id.clone(),
                         instance: candidate.view.instance_uuid(),
                         basis: Some(claim.basis),
@@ -278,9 +279,9 @@ pub(super) fn matching(
                 }
                 continue;
             }
-            let others = all.iter().filter(|other| *other != id).cloned().collect();
+            let others = all.iter().filter(|other| other != id).cloned().collect();
             let name = index.candidates[vm].name();
-            matching.lone.insert(id.clone(), LoneNode::SeveralNodes { vm: name, nodes: others });
+            matching.lone.insert((*id).clone(), LoneNode::SeveralNodes { vm: name, nodes: others });
         }
         if equals > 1 {
             matching.disputed.insert(vm, all);
@@ -290,7 +291,7 @@ pub(super) fn matching(
 }
 
 fn claim(
-    index: &Index<'_>,
+    index: &Index<'_, '_>,
     target: usize,
     place: &Place,
     node: &Node,
@@ -340,7 +341,7 @@ fn claim(
 }
 
 /// The VM that is remembered, and whether it is elsewhere now.
-fn remembered(index: &Index<'_>, identity: &Identity) -> Result<(usize, bool), LoneNode> {
+fn remembered(index: &Index<'_, '_>, identity: &Identity) -> Result<(usize, bool), LoneNode> {
     let gone = || identity.vm.vm.to_string();
     match index.keys.by_id.get(&identity.vm).map(Vec::as_slice) {
         Some([vm]) => {
@@ -373,7 +374,7 @@ fn remembered(index: &Index<'_>, identity: &Identity) -> Result<(usize, bool), L
 }
 
 /// A match by evidence is given up when the guest is seen to be called something else, or when another VM fits as well.
-fn still_fits(index: &Index<'_>, vm: usize, node: &Node) -> Result<(), LoneNode> {
+fn still_fits(index: &Index<'_, '_>, vm: usize, node: &Node) -> Result<(), LoneNode> {
     let candidate = &index.candidates[vm];
     if let (Some(host), Some(computer)) = (candidate.view.guest_host_name(), &node.computer_name)
         && hostname::same(host, computer) == Match::No
@@ -395,7 +396,7 @@ fn still_fits(index: &Index<'_>, vm: usize, node: &Node) -> Result<(), LoneNode>
 }
 
 /// The VM that the node's activation was made for.
-fn by_activation(index: &Index<'_>, node: &Node, view: &TargetView) -> Result<Option<usize>, LoneNode> {
+fn by_activation(index: &Index<'_, '_>, node: &Node, view: &TargetView) -> Result<Option<usize>, LoneNode> {
     let activation = node.activation.as_ref().and_then(|id| view.activations.get(id));
     // One that several nodes can use proves nothing about any of them.
     let Some(activation) = activation.filter(|activation| activation.limit == 1) else { return Ok(None) };
@@ -430,7 +431,7 @@ fn described_vm(description: &str) -> Option<(VmId, Option<InstanceUuid>)> {
 }
 
 /// The VMs whose host name, address and platform fit a node.
-fn by_evidence<'i>(index: &'i Index<'_>, node: &'i Node) -> impl Iterator<Item = usize> + 'i {
+fn by_evidence<'i>(index: &'i Index<'_, '_>, node: &'i Node) -> impl Iterator<Item = usize> + 'i {
     let key = node.computer_name.as_deref().map(hostname::short_key);
     let namesakes =
         key.and_then(|key| index.keys.by_host_name.get(&key)).map(Vec::as_slice).unwrap_or_default();

@@ -311,7 +311,7 @@ pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now:
         Planner { memory, policy, now, busy: memory.busy(), hashes: tags::KeyHashes::default(), plan };
     planner.plan.vms.reserve(candidates.len());
     let mut defined: HashMap<&VcenterName, HashSet<&str>> = HashMap::new();
-    for (number, candidate) in candidates.iter().enumerate() {
+    for (number, candidate) in candidates.into_iter().enumerate() {
         let (part, stale) = &parts[candidate.part];
         let sight = match &candidate.route {
             Err(reason) => Sight::Blocked(reason.clone()),
@@ -383,24 +383,24 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     fn vm<'f>(
         &mut self,
-        candidate: &Candidate<'f>,
+        candidate: Candidate<'f>,
         part: &'f Part,
         sight: &Sight<'_>,
         stale: Option<Reason>,
         defined: &mut HashMap<&'f VcenterName, HashSet<&'static str>>,
     ) {
-        let Candidate { view, label, .. } = candidate;
-        let tags = self.tags(candidate, view, label, sight, stale.clone());
-        let writeback = self.writeback(candidate, view, part, label, sight, stale, defined);
+        let Candidate { view, label, .. } = &candidate;
+        let tags = self.tags(&candidate, view, label, sight, stale.clone());
+        let writeback = self.writeback(&candidate, view, part, label, sight, stale, defined);
         let link = match sight {
             Sight::Node { link, .. } => Some((*link).clone()),
             Sight::Blocked(_) => None,
         };
         self.plan.vms.push(VmPlan {
             vcenter: view.vcenter_name().clone(),
-            vm: candidate.id.clone(),
-            label: label.clone(),
             target: candidate.target().map(|at| self.policy.targets[at].name.clone()),
+            vm: candidate.id,
+            label: candidate.label,
             link,
             verdicts: [tags, writeback],
         });
