@@ -95,13 +95,8 @@ impl AwsError {
             SdkError::ConstructionFailure(_) => (AwsErrorKind::Credentials, chain(error)),
             SdkError::TimeoutError(_) => (AwsErrorKind::Lost, "no answer in time".to_owned()),
             SdkError::DispatchFailure(failure) => {
-                // The connector does not tell a connection that was refused from one that broke after the request was
-                // sent, except that one that could not be made at all says so in its text.
                 let text = chain(error);
-                let unsent = failure.is_user()
-                    || ["Connect", "dns error", "client error (Connect)", "tcp connect error"]
-                        .iter()
-                        .any(|sign| text.contains(sign));
+                let unsent = failure.is_user() || never_connected(error);
                 let kind = if text.contains("credential") {
                     AwsErrorKind::Credentials
                 } else if unsent {
@@ -143,6 +138,13 @@ impl AwsError {
             detail: format!("the answer holds no {what}"),
         }
     }
+}
+
+/// Whether there never was a connection. One that broke may have carried the request, whatever the text of the error says.
+fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<hyper_util::client::legacy::Error>())
+        .any(hyper_util::client::legacy::Error::is_connect)
 }
 
 fn by_status(status: u16) -> AwsErrorKind {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Notify;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -100,8 +102,14 @@ pub struct Assembly {
     watching: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     work: JoinHandle<()>,
+    tidying: JoinHandle<()>,
+    /// How long the journal keeps what has ended.
+    journal: watch::Sender<SignedDuration>,
     control: Server,
 }
+
+/// The journal is looked through so often.
+const TIDYING: Duration = Duration::from_secs(24 * 3600);
 
 impl Assembly {
     /// Starts to observe the targets and to work.
@@ -121,9 +129,12 @@ impl Assembly {
             let (engine, stop) = (engine.clone(), stop.clone());
             async move { engine.run(stop).await }
         });
+        let (journal, age) = watch::channel(journal_age(config));
+        let tidying = tokio::spawn(tidy(engine.clone(), age, stop.clone()));
         let watching = CancellationToken::new();
-        let tasks = watch(targets, &watching);
-        Ok(Self { engine, cloud, hands, targets: config.aws.clone(), stop, watching, tasks, work, control })
+        let tasks = follow(targets, &watching);
+        let targets = config.aws.clone();
+        Ok(Self { engine, cloud, hands, targets, stop, watching, tasks, work, tidying, journal, control })
     }
 
     /// The engine.
@@ -162,10 +173,11 @@ impl Assembly {
             }
             self.hands.set_arms(targets.arms.clone());
             self.watching = CancellationToken::new();
-            self.tasks = watch(targets, &self.watching);
+            self.tasks = follow(targets, &self.watching);
             self.targets.clone_from(&config.aws);
         }
         self.hands.vsphere().set_pace(&config.writeback);
+        self.journal.send_replace(journal_age(config));
         self.engine.set_policy(Policy::of(config));
         Ok(())
     }
@@ -178,8 +190,10 @@ impl Assembly {
         for task in self.tasks {
             let _ = task.await;
         }
-        if let Err(error) = self.work.await {
-            tracing::error!(%error, "the engine failed");
+        for task in [self.work, self.tidying] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the engine failed");
+            }
         }
         if let Some(store) = self.engine.into_store() {
             store.close().await;
@@ -187,7 +201,30 @@ impl Assembly {
     }
 }
 
-fn watch(targets: Targets, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+fn journal_age(config: &Config) -> SignedDuration {
+    let days = i64::try_from(config.state.journal_days).unwrap_or(i64::MAX / 24);
+    SignedDuration::from_hours(days.saturating_mul(24))
+}
+
+/// Drops old entries of the journal, until stopped.
+async fn tidy(engine: Engine, mut age: watch::Receiver<SignedDuration>, stop: CancellationToken) {
+    loop {
+        let kept = *age.borrow_and_update();
+        match engine.store().prune(engine.now().checked_sub(kept).unwrap_or(Timestamp::MIN)).await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, "the journal no longer has what ended long ago"),
+            // It is tried again tomorrow; that the disk is full is told by the engine.
+            Err(error) => tracing::warn!(%error, "old entries stay in the journal"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TIDYING) => {}
+            Ok(()) = age.changed() => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+fn follow(targets: Targets, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
     targets.watchers.into_iter().map(|watcher| tokio::spawn(watcher.follow(stop.clone()))).collect()
 }
 

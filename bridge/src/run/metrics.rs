@@ -78,6 +78,40 @@ fn render_state(overview: &Overview) -> String {
             "vmbridge_source_age_seconds",
             "Seconds since what is known of a source was last known to be current."
         );
+        describe_gauge!("vmbridge_nodes", "Managed nodes, by target.");
+        describe_gauge!("vmbridge_target_up", "1 when the last reading of a target went well.");
+        describe_gauge!(
+            "vmbridge_target_age_seconds",
+            "Seconds since the last complete reading of a target."
+        );
+        describe_gauge!(
+            "vmbridge_engine_actions",
+            "Actions that are waiting, running, or open (their end is not known)."
+        );
+        describe_gauge!("vmbridge_engine_held", "Sets of changes that wait for `vmbridge approve`.");
+        describe_gauge!(
+            "vmbridge_engine_problems",
+            "What keeps anything from being done, such as a full disk."
+        );
+        describe_gauge!("vmbridge_engine_cycles", "Plans made since the start.");
+        for target in &overview.targets {
+            let name = || target.name.clone();
+            gauge!("vmbridge_nodes", "target" => name()).set(target.nodes as f64);
+            let up = f64::from(u8::from(target.error.is_none() && target.age_seconds.is_some()));
+            gauge!("vmbridge_target_up", "target" => name()).set(up);
+            if let Some(age) = target.age_seconds {
+                gauge!("vmbridge_target_age_seconds", "target" => name()).set(age as f64);
+            }
+        }
+        if let Some(engine) = &overview.engine {
+            let states = [("waiting", engine.waiting), ("running", engine.running), ("open", engine.open)];
+            for (state, count) in states {
+                gauge!("vmbridge_engine_actions", "state" => state).set(count as f64);
+            }
+            gauge!("vmbridge_engine_held").set(engine.held.len() as f64);
+            gauge!("vmbridge_engine_problems").set(engine.problems.len() as f64);
+            gauge!("vmbridge_engine_cycles").set(engine.cycles as f64);
+        }
         gauge!("vmbridge_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         gauge!("vmbridge_ready").set(f64::from(u8::from(overview.ready().is_ok())));
         for source in &overview.sources {
@@ -139,6 +173,7 @@ mod tests {
         let both = Overview {
             sources: vec![source("dc1", State::Current), source("cloud/sddc \"1\"", State::Stale)],
             first_picture: true,
+            ..Overview::default()
         };
         let text = metrics.render(&both);
         assert_eq!(
@@ -155,7 +190,11 @@ mod tests {
             "{text}"
         );
         assert!(text.contains(r#"vmbridge_source_age_seconds{source="dc1"} 4"#));
-        let one = Overview { sources: vec![source("dc1", State::Current)], first_picture: true };
+        let one = Overview {
+            sources: vec![source("dc1", State::Current)],
+            first_picture: true,
+            ..Overview::default()
+        };
         let text = metrics.render(&one);
         assert!(!text.contains("cloud"), "{text}");
         assert!(text.contains(r#"vmbridge_changes_total{vcenter="dc1",kind="changed"} 2"#), "{text}");
@@ -171,8 +210,11 @@ mod tests {
             count_changes("dc1", "changed", 2);
             count_interruption("dc1");
         });
-        let text =
-            metrics.render(&Overview { sources: vec![source("dc1", State::Current)], first_picture: true });
+        let text = metrics.render(&Overview {
+            sources: vec![source("dc1", State::Current)],
+            first_picture: true,
+            ..Overview::default()
+        });
         let documentation = include_str!("../../../docs/operator-guide.md");
         let mut names: Vec<&str> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();

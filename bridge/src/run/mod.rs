@@ -17,13 +17,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 pub use overview::{Overview, SourceOverview};
 
 use crate::clock;
+use crate::cloud::SharedCloud;
 use crate::config::{self, Config, Environment};
-use crate::engine::{Assembly, AssemblyError};
+use crate::engine::{Assembly, AssemblyError, Progress};
 use crate::fleet::{Change, Changes, SharedFleet, What};
 use crate::logging::Log;
 use crate::observe::{self, Mode, Observers};
@@ -77,6 +79,7 @@ pub async fn serve(origin: Origin, config: Config, stop: impl Future<Output = ()
         hearts: Heartbeats::default(),
         stale_after: Mutex::new(config.limits.stale_after),
         first_picture: AtomicBool::new(false),
+        engine: Mutex::default(),
     });
     let changes = tokio::spawn(follow_changes(fleet.changes(), status.hearts.clone()));
     // First what can fail, so that nothing has to be undone.
@@ -87,6 +90,7 @@ pub async fn serve(origin: Origin, config: Config, stop: impl Future<Output = ()
     };
     let observers = observe::start(&config, origin.environment.clone(), fleet, Mode::Live);
     if let Some(assembly) = &assembly {
+        status.follow_engine(assembly);
         assembly.use_sessions(&observers);
     }
     systemd::ready("reading the fleet");
@@ -192,6 +196,7 @@ impl Service {
             None if config.uses_state() => {
                 let started = Assembly::start(&config, &self.status.fleet).await;
                 started.map(|assembly| {
+                    self.status.follow_engine(&assembly);
                     assembly.use_sessions(&self.observers);
                     self.assembly = Some(assembly);
                 })
@@ -250,17 +255,26 @@ struct Status {
     hearts: Heartbeats,
     stale_after: Mutex<Duration>,
     first_picture: AtomicBool,
+    /// Where the engine's figures come from, while there is one.
+    engine: Mutex<Option<(SharedCloud, watch::Receiver<Progress>)>>,
 }
 
 impl Status {
     fn overview(&self) -> Overview {
         let stale_after = *self.stale_after.lock().unwrap_or_else(PoisonError::into_inner);
-        Overview::of(
-            &self.fleet.read(),
-            clock::now(),
-            stale_after,
-            self.first_picture.load(Ordering::Relaxed),
-        )
+        let now = clock::now();
+        let first_picture = self.first_picture.load(Ordering::Relaxed);
+        let overview = Overview::of(&self.fleet.read(), now, stale_after, first_picture);
+        match &*self.engine.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((cloud, progress)) => overview.with_engine(&cloud.read(), progress.borrow().clone(), now),
+            None => overview,
+        }
+    }
+
+    /// Tells of this engine from now on.
+    fn follow_engine(&self, assembly: &Assembly) {
+        let figures = (assembly.cloud().clone(), assembly.engine().progress());
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some(figures);
     }
 }
 
@@ -283,6 +297,8 @@ impl Answers for Status {
             "ready": ready.is_ok(),
             "reason": ready.err(),
             "sources": overview.sources,
+            "targets": overview.targets,
+            "engine": overview.engine,
         });
         (ready.is_ok(), json)
     }

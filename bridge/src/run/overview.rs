@@ -6,6 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::aws::TargetName;
+use crate::cloud::{Cloud, TargetView};
+use crate::engine::Progress;
 use crate::fleet::{Counts, Fleet, Part, State};
 
 /// One vCenter, or an organisation of VMware Cloud on AWS whose SDDCs cannot be listed.
@@ -45,11 +48,43 @@ fn age(as_of: Option<Timestamp>, now: Timestamp) -> Option<u64> {
     as_of.map(|as_of| u64::try_from(now.duration_since(as_of).as_secs()).unwrap_or(0))
 }
 
-/// All sources.
+/// One target of AWS.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetOverview {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Account and Region, once the account is known.
+    pub place: Option<String>,
+    /// Managed nodes.
+    pub nodes: usize,
+    /// Seconds since its last complete reading.
+    pub age_seconds: Option<u64>,
+    /// Why the last reading failed.
+    pub error: Option<String>,
+}
+
+impl TargetOverview {
+    fn of(name: &TargetName, view: &TargetView, now: Timestamp) -> Self {
+        Self {
+            name: name.to_string(),
+            place: view.place.as_ref().map(ToString::to_string),
+            nodes: view.nodes.len(),
+            age_seconds: age(view.as_of, now),
+            error: view.error.clone(),
+        }
+    }
+}
+
+/// All sources.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Overview {
     /// The sources, by name.
     pub sources: Vec<SourceOverview>,
+    /// The targets of AWS, by name.
+    pub targets: Vec<TargetOverview>,
+    /// How far the engine is, if there is one.
+    pub engine: Option<Progress>,
     /// Whether the first picture of every source is there, or known not to come.
     pub first_picture: bool,
 }
@@ -71,7 +106,15 @@ impl Overview {
             tags_error: None,
         }));
         sources.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { sources, first_picture }
+        Self { sources, first_picture, ..Self::default() }
+    }
+
+    /// The same with the targets of AWS and the engine.
+    #[must_use]
+    pub fn with_engine(mut self, cloud: &Cloud, engine: Progress, now: Timestamp) -> Self {
+        self.targets = cloud.targets().map(|(name, view)| TargetOverview::of(name, view, now)).collect();
+        self.engine = Some(engine);
+        self
     }
 
     /// Whether the service can be relied on, and if not, why.
@@ -133,6 +176,7 @@ pub(super) mod tests {
         let overview = |states: &[State], first_picture| Overview {
             sources: states.iter().map(|state| source("dc1", *state)).collect(),
             first_picture,
+            ..Overview::default()
         };
         use State::{Current, Failed, Interrupted, Loading, Stale};
         assert!(overview(&[Current, Loading], false).ready().is_err());
@@ -146,7 +190,7 @@ pub(super) mod tests {
     fn one_line() {
         let sources =
             vec![source("a", State::Current), source("b", State::Current), source("c", State::Stale)];
-        let overview = Overview { sources, first_picture: true };
+        let overview = Overview { sources, first_picture: true, ..Overview::default() };
         assert_eq!(overview.line(), "12 VMs, 2 sources current, 1 source stale");
     }
 }

@@ -137,7 +137,15 @@ async fn script(seed: u64) -> Result<usize> {
     ensure!(code == Some(0), "something is left to do: {plan:#}");
     let journal = managed.journal().await?;
     ensure!(journal.iter().all(|entry| !entry["outcome"].is_null()), "open: {journal:#?}");
-    never_twice(&managed)?;
+    never_twice(&managed).with_context(|| {
+        let ends: Vec<String> = journal
+            .iter()
+            .map(|entry| {
+                format!("{} {} {} {}", entry["kind"], entry["object"], entry["outcome"], entry["error"])
+            })
+            .collect();
+        format!("{:#?}\n{}", managed.simulator.injected_faults(), ends.join("\n"))
+    })?;
     ensure!(managed.aws().mistakes().is_empty(), "{:?}", managed.aws().mistakes());
     Ok(injected)
 }
