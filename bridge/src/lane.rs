@@ -144,6 +144,12 @@ impl Admission {
     }
 }
 
+/// A number in 0..1, for [`Admission::refused`].
+pub(crate) fn jitter() -> f64 {
+    let bits = uuid::Uuid::new_v4().as_u64_pair().0 >> 12;
+    bits as f64 / (1_u64 << 52) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

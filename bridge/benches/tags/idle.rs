@@ -14,7 +14,7 @@ use vmbridge::aws::{
 };
 use vmbridge::clock::Clock;
 use vmbridge::cloud::{SharedCloud, TargetView};
-use vmbridge::engine::{Arm, Engine, RealHands};
+use vmbridge::engine::{Arm, Engine, RealHands, VsphereHands};
 use vmbridge::fleet::FleetUpdate;
 use vmbridge::observe::aws::Watcher;
 use vmbridge::plan::Policy;
@@ -130,7 +130,8 @@ pub(crate) fn hour() -> String {
         let services = Services::paced(&name, target.speed(), aws.clone(), aws.clone(), aws.clone());
         let (cloud, nudge) = (SharedCloud::new(), Arc::default());
         let arm = Arm { services: services.clone(), nudge: Arc::clone(&nudge), settle: target.settle };
-        let hands = RealHands::new(cloud.clone());
+        let hands =
+            RealHands::new(cloud.clone(), VsphereHands::new(world.fleet.clone(), &world.config.writeback));
         hands.set_arms(BTreeMap::from([(name, arm)]));
         let directory = tempfile::tempdir().expect("a folder");
         let store = Store::open(directory.path()).await.expect("a store");

@@ -7,11 +7,13 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ssm::config::ProvideCredentials as _;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{self, TrustStore};
+use vsphere_client::error::chain;
 use vsphere_client::tls::{TlsTrust, client_config};
 
-use crate::config::AwsTarget;
+use crate::config::{AwsTarget, Limits};
 
 /// Name of our sessions in CloudTrail.
 const SESSION_NAME: &str = "vmbridge";
@@ -35,6 +37,24 @@ pub enum ConnectError {
         /// Why.
         detail: String,
     },
+}
+
+/// Finds the credentials of a target, with its role on top. Gives the access key, shortened: it names them in IAM and is no
+/// secret, and all of it is nobody's business in a report.
+///
+/// # Errors
+/// Why there are none.
+pub async fn found_credentials(target: &AwsTarget, limits: &Limits) -> Result<String, String> {
+    let config = sdk_config(target, limits.connect_timeout, limits.request_timeout)
+        .await
+        .map_err(|error| error.to_string())?;
+    let Some(provider) = config.credentials_provider() else {
+        return Err("there are no credentials".to_owned());
+    };
+    let found = provider.provide_credentials().await.map_err(|error| chain(&error))?;
+    let key = found.access_key_id();
+    let (first, last) = (key.get(..4), key.get(key.len().saturating_sub(4)..));
+    Ok(format!("{}…{}", first.unwrap_or_default(), last.unwrap_or_default()))
 }
 
 /// The settings of the SDK for a target: credentials by the chain that all tools of AWS use (environment, profile,

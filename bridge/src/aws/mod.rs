@@ -15,7 +15,7 @@ mod sdk;
 
 use std::sync::Arc;
 
-pub use connect::ConnectError;
+pub use connect::{ConnectError, found_credentials};
 pub use error::{AwsError, AwsErrorKind};
 pub use ids::{ActivationId, NodeId, Place, TargetName};
 pub use node::{Activation, Node, NodeTags, Ping, Platform};
@@ -47,7 +47,16 @@ impl Services {
         tagging: impl Tagging + 'static,
         sts: impl Sts + 'static,
     ) -> Self {
-        let lanes = Lanes::new(target.clone(), speed);
+        Self::behind(Lanes::new(target.clone(), speed), ssm, tagging, sts)
+    }
+
+    /// The services behind `ssm`, `tagging` and `sts`, in these lanes.
+    pub(crate) fn behind(
+        lanes: Arc<Lanes>,
+        ssm: impl Ssm + 'static,
+        tagging: impl Tagging + 'static,
+        sts: impl Sts + 'static,
+    ) -> Self {
         Self {
             ssm: Arc::new(Paced::new(ssm, lanes.clone())),
             tagging: Arc::new(Paced::new(tagging, lanes.clone())),

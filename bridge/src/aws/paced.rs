@@ -13,7 +13,7 @@ use metrics::counter;
 
 use super::port::{Answer, Identity, Page, Ssm, Sts, Tagging};
 use super::{Activation, AwsError, AwsErrorKind, Node, NodeId, NodeTags, TargetName};
-use crate::lane::{Lane, LaneLimits};
+use crate::lane::{Lane, LaneLimits, jitter};
 
 /// Attempts for one call, the first included.
 const ATTEMPTS: u32 = 3;
@@ -32,6 +32,7 @@ pub struct Speed {
 pub struct Lanes {
     target: TargetName,
     speed: Speed,
+    jitter: fn() -> f64,
     lanes: Mutex<BTreeMap<&'static str, Lane>>,
 }
 
@@ -39,7 +40,12 @@ impl Lanes {
     /// The lanes of a target.
     #[must_use]
     pub fn new(target: TargetName, speed: Speed) -> Arc<Self> {
-        Arc::new(Self { target, speed, lanes: Mutex::default() })
+        Self::with_jitter(target, speed, jitter)
+    }
+
+    /// Lanes whose pauses are spread by what `jitter` gives, a number in 0..1.
+    pub(crate) fn with_jitter(target: TargetName, speed: Speed, jitter: fn() -> f64) -> Arc<Self> {
+        Arc::new(Self { target, speed, jitter, lanes: Mutex::default() })
     }
 
     fn lane(&self, operation: &'static str, limits: LaneLimits) -> Lane {
@@ -79,7 +85,7 @@ impl Lanes {
             match &result {
                 Err(error) if error.kind == AwsErrorKind::Throttled => {
                     tracing::debug!(target = %self.target, operation, "AWS throttles; the lane slows down");
-                    admission.refused(jitter());
+                    admission.refused((self.jitter)());
                 }
                 _ => admission.passed(),
             }
@@ -112,12 +118,6 @@ impl Lanes {
     ) -> Result<T, AwsError> {
         self.call(operation, self.speed.writes, false, attempt).await
     }
-}
-
-/// A number in 0..1.
-fn jitter() -> f64 {
-    let bits = uuid::Uuid::new_v4().as_u64_pair().0 >> 12;
-    bits as f64 / (1_u64 << 52) as f64
 }
 
 /// A port with limits, retry and counting.

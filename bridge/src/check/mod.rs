@@ -5,6 +5,7 @@
 //! that is down holds up nothing but itself. Nothing is changed anywhere: the only traces are sessions, which are ended,
 //! also when the check is cut short.
 
+mod aws;
 mod course;
 mod login;
 mod network;
@@ -13,6 +14,7 @@ mod render;
 mod report;
 mod secret;
 mod skew;
+mod state;
 mod tags;
 mod vcenter;
 mod vmc;
@@ -27,9 +29,10 @@ use futures_util::future::{BoxFuture, join_all};
 pub use render::{write_json, write_text};
 pub use report::{Counts, Outcome, Report, Row, SourceKind, SourceReport};
 
-use crate::config::{Config, Environment, Limits};
+use crate::config::{Config, Environment, Limits, Mode};
 use crate::secret::SecretResolver;
 use crate::source::Clients;
+use privileges::Capability;
 
 /// How long ending the sessions may take when the check is cut short.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -38,6 +41,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub(crate) struct Setting<'a> {
     secrets: &'a SecretResolver,
     limits: &'a Limits,
+    /// The capabilities whose privileges are asked about, and how far each may go.
+    capabilities: Vec<(&'static Capability, Mode)>,
     opened: Opened,
 }
 
@@ -69,11 +74,19 @@ pub async fn run(
     stopped: impl Future<Output = ()>,
 ) -> Option<Report> {
     let secrets = SecretResolver::new(environment);
-    let setting = Setting { secrets: &secrets, limits: &config.limits, opened: Opened::default() };
+    let setting = Setting {
+        secrets: &secrets,
+        limits: &config.limits,
+        capabilities: privileges::wanted(config).collect(),
+        opened: Opened::default(),
+    };
     let sources = async {
         let vcenters = config.vcenters.iter().map(|entry| one(vcenter::Target::of_vcenter(entry), &setting));
         let vmc = config.vmc.iter().map(|entry| vmc::check(entry, &setting).boxed());
-        join_all(vcenters.chain(vmc)).await
+        let aws = config.aws.iter().map(|target| aws::check(target, &setting).boxed());
+        // Without a target nothing is remembered.
+        let used = (!config.aws.is_empty()).then(|| state::check(&config.state, &setting).boxed());
+        join_all(vcenters.chain(vmc).chain(aws).chain(used)).await
     };
     let sources = tokio::select! {
         sources = sources => Some(sources),
@@ -91,7 +104,8 @@ fn one<'a>(target: vcenter::Target, setting: &'a Setting<'a>) -> BoxFuture<'a, V
 
 /// The configuration is valid, or there would be nothing to check; this says which one it was.
 fn configuration(path: &Path, config: &Config) -> SourceReport {
-    let detail = format!("valid: [[vcenter]] {}, [[vmc]] {}", config.vcenters.len(), config.vmc.len());
+    let (vcenters, vmc, aws) = (config.vcenters.len(), config.vmc.len(), config.aws.len());
+    let detail = format!("valid: [[vcenter]] {vcenters}, [[vmc]] {vmc}, [[aws]] {aws}");
     let row = Row { check: "configuration".into(), outcome: Outcome::Pass, detail, fix: None, took_ms: 0 };
     SourceReport {
         kind: SourceKind::Configuration,

@@ -3,6 +3,8 @@
 //! This table is what `vmbridge check` asks about and what `docs/privileges.md` explains; a test keeps them in step. A new
 //! capability adds its rows here.
 
+use crate::config::{Config, Mode};
+
 /// Whether a capability works without a privilege.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
@@ -33,31 +35,63 @@ pub struct Capability {
 }
 
 /// All capabilities.
-pub static CAPABILITIES: &[Capability] = &[Capability {
-    name: "discover",
-    privileges: &[
-        Privilege {
-            id: "System.Anonymous",
-            need: Need::Required,
-            purpose: "to be asked who and what the vCenter is; part of every role",
-        },
-        Privilege {
-            id: "System.View",
-            need: Need::Required,
-            purpose: "to see that objects and events exist; part of every role",
-        },
-        Privilege {
-            id: "System.Read",
-            need: Need::Required,
-            purpose: "to read VMs, hosts, datastores, folders, tags; part of every role but `No access`",
-        },
-        Privilege {
-            id: "Sessions.ValidateSession",
-            need: Need::Optional,
-            purpose: "to ask whether a session is alive; without it the clock is asked instead, which serves as well",
-        },
-    ],
-}];
+pub static CAPABILITIES: &[Capability] = &[
+    Capability {
+        name: "discover",
+        privileges: &[
+            Privilege {
+                id: "System.Anonymous",
+                need: Need::Required,
+                purpose: "to be asked who and what the vCenter is; part of every role",
+            },
+            Privilege {
+                id: "System.View",
+                need: Need::Required,
+                purpose: "to see that objects and events exist; part of every role",
+            },
+            Privilege {
+                id: "System.Read",
+                need: Need::Required,
+                purpose: "to read VMs, hosts, datastores, folders, tags; part of every role but `No access`",
+            },
+            Privilege {
+                id: "Sessions.ValidateSession",
+                need: Need::Optional,
+                purpose: "to ask whether a session is alive; without it the clock is asked instead, which serves as well",
+            },
+        ],
+    },
+    Capability {
+        name: WRITEBACK,
+        privileges: &[
+            Privilege {
+                id: "Global.ManageCustomFields",
+                need: Need::Required,
+                purpose: "to define the custom attributes of vmbridge",
+            },
+            Privilege {
+                id: "Global.SetCustomField",
+                need: Need::Required,
+                purpose: "to set the custom attributes of VMs",
+            },
+        ],
+    },
+];
+
+/// The capability that is only asked about where the configuration has it.
+const WRITEBACK: &str = "writeback";
+
+/// The capabilities of a configuration, and how far each may go.
+pub fn wanted(config: &Config) -> impl Iterator<Item = (&'static Capability, Mode)> {
+    let writeback = config.writeback.mode;
+    CAPABILITIES
+        .iter()
+        .map(move |capability| match capability.name {
+            WRITEBACK => (capability, writeback),
+            _ => (capability, Mode::Enforce),
+        })
+        .filter(|(_, mode)| *mode != Mode::Off)
+}
 
 #[cfg(test)]
 mod tests {

@@ -43,6 +43,10 @@ pub enum SourceKind {
     Vmc,
     /// An SDDC of an organisation.
     Sddc,
+    /// An `[[aws]]` target.
+    Aws,
+    /// The state directory.
+    State,
 }
 
 impl SourceKind {
@@ -54,6 +58,8 @@ impl SourceKind {
             Self::Vcenter => "vcenter",
             Self::Vmc => "vmc",
             Self::Sddc => "sddc",
+            Self::Aws => "aws",
+            Self::State => "state",
         }
     }
 }

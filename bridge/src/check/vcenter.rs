@@ -12,11 +12,11 @@ use vsphere_client::tls::{Thumbprint, TlsTrust};
 use vsphere_client::vcenter::{Session, Vcenter};
 
 use super::course::{Blocked, Course, Finding};
-use super::privileges::{CAPABILITIES, Need, Privilege};
+use super::privileges::{Capability, Need, Privilege};
 use super::report::{Outcome, Row, SourceKind, SourceReport};
 use super::{Setting, login, network, secret, skew, tags};
 use crate::clock;
-use crate::config;
+use crate::config::{self, Mode};
 use crate::source::{self, Clients, Password, Source};
 
 /// The checks in their order.
@@ -83,7 +83,7 @@ async fn walk(target: &Target, setting: &Setting<'_>, course: &mut Course) -> Re
         }
     };
     setting.opened.remember(&clients);
-    let end = inside(target, course, &clients).await;
+    let end = inside(target, setting, course, &clients).await;
     if let Err(error) = clients.close().await {
         let detail = format!("a session could not be ended: {error}");
         let fix = "nothing; vCenter ends it by itself when it has been idle for half an hour or so";
@@ -122,12 +122,17 @@ pub(super) async fn reach(
     Ok(trust)
 }
 
-async fn inside(target: &Target, course: &mut Course, clients: &Clients) -> Result<(), Blocked> {
+async fn inside(
+    target: &Target,
+    setting: &Setting<'_>,
+    course: &mut Course,
+    clients: &Clients,
+) -> Result<(), Blocked> {
     let Clients { soap, rest } = clients;
     let session = course.need("login", log_in(soap, &target.source.username)).await?;
     course.try_it("version", async { version(&session) }).await;
     course.try_it("clock", clock_skew(soap)).await;
-    privileges(course, soap, &session).await;
+    privileges(course, soap, &session, &setting.capabilities).await;
     course.try_it("tags", tags::check(rest)).await;
     if target.source.events {
         course.try_it("events", events(soap)).await;
@@ -179,13 +184,18 @@ fn call_failed<T>(error: &Error) -> Finding<T> {
     Finding::fail(error.line(), "try again; if it stays so, look at the vCenter's health")
 }
 
-async fn privileges(course: &mut Course, client: &Vcenter, session: &Session) {
+async fn privileges(
+    course: &mut Course,
+    client: &Vcenter,
+    session: &Session,
+    capabilities: &[(&Capability, Mode)],
+) {
     let Some(root) = &session.content.root_folder else {
         let what = "the server did not name its root folder";
         course.try_it("privilege", async { Finding::<()>::fail(what, "is this a vCenter?") }).await;
         return;
     };
-    for capability in CAPABILITIES {
+    for (capability, mode) in capabilities {
         let ids: Vec<&str> = capability.privileges.iter().map(|privilege| privilege.id).collect();
         let start = Instant::now();
         let answer = match client.has_privileges(std::slice::from_ref(root), &ids).await {
@@ -204,19 +214,26 @@ async fn privileges(course: &mut Course, client: &Vcenter, session: &Session) {
                 .any(|grant| grant.privilege == id && grant.granted)
         };
         course.add(capability.privileges.iter().map(|privilege| {
-            privilege_row(capability.name, privilege, granted(privilege.id), &session.user, took_ms)
+            privilege_row((capability.name, *mode), privilege, granted(privilege.id), &session.user, took_ms)
         }));
     }
 }
 
-fn privilege_row(capability: &str, privilege: &Privilege, granted: bool, user: &str, took_ms: u64) -> Row {
+fn privilege_row(
+    (capability, mode): (&str, Mode),
+    privilege: &Privilege,
+    granted: bool,
+    user: &str,
+    took_ms: u64,
+) -> Row {
     let (outcome, detail, fix) = match (granted, privilege.need) {
         (true, _) => (Outcome::Pass, "granted on the root folder".to_owned(), None),
         (false, Need::Optional) => {
             (Outcome::Pass, format!("not granted, and not needed: {}", privilege.purpose), None)
         }
         (false, Need::Required) => (
-            Outcome::Fail,
+            // What is only observed does not need it yet.
+            if mode == Mode::Enforce { Outcome::Fail } else { Outcome::Warn },
             format!("not granted on the root folder; it is needed {}", privilege.purpose),
             Some(format!(
                 "add {} to the role of {user} at the vCenter's root, propagated to children; see docs/privileges.md",
@@ -262,8 +279,11 @@ mod tests {
     #[test]
     fn a_missing_privilege_fails_unless_it_can_be_done_without() {
         let privilege = |need| Privilege { id: "System.Read", need, purpose: "to read" };
-        let row =
-            |need, granted| privilege_row("discover", &privilege(need), granted, "VSPHERE.LOCAL\\reader", 3);
+        let row_in = |mode, need, granted| {
+            privilege_row(("discover", mode), &privilege(need), granted, "VSPHERE.LOCAL\\reader", 3)
+        };
+        let row = |need, granted| row_in(Mode::Enforce, need, granted);
+        assert_eq!(row_in(Mode::Observe, Need::Required, false).outcome, Outcome::Warn);
         assert_eq!(row(Need::Required, true).outcome, Outcome::Pass);
         assert_eq!(row(Need::Optional, false).outcome, Outcome::Pass);
         let missing = row(Need::Required, false);

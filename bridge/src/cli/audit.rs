@@ -1,12 +1,21 @@
 //! `vmbridge audit`
 
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, Exit, Failure, output};
+use super::{Context, Exit, Failure, Hangup, Stop, output};
 use crate::clock;
 use crate::inventory::text::for_terminal;
-use crate::store::{Outcome, Query, Reader};
+use crate::plan::{Action, Why};
+use crate::store::{Entry, EntryId, Outcome, Query, Reader, StoreError, StoreProblem};
+
+/// Pause between two looks at the journal that is followed.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -31,6 +40,9 @@ pub(super) struct Arguments {
     /// The latest so many.
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
+    /// Then goes on with what ends from now on, until Ctrl-C.
+    #[arg(long, conflicts_with_all = ["open", "limit"])]
+    follow: bool,
 }
 
 fn since(text: &str) -> Result<Timestamp, String> {
@@ -48,35 +60,113 @@ fn outcome(word: &str) -> Result<Outcome, String> {
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit, Failure> {
     let (_, config) = context.load()?;
-    let Arguments { json, since, capability, object, outcome, open, limit } = arguments;
+    let Arguments { json, since, capability, object, outcome, open, limit, follow } = arguments;
     let query = Query { since, capability, object, outcome, open, limit };
-    let engine = |error: crate::store::StoreError| Failure::Engine(error.into());
-    let reader = Reader::open(&config.state.directory).await.map_err(engine)?;
-    let entries = reader.journal(&query).await.map_err(engine)?;
-    output::write(|out| {
-        for entry in &entries {
-            if json {
-                serde_json::to_writer(&mut *out, entry)?;
-                writeln!(out)?;
-                continue;
-            }
-            let outcome = entry.outcome.map_or("open", Outcome::word);
-            write!(
-                out,
-                "{:.0}  {:<14} {:<12} {} ({} in {})",
-                entry.intended,
-                outcome,
-                entry.kind,
-                for_terminal(&entry.label),
-                entry.object,
-                entry.place
-            )?;
-            match &entry.error {
-                Some(error) => writeln!(out, ": {}", for_terminal(error))?,
-                None => writeln!(out)?,
+    if !follow {
+        let entries = read(&config.state.directory, &query).await.map_err(failure)?;
+        output::write(|out| entries.iter().try_for_each(|entry| write_entry(out, entry, json)))?;
+        return Ok(Exit::Done);
+    }
+    let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
+    let since = query.since.unwrap_or_else(clock::now);
+    tokio::select! {
+        end = follow_journal(&config.state.directory, Query { since: Some(since), ..query }, json) => end?,
+        () = stop.requested() => {}
+        () = output::reader_gone() => {}
+    }
+    Ok(Exit::Done)
+}
+
+fn failure(error: StoreError) -> Failure {
+    Failure::Engine(error.into())
+}
+
+async fn read(directory: &Path, query: &Query) -> Result<Vec<Entry>, StoreError> {
+    Reader::open(directory).await?.journal(query).await
+}
+
+/// Prints each entry when it has ended, in that order as far as can be seen.
+async fn follow_journal(directory: &Path, query: Query, json: bool) -> Result<(), Failure> {
+    let mut from = query.since;
+    let mut printed: BTreeSet<EntryId> = BTreeSet::new();
+    let mut out = tokio::io::stdout();
+    loop {
+        // Which entries have ended is decided here: one that has not is read again, whatever is asked for.
+        let all = Query { since: from, outcome: None, ..query.clone() };
+        let entries = match read(directory, &all).await {
+            Ok(entries) => entries,
+            // The daemon makes it with its start.
+            Err(error) if matches!(error.problem, StoreProblem::Missing) => Vec::new(),
+            Err(error) => return Err(failure(error)),
+        };
+        for entry in entries.iter().filter(|entry| entry.outcome.is_some()) {
+            let asked_for = query.outcome.is_none() || query.outcome == entry.outcome;
+            if printed.insert(entry.id) && asked_for {
+                let mut line = Vec::new();
+                write_entry(&mut line, entry, json)?;
+                line.pop();
+                output::write_line(&mut out, line).await?;
             }
         }
-        Ok(())
-    })?;
-    Ok(Exit::Done)
+        // Nothing before the first one that is open has to be read again.
+        let open = entries.iter().find(|entry| entry.outcome.is_none());
+        if let Some(next) = open.or(entries.last()) {
+            from = Some(next.intended);
+            printed.retain(|id| *id >= next.id || entries.iter().any(|entry| entry.id == *id));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn write_entry(out: &mut dyn Write, entry: &Entry, json: bool) -> io::Result<()> {
+    if json {
+        serde_json::to_writer(&mut *out, entry)?;
+        return writeln!(out);
+    }
+    let outcome = entry.outcome.map_or("open", Outcome::word);
+    write!(
+        out,
+        "{:.0}  {:<14} {:<12} {} ({} in {})",
+        entry.intended,
+        outcome,
+        entry.kind,
+        for_terminal(&entry.label),
+        entry.object,
+        entry.place
+    )?;
+    // An entry of another version says nothing more.
+    let action = serde_json::from_value::<Action>(entry.intent.clone()).ok();
+    match action.map(|action| changes(&action).join(", ")) {
+        Some(changes) if changes.is_empty() => write!(out, "  the mark of what is ours")?,
+        Some(changes) => write!(out, "  {}", for_terminal(&changes))?,
+        None => {}
+    }
+    match &entry.error {
+        Some(error) => writeln!(out, ": {}", for_terminal(error)),
+        None => writeln!(out),
+    }
+}
+
+/// What an action changes, in short. Our own mark is nobody's interest.
+fn changes(action: &Action) -> Vec<String> {
+    match action {
+        Action::AddTags { tags, .. } => tags
+            .iter()
+            .filter(|tag| tag.why != Why::Mark)
+            .map(|tag| match &tag.before {
+                Some(before) => format!("{} = {before} → {}", tag.key, tag.value),
+                None => format!("+ {} = {}", tag.key, tag.value),
+            })
+            .collect(),
+        Action::RemoveTags { tags, .. } => tags
+            .iter()
+            .filter(|tag| tag.key.as_str() != crate::plan::tags::MARK)
+            .map(|tag| format!("- {} = {}", tag.key, tag.before))
+            .collect(),
+        Action::DefineAttribute { name, .. } => vec![format!("+ {name}")],
+        Action::SetAttribute { name, value, before, .. } => vec![match before {
+            Some(before) => format!("{name} = {before} → {value}"),
+            None => format!("+ {name} = {value}"),
+        }],
+    }
 }

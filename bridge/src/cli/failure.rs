@@ -67,6 +67,9 @@ pub enum Failure {
     /// The engine could not be started.
     #[error("{0}")]
     Engine(#[source] crate::engine::AssemblyError),
+    /// A daemon, or what stands in for one, does not do what it was asked.
+    #[error("{0}")]
+    Daemon(#[source] crate::control::ClientError),
     /// The service could not be started.
     #[error("{0}")]
     Service(String),

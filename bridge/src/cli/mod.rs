@@ -8,6 +8,9 @@
 mod audit;
 mod check;
 mod config;
+mod decide;
+mod desk;
+mod explain;
 mod failure;
 mod find;
 mod inventory;
@@ -18,6 +21,7 @@ mod progress;
 mod run;
 mod schema;
 mod select;
+mod state;
 mod stop;
 mod version;
 mod watch;
@@ -87,6 +91,19 @@ enum Command {
     Plan(plan::Arguments),
     /// Do once what is to be done, and end.
     Sync(plan::SyncArguments),
+    /// Print everything that is known of one VM, what would be done about it, and why not more.
+    Explain(explain::Arguments),
+    /// Allow changes that are held because they are too many at once.
+    Approve(decide::ApproveArguments),
+    /// Say that a node is this VM.
+    Link(decide::LinkArguments),
+    /// Say that a node is not the VM that it is taken for.
+    Unlink(decide::UnlinkArguments),
+    /// Try again at once what failed.
+    Retry(decide::RetryArguments),
+    /// Look after what is remembered.
+    #[command(subcommand)]
+    State(state::Subject),
     /// Print the journal: everything that was done, and how it ended.
     Audit(audit::Arguments),
     /// Run as a service: keep the fleet current, serve health and metrics.
@@ -163,6 +180,12 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Watch(arguments) => in_runtime(watch::run(context, arguments)),
         Command::Plan(arguments) => in_runtime(plan::run(context, arguments)),
         Command::Sync(arguments) => in_runtime(plan::sync(context, arguments)),
+        Command::Explain(arguments) => in_runtime(explain::run(context, arguments)),
+        Command::Approve(arguments) => in_runtime(decide::approve(context, arguments)),
+        Command::Link(arguments) => in_runtime(decide::link(context, arguments)),
+        Command::Unlink(arguments) => in_runtime(decide::unlink(context, arguments)),
+        Command::Retry(arguments) => in_runtime(decide::retry(context, arguments)),
+        Command::State(subject) => in_runtime(state::run(context, subject)),
         Command::Audit(arguments) => in_runtime(audit::run(context, arguments)),
         Command::Run => in_runtime(run::run(context)),
     }

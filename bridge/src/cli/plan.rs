@@ -1,24 +1,22 @@
 //! `vmbridge plan` and `vmbridge sync`
 
-use std::time::Duration;
-
 use clap::Args;
 
+use super::desk::{self, Counter};
+use super::progress::Work;
 use super::select::Select;
 use super::{Context, Exit, Failure, Hangup, Stop, output, picture};
 use crate::clock;
-use crate::cloud::SharedCloud;
+use crate::cloud::{Cloud, SharedCloud};
 use crate::config::Config;
-use crate::engine::{Targets, assemble};
-use crate::fleet::{Fleet, SharedFleet};
+use crate::control::{PlanQuery, Request, plan_document};
+use crate::engine::{Progress, Targets};
+use crate::fleet::SharedFleet;
 use crate::inventory::Filter;
 use crate::memory::Memory;
 use crate::observe::Mode;
-use crate::plan::{Capability, Plan, PlanDocument, Policy, plan, write_plan};
+use crate::plan::{Capability, PlanDocument, Policy, View, write_plan};
 use crate::store::{Reader, StoreProblem};
-
-/// How long `sync` works before it gives up what is left to the next time.
-const PATIENCE: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -46,7 +44,7 @@ fn capability(word: &str) -> Result<Capability, String> {
     })
 }
 
-fn refuse_without_targets(config: &Config) -> Result<(), Failure> {
+pub(super) fn refuse_without_targets(config: &Config) -> Result<(), Failure> {
     if config.aws.is_empty() {
         return Err(Failure::Usage(
             "there is no [[aws]] target in the configuration, so there is nothing to plan".to_owned(),
@@ -55,101 +53,132 @@ fn refuse_without_targets(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// All that a plan is made of, read once and without changing anything.
+pub(super) struct Known {
+    fleet: SharedFleet,
+    cloud: Cloud,
+    memory: Memory,
+    policy: Policy,
+    /// The state, if there is one.
+    pub(super) reader: Option<Reader>,
+}
+
+impl Known {
+    /// Reads everything. Nothing is returned if a signal came first, or not everything could be read.
+    pub(super) async fn read(
+        context: &Context,
+        config: &Config,
+        stop: &Stop,
+    ) -> Result<Option<Self>, Failure> {
+        let (fleet, cloud) = (SharedFleet::new(), SharedCloud::new());
+        let targets = Targets::connect(&config.aws, &config.limits, &cloud).await.map_err(Failure::Engine)?;
+        // The whole fleet is read whatever is shown of it: which node is which VM depends on all of it.
+        let (observers, complete) = picture::first(context, config, &fleet, Mode::Once, stop).await?;
+        observers.close().await;
+        if !complete {
+            return Ok(None);
+        }
+        tokio::select! {
+            () = targets.read_once() => {}
+            () = stop.requested() => return Ok(None),
+        }
+        let (reader, memory) = match Reader::open(&config.state.directory).await {
+            Ok(reader) => {
+                let contents = reader.contents().await.map_err(|error| Failure::Engine(error.into()))?;
+                let installation =
+                    reader.installation().await.map_err(|error| Failure::Engine(error.into()))?;
+                let memory = Memory::of(contents, &installation, false, clock::now());
+                (Some(reader), memory)
+            }
+            // Nothing was ever done from here. The id of the installation is made with the database.
+            Err(error) if matches!(error.problem, StoreProblem::Missing) => {
+                (None, Memory { installation: "00000000".into(), ..Memory::default() })
+            }
+            Err(error) => return Err(Failure::Engine(error.into())),
+        };
+        Ok(Some(Self { fleet, cloud: cloud.read(), memory, policy: Policy::of(config), reader }))
+    }
+
+    pub(super) fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
+        let Self { fleet, cloud, memory, policy, .. } = self;
+        look(&View { fleet: &fleet.read(), cloud, memory, policy, now: clock::now() })
+    }
+}
+
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit, Failure> {
     let (_, config) = context.load()?;
     refuse_without_targets(&config)?;
     let Arguments { json, capabilities, select } = arguments;
-    // The whole fleet is read whatever is shown of it: which node is which VM depends on all of it.
-    let (_, filter) = select.apply(config.clone())?;
-    let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
-    let (fleet, cloud) = (SharedFleet::new(), SharedCloud::new());
-    let targets = Targets::connect(&config.aws, &config.limits, &cloud).await.map_err(Failure::Engine)?;
-    let (observers, complete) = picture::first(context, &config, &fleet, Mode::Once, &stop).await?;
-    observers.close().await;
-    if !complete {
-        return Ok(stop.or(Exit::Problem));
-    }
-    tokio::select! {
-        () = targets.read_once() => {}
-        () = stop.requested() => return Ok(stop.or(Exit::Problem)),
-    }
-    let memory = match Reader::open(&config.state.directory).await {
-        Ok(reader) => {
-            let contents = reader.contents().await.map_err(|error| Failure::Engine(error.into()))?;
-            let installation = reader.installation().await.map_err(|error| Failure::Engine(error.into()))?;
-            Memory::of(contents, &installation, false, clock::now())
-        }
-        // Nothing was ever done from here.
-        Err(error) if matches!(error.problem, StoreProblem::Missing) => {
-            // The id of the installation is made with the database.
-            Memory { installation: "00000000".into(), ..Memory::default() }
-        }
-        Err(error) => return Err(Failure::Engine(error.into())),
+    let (_, Filter { selectors, vcenters }) = select.apply(config.clone())?;
+    let query = PlanQuery {
+        capabilities,
+        selectors: selectors.iter().map(ToString::to_string).collect(),
+        vcenters: vcenters.clone(),
     };
-    let policy = Policy::of(&config);
-    let now = clock::now();
-    let fleet = fleet.read();
-    let mut plan = plan(&fleet, &cloud.read(), &memory, &policy, now);
-    if !capabilities.is_empty() {
-        plan.actions.retain(|planned| capabilities.contains(&planned.action.capability()));
-    }
-    show(&plan, &policy, &fleet, &filter, json)
+    let document = match desk::daemon(&config).await? {
+        Some(client) => client.ask(&Request::Plan(query)).await.map_err(Failure::Daemon)?,
+        None => {
+            let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
+            let Some(known) = Known::read(context, &config, &stop).await? else {
+                return Ok(stop.or(Exit::Problem));
+            };
+            let filter = Filter { selectors, vcenters };
+            known.look(|view| plan_document(view, &query, &filter))
+        }
+    };
+    show(&document, json)
 }
 
-/// Prints a plan. There is something to do if anything is planned.
-fn show(plan: &Plan, policy: &Policy, fleet: &Fleet, filter: &Filter, json: bool) -> Result<Exit, Failure> {
-    let selected: std::collections::HashSet<_> = fleet
-        .parts()
-        .filter(|part| filter.takes(part))
-        .flat_map(crate::fleet::Part::vms)
-        .filter(|vm| {
-            filter.selectors.is_empty() || filter.selectors.iter().any(|selector| selector.selects(vm))
-        })
-        .map(|vm| (vm.vcenter_name().clone(), vm.moref().value().to_owned()))
-        .collect();
-    let document = PlanDocument::of(plan, policy, clock::now(), |vm| {
-        selected.contains(&(vm.vcenter.clone(), vm.vm.vm.to_string()))
-    });
+/// Prints a plan. It is a problem if anything is planned, and if there may be something that could not be seen.
+fn show(document: &PlanDocument, json: bool) -> Result<Exit, Failure> {
     output::write(|out| {
         if json {
             serde_json::to_writer_pretty(&mut *out, &document)?;
             writeln!(out)
         } else {
-            write_plan(out, &document)
+            write_plan(out, document)
         }
     })?;
-    let idle = document.actions.is_empty() && document.held.is_empty();
-    Ok(if idle { Exit::Done } else { Exit::Problem })
+    let idle = document.actions.is_empty() && document.held.is_empty() && document.waiting == 0;
+    Ok(if idle && document.complete { Exit::Done } else { Exit::Problem })
 }
 
 pub(super) async fn sync(context: &Context, arguments: SyncArguments) -> Result<Exit, Failure> {
-    let (_, config) = context.load()?;
-    refuse_without_targets(&config)?;
     let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
-    let (fleet, cloud) = (SharedFleet::new(), SharedCloud::new());
-    let targets = Targets::connect(&config.aws, &config.limits, &cloud).await.map_err(Failure::Engine)?;
-    // First the lock: two that work on the same state would be one too many.
-    let (engine, _) = assemble(&config, &fleet, &cloud, &targets).await.map_err(Failure::Engine)?;
-    let (observers, complete) = picture::first(context, &config, &fleet, Mode::Once, &stop).await?;
-    observers.close().await;
-    if !complete {
+    let Some(counter) = Counter::reach(context, &stop).await? else {
         return Ok(stop.or(Exit::Problem));
-    }
-    let work = async {
-        targets.read_once().await;
-        engine.settle(PATIENCE).await
     };
-    tokio::select! {
-        _ = work => {}
-        () = stop.requested() => {}
-    }
-    let policy = engine.policy();
-    let left = engine.plan();
-    let progress = engine.progress().borrow().clone();
-    eprintln!("{} done, {} failed, {} of unknown end", progress.done, progress.failed, progress.open);
-    let exit = show(&left, &policy, &fleet.read(), &Filter::default(), arguments.json)?;
-    if let Some(store) = engine.into_store() {
-        store.close().await;
-    }
-    Ok(stop.or(if progress.failed > 0 || progress.open > 0 { Exit::Problem } else { exit }))
+    let before: Progress = counter.ask(Request::Progress).await?;
+    let shown = Work::new(super::can_show_progress(&context.environment));
+    let work = async {
+        let work = counter.ask::<Progress>(Request::Sync);
+        let show = async {
+            loop {
+                let now = counter.ask(Request::Progress).await;
+                match now {
+                    Ok(now) => shown.show(&before, &now),
+                    Err(error) => break error,
+                }
+                tokio::time::sleep(Work::TURN).await;
+            }
+        };
+        tokio::select! {
+            done = work => done.map(Some),
+            error = show => Err(error),
+            () = stop.requested() => Ok(None),
+        }
+    };
+    let ended = work.await;
+    drop(shown);
+    // A daemon goes on by itself; what was begun here is looked for by the next one.
+    let Ok(Some(ended)) = ended else {
+        counter.close().await;
+        return ended.map(|_| stop.or(Exit::Problem));
+    };
+    let (done, failed) = (ended.done - before.done, ended.failed - before.failed);
+    eprintln!("{done} done, {failed} failed, {} of unknown end", ended.open);
+    let left: PlanDocument = counter.ask(Request::Plan(PlanQuery::default())).await?;
+    counter.close().await;
+    let exit = show(&left, arguments.json)?;
+    Ok(stop.or(if failed > 0 || ended.open > 0 { Exit::Problem } else { exit }))
 }

@@ -79,6 +79,49 @@ impl Drop for Bars {
     }
 }
 
+/// One bar: how much of what is to be done is done. It is wiped away when this is dropped.
+pub(super) struct Work {
+    bar: Option<ProgressBar>,
+}
+
+impl Work {
+    /// How often it is looked at.
+    pub(super) const TURN: Duration = Duration::from_millis(200);
+
+    /// A bar, where one can be shown.
+    pub(super) fn new(shown: bool) -> Self {
+        let bar = shown.then(|| {
+            let style = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len} {wide_msg}");
+            let bar = ProgressBar::new(0);
+            // The template is constant and correct; if it were not, the default would do.
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.enable_steady_tick(TURN);
+            bar
+        });
+        Self { bar }
+    }
+
+    /// Shows how far it has got since `before`.
+    pub(super) fn show(&self, before: &crate::engine::Progress, now: &crate::engine::Progress) {
+        let Some(bar) = &self.bar else { return };
+        let (done, failed) = (now.done - before.done, now.failed - before.failed);
+        let left = u64::try_from(now.waiting + now.running).unwrap_or(u64::MAX);
+        bar.set_length(done + failed + left);
+        bar.set_position(done + failed);
+        bar.set_message(match (failed, now.open) {
+            (0, 0) => String::new(),
+            (failed, 0) => format!("{failed} failed"),
+            (failed, open) => format!("{failed} failed, {open} being looked for"),
+        });
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
 fn words(source: &SourceProgress) -> String {
     let SourceProgress { state, objects } = source;
     match state {

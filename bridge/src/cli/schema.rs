@@ -21,6 +21,10 @@ enum Subject {
     Inventory,
     /// JSON Schema of one line of `watch --json`.
     Change,
+    /// JSON Schema of `plan --json`.
+    Plan,
+    /// JSON Schema of `explain --json`.
+    Explain,
     /// The vSphere properties that are read, by type of managed object.
     Paths,
 }
@@ -30,6 +34,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         match arguments.subject {
             Subject::Inventory => serde_json::to_writer_pretty(&mut *out, &schema::inventory())?,
             Subject::Change => serde_json::to_writer_pretty(&mut *out, &schema::change())?,
+            Subject::Plan => serde_json::to_writer_pretty(&mut *out, &schema::plan())?,
+            Subject::Explain => serde_json::to_writer_pretty(&mut *out, &schema::explain())?,
             Subject::Paths => {
                 let paths: BTreeMap<_, _> = built_in_paths().collect();
                 serde_json::to_writer_pretty(&mut *out, &paths)?;

@@ -24,6 +24,8 @@ pub struct TargetView {
     pub nodes: BTreeMap<NodeId, Arc<Node>>,
     /// Their tags. A node that is not here has tags that are not known.
     pub tags: HashMap<NodeId, Arc<NodeTags>>,
+    /// Why tags are not known, where something else than time is the reason.
+    pub tags_error: Option<String>,
     /// The activations.
     pub activations: HashMap<ActivationId, Arc<Activation>>,
     /// When the last complete reading began. What was written later may not be in it.

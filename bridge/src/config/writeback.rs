@@ -14,6 +14,8 @@ pub struct WritebackSettings {
     pub adopt: bool,
     /// Values written in a second, per vCenter.
     pub writes_per_second: usize,
+    /// Values written at the same time, per vCenter.
+    pub concurrency: usize,
 }
 
 static MODE: Key<OneOf<Mode>> = Key {
@@ -40,11 +42,19 @@ static WRITES: Key<Integer> = Key {
     example: "5",
 };
 
+static CONCURRENCY: Key<Integer> = Key {
+    name: "concurrency",
+    kind: Integer { min: 1, max: 16 },
+    need: Need::Default("2"),
+    doc: "Values written at the same time, per vCenter.",
+    example: "2",
+};
+
 pub(super) static SECTION: Section = Section {
     name: "writeback",
     shape: Shape::One,
     doc: "Custom attributes on VMs that show in the vSphere client what AWS sees: `vmbridge.node`, `vmbridge.patch-group` and `vmbridge.status`. It needs two more privileges in vCenter; see docs/privileges.md.",
-    keys: &[&MODE, &ADOPT, &WRITES],
+    keys: &[&MODE, &ADOPT, &WRITES, &CONCURRENCY],
     sections: &[],
 };
 
@@ -52,5 +62,11 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<WritebackSettings> {
     let mode = table.get(&MODE);
     let adopt = table.get(&ADOPT);
     let writes_per_second = table.get(&WRITES);
-    Some(WritebackSettings { mode: mode?, adopt: adopt?, writes_per_second: writes_per_second? })
+    let concurrency = table.get(&CONCURRENCY);
+    Some(WritebackSettings {
+        mode: mode?,
+        adopt: adopt?,
+        writes_per_second: writes_per_second?,
+        concurrency: concurrency?,
+    })
 }

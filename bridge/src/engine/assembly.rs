@@ -7,12 +7,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Arm, Engine, RealHands};
+use super::{Arm, Engine, RealHands, VsphereHands};
 use crate::aws::{ConnectError, Services, TargetName};
 use crate::clock::Clock;
 use crate::cloud::SharedCloud;
 use crate::config::{AwsTarget, Config, Limits};
+use crate::control::{Desk, Server};
 use crate::fleet::SharedFleet;
+use crate::observe::Observers;
 use crate::observe::aws::Watcher;
 use crate::plan::Policy;
 use crate::store::{Store, StoreError};
@@ -24,6 +26,17 @@ pub enum AssemblyError {
     /// What has to be remembered cannot be.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Commands could not reach the daemon.
+    #[error("the control socket in {directory} cannot be made: {source}")]
+    Control {
+        /// The state directory.
+        directory: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What has to be known first cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     /// A target cannot be used as it is configured.
     #[error("aws.{target}: {source}")]
     Target {
@@ -87,6 +100,7 @@ pub struct Assembly {
     watching: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     work: JoinHandle<()>,
+    control: Server,
 }
 
 impl Assembly {
@@ -98,6 +112,10 @@ impl Assembly {
         let cloud = SharedCloud::new();
         let targets = Targets::connect(&config.aws, &config.limits, &cloud).await?;
         let (engine, hands) = engine(config, fleet, &cloud, &targets).await?;
+        let desk = Desk::new(engine.clone(), fleet.clone(), cloud.clone(), Some(hands.clone()));
+        let directory = &config.state.directory;
+        let control = Server::start(directory, desk)
+            .map_err(|source| AssemblyError::Control { directory: directory.clone(), source })?;
         let stop = CancellationToken::new();
         let work = tokio::spawn({
             let (engine, stop) = (engine.clone(), stop.clone());
@@ -105,13 +123,18 @@ impl Assembly {
         });
         let watching = CancellationToken::new();
         let tasks = watch(targets, &watching);
-        Ok(Self { engine, cloud, hands, targets: config.aws.clone(), stop, watching, tasks, work })
+        Ok(Self { engine, cloud, hands, targets: config.aws.clone(), stop, watching, tasks, work, control })
     }
 
     /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Writes to vCenters in the sessions of these observers.
+    pub fn use_sessions(&self, observers: &Observers) {
+        self.hands.vsphere().use_sessions(observers.connected());
     }
 
     /// The nodes of all targets.
@@ -142,12 +165,14 @@ impl Assembly {
             self.tasks = watch(targets, &self.watching);
             self.targets.clone_from(&config.aws);
         }
+        self.hands.vsphere().set_pace(&config.writeback);
         self.engine.set_policy(Policy::of(config));
         Ok(())
     }
 
     /// Stops: what is under way ends, nothing new begins, and the database is closed.
     pub async fn close(self) {
+        self.control.stop().await;
         self.stop.cancel();
         self.watching.cancel();
         for task in self.tasks {
@@ -176,7 +201,7 @@ pub async fn engine(
     cloud: &SharedCloud,
     targets: &Targets,
 ) -> Result<(Engine, RealHands), AssemblyError> {
-    let hands = RealHands::new(cloud.clone());
+    let hands = RealHands::new(cloud.clone(), VsphereHands::new(fleet.clone(), &config.writeback));
     hands.set_arms(targets.arms.clone());
     let store = Store::open(&config.state.directory).await?;
     let engine = Engine::new(

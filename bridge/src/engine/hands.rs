@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
+use super::vsphere::{self, VsphereHands};
 use crate::aws::{AwsError, AwsErrorKind, NodeId, NodeTags, Place, Services, TargetName};
 use crate::cloud::SharedCloud;
 use crate::plan::Action;
@@ -68,23 +69,36 @@ pub struct Arm {
     pub settle: Duration,
 }
 
-/// The hands of the program: on AWS.
+/// The hands of the program: on AWS and on vCenters.
 #[derive(Clone)]
 pub struct RealHands {
     cloud: SharedCloud,
     arms: Arc<RwLock<BTreeMap<TargetName, Arm>>>,
+    vsphere: VsphereHands,
 }
 
 impl RealHands {
     /// Hands that find their way through what is known of the targets.
     #[must_use]
-    pub fn new(cloud: SharedCloud) -> Self {
-        Self { cloud, arms: Arc::default() }
+    pub fn new(cloud: SharedCloud, vsphere: VsphereHands) -> Self {
+        Self { cloud, arms: Arc::default(), vsphere }
+    }
+
+    /// The hands on vCenters.
+    #[must_use]
+    pub fn vsphere(&self) -> &VsphereHands {
+        &self.vsphere
     }
 
     /// Uses these targets from now on.
     pub fn set_arms(&self, arms: BTreeMap<TargetName, Arm>) {
         *self.arms.write().unwrap_or_else(PoisonError::into_inner) = arms;
+    }
+
+    /// Asks for a reading of every target soon.
+    pub fn nudge_all(&self) {
+        let arms = self.arms.read().unwrap_or_else(PoisonError::into_inner);
+        arms.values().for_each(|arm| arm.nudge.notify_one());
     }
 
     fn arm(&self, place: &Place) -> Result<Arm, EffectError> {
@@ -120,11 +134,8 @@ impl Hands for RealHands {
                     arm.nudge.notify_one();
                     done.map_err(EffectError::from)
                 }
-                Action::DefineAttribute { .. } | Action::SetAttribute { .. } => Err(EffectError {
-                    may_have_taken_place: false,
-                    transient: false,
-                    reason: "this build cannot write to vCenter".to_owned(),
-                }),
+                Action::DefineAttribute { vcenter, name, .. } => self.vsphere.define(*vcenter, name).await,
+                Action::SetAttribute { vm, name, value, .. } => self.vsphere.set(vm, name, value).await,
             }
         })
     }
@@ -146,7 +157,12 @@ impl Hands for RealHands {
                     })
                     .await
                 }
-                Action::DefineAttribute { .. } | Action::SetAttribute { .. } => Ok(Trace::NotThere),
+                Action::DefineAttribute { vcenter, name, .. } => {
+                    self.vsphere.trace_definition(*vcenter, name).await
+                }
+                Action::SetAttribute { vm, name, value, .. } => {
+                    self.vsphere.trace_value(vm, name, value).await
+                }
             }
         })
     }
@@ -156,7 +172,7 @@ impl Hands for RealHands {
             Action::AddTags { place, .. } | Action::RemoveTags { place, .. } => {
                 self.arm(place).map_or(Duration::from_secs(120), |arm| arm.settle)
             }
-            Action::DefineAttribute { .. } | Action::SetAttribute { .. } => Duration::from_secs(30),
+            Action::DefineAttribute { .. } | Action::SetAttribute { .. } => vsphere::SETTLE,
         }
     }
 }

@@ -8,8 +8,10 @@
 
 mod assembly;
 mod hands;
+mod records;
 #[cfg(test)]
 mod tests;
+mod vsphere;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use metrics::counter;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -24,13 +27,15 @@ use tokio_util::sync::CancellationToken;
 
 pub use assembly::{Assembly, AssemblyError, Targets, engine as assemble};
 pub use hands::{Arm, EffectError, Hands, RealHands, Trace};
+pub use records::Records;
+pub use vsphere::VsphereHands;
 
 use crate::aws::{NodeId, Place};
 use crate::clock::Clock;
 use crate::cloud::SharedCloud;
 use crate::fleet::SharedFleet;
 use crate::memory::{Memory, Open};
-use crate::plan::{Action, Plan, Planned, Policy, plan};
+use crate::plan::{Action, Plan, Planned, Policy, View};
 use crate::store::{
     Approval, Conclusion, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity, Outcome, Store,
     StoreError,
@@ -53,13 +58,18 @@ const SHORT_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// The engine. Clones share it.
-#[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine<S = Store>(Arc<Inner<S>>);
 
-struct Inner {
+impl<S> Clone for Engine<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+struct Inner<S> {
     fleet: SharedFleet,
     cloud: SharedCloud,
-    store: Store,
+    store: S,
     hands: Arc<dyn Hands>,
     clock: Clock,
     memory: Mutex<Memory>,
@@ -69,7 +79,8 @@ struct Inner {
 }
 
 /// How far the engine is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// Cycles so far.
     pub cycles: u64,
@@ -89,7 +100,7 @@ pub struct Progress {
     pub held: Vec<String>,
 }
 
-impl Engine {
+impl<S: Records> Engine<S> {
     /// An engine on what the store remembers. Nothing happens until [`run`](Self::run) or [`settle`](Self::settle).
     ///
     /// # Errors
@@ -97,7 +108,7 @@ impl Engine {
     pub async fn new(
         fleet: SharedFleet,
         cloud: SharedCloud,
-        store: Store,
+        store: S,
         hands: Arc<dyn Hands>,
         policy: Policy,
         clock: Clock,
@@ -138,7 +149,7 @@ impl Engine {
 
     /// The store.
     #[must_use]
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &S {
         &self.0.store
     }
 
@@ -151,11 +162,57 @@ impl Engine {
     /// Plans with what is known now. Changes nothing.
     #[must_use]
     pub fn plan(&self) -> Plan {
+        let view = |view: &View<'_>| view.plan();
+        self.look(view)
+    }
+
+    /// Looks at all that a plan is made of. Nothing can be recorded meanwhile, so `look` is to be short.
+    pub fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         let policy = self.policy();
         let cloud = self.0.cloud.read();
+        let fleet = self.0.fleet.read();
         // A copy of what is remembered would cost more than to let whoever records wait a moment.
         let memory = self.0.memory();
-        plan(&self.0.fleet.read(), &cloud, &memory, &policy, self.0.clock.now())
+        look(&View {
+            fleet: &fleet,
+            cloud: &cloud,
+            memory: &memory,
+            policy: &policy,
+            now: self.0.clock.now(),
+        })
+    }
+
+    /// The time by the engine's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Waits, while [`run`](Self::run) works elsewhere, until there is nothing more to do with what is known, or `patience`
+    /// has passed. Says whether all is done.
+    pub async fn idle(&self, patience: Duration) -> bool {
+        let mut progress = self.progress();
+        let cycles = progress.borrow_and_update().cycles;
+        let until = Instant::now() + patience;
+        self.0.wake.notify_one();
+        loop {
+            let busy = {
+                let now = progress.borrow_and_update();
+                // One cycle may have begun before this was asked.
+                now.cycles < cycles + 2 || now.waiting > 0 || now.running > 0
+            };
+            if !busy && !self.0.has_open() {
+                let policy = self.policy();
+                if self.plan().doable(&policy).next().is_none() {
+                    return true;
+                }
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            self.0.wake.notify_one();
+            let _ = tokio::time::timeout(LOOK_AGAIN / 4, progress.changed()).await;
+        }
     }
 
     /// Works until stopped, then waits for what is under way.
@@ -163,6 +220,8 @@ impl Engine {
         let mut fleet = self.0.fleet.revisions();
         let mut cloud = self.0.cloud.revisions();
         let mut work = Work::default();
+        // Wherever several things are waited for, they have an order: chance would decide otherwise, and no fault could be
+        // replayed.
         loop {
             let began = Instant::now();
             self.cycle(&mut work).await;
@@ -170,12 +229,14 @@ impl Engine {
             // What is queued goes on meanwhile.
             let rested = tokio::time::sleep(pause);
             tokio::select! {
+                biased;
                 () = work.drain(self, rested) => {}
                 () = stop.cancelled() => break,
             }
             let heartbeat = if self.0.has_open() { LOOK_AGAIN } else { HEARTBEAT };
             let news = async {
                 tokio::select! {
+                    biased;
                     _ = fleet.changed() => {}
                     _ = cloud.changed() => {}
                     () = self.0.wake.notified() => {}
@@ -183,6 +244,7 @@ impl Engine {
                 }
             };
             tokio::select! {
+                biased;
                 () = work.drain(self, news) => {}
                 () = stop.cancelled() => break,
             }
@@ -309,7 +371,7 @@ impl Engine {
 
     /// What the store and the plan know is dropped; the database is closed when the last clone is gone.
     #[must_use]
-    pub fn into_store(self) -> Option<Store> {
+    pub fn into_store(self) -> Option<S> {
         Arc::into_inner(self.0).map(|inner| inner.store)
     }
 }
@@ -338,6 +400,8 @@ impl Work {
             }
             actions.push(planned.clone());
         }
+        // A plan goes through the fleet in no particular order; what is done has one, so that it can be done again for a test.
+        order.sort_unstable();
         self.queue = order
             .into_iter()
             .filter_map(|holder| by_holder.remove(&holder).map(|actions| (holder, actions)))
@@ -345,7 +409,7 @@ impl Work {
     }
 
     /// Starts what there is room for.
-    fn start(&mut self, engine: &Engine) {
+    fn start<S: Records>(&mut self, engine: &Engine<S>) {
         while self.tasks.len() < WORKERS
             && let Some((holder, actions)) = self.queue.pop_front()
         {
@@ -371,10 +435,11 @@ impl Work {
     }
 
     /// Goes on with the queue until `until`.
-    async fn drain(&mut self, engine: &Engine, until: impl Future<Output = ()>) {
+    async fn drain<S: Records>(&mut self, engine: &Engine<S>, until: impl Future<Output = ()>) {
         let mut until = std::pin::pin!(until);
         loop {
             tokio::select! {
+                biased;
                 () = &mut until => return,
                 Some(ended) = self.tasks.join_next() => {
                     self.ended(ended);
@@ -389,7 +454,7 @@ impl Work {
     }
 
     /// Works until the queue is empty and nothing is under way.
-    async fn finish(&mut self, engine: &Engine) {
+    async fn finish<S: Records>(&mut self, engine: &Engine<S>) {
         self.start(engine);
         while let Some(ended) = self.tasks.join_next().await {
             self.ended(ended);
@@ -408,7 +473,7 @@ impl Work {
     }
 }
 
-impl Inner {
+impl<S: Records> Inner<S> {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -593,11 +658,7 @@ impl Inner {
                 .map(|(id, open)| (*id, open.clone()))
                 .collect()
         };
-        self.progress.send_if_modified(|progress| {
-            let changed = progress.open != open.len();
-            progress.open = open.len();
-            changed
-        });
+        self.tell_open();
         for (id, Open { action, latest, .. }) in open {
             let now = self.clock.now();
             let age = now.duration_since(latest);
@@ -607,18 +668,55 @@ impl Inner {
                 .memory()
                 .owned_by(&action.holder())
                 .is_none_or(|owned| owned.values().all(|owned| now.duration_since(owned.written) >= settle));
-            let outcome = match self.hands.trace(&action).await {
-                Ok(Trace::There) if quiet || age >= settle => Outcome::FoundDone,
-                Ok(Trace::There) => continue,
+            let found = match self.hands.trace(&action).await {
                 // Its effect may still come to light.
                 Ok(Trace::NotThere) if age < settle => continue,
-                Ok(Trace::NotThere | Trace::Gone) => Outcome::FoundNotDone,
+                Ok(Trace::NotThere) => self.part_there(&action).await,
+                found => found.map(|found| (found, None)),
+            };
+            let (outcome, part) = match found {
+                Ok((Trace::There, part)) if quiet || age >= settle => (Outcome::FoundDone, part),
+                Ok((Trace::There, _)) => continue,
+                Ok((Trace::NotThere | Trace::Gone, _)) => (Outcome::FoundNotDone, None),
                 Err(error) => {
                     tracing::debug!(error = error.reason, "how an action ended cannot be found out yet");
                     continue;
                 }
             };
-            let _ = self.conclude(id, &action, outcome, None, Duration::ZERO).await;
+            let done = part.as_ref().unwrap_or(&action);
+            let _ = self.conclude(id, done, outcome, None, Duration::ZERO).await;
         }
+        self.tell_open();
+    }
+
+    /// Tells how many actions have no outcome yet.
+    fn tell_open(&self) {
+        let open = self.memory().open.values().filter(|open| !open.running).count();
+        self.progress.send_if_modified(|progress| {
+            let changed = progress.open != open;
+            progress.open = open;
+            changed
+        });
+    }
+
+    /// Looks at each tag of an action that is not there as a whole. A call changes all of its tags or none, so where one is
+    /// as it should be, it was done, and somebody else has changed the others since. What is left of it is ours: taken for
+    /// another's, it would stay on the node for ever.
+    async fn part_there(&self, action: &Action) -> Result<(Trace, Option<Action>), EffectError> {
+        let keys = action.tag_keys();
+        let mut there = Vec::new();
+        if keys.len() > 1 {
+            for key in keys {
+                match self.hands.trace(&action.only(std::slice::from_ref(&key))).await? {
+                    Trace::There => there.push(key),
+                    Trace::NotThere => {}
+                    Trace::Gone => return Ok((Trace::Gone, None)),
+                }
+            }
+        }
+        if there.is_empty() {
+            return Ok((Trace::NotThere, None));
+        }
+        Ok((Trace::There, Some(action.only(&there))))
     }
 }

@@ -10,9 +10,9 @@ use mappings::selector::Selector;
 use serde::Serialize;
 use serde_json::Value;
 use vsphere_client::ids::{MoKind, MoRef, VcenterUuid};
-use vsphere_client::model::{AboutInfo, PowerState};
+use vsphere_client::model::{AboutInfo, CustomFieldDef, PowerState};
 use vsphere_client::property::{
-    Change as PropertyChange, CustomFields, ObjectProperties, ObjectReport, ReportKind,
+    Change as PropertyChange, ObjectProperties, ObjectReport, Properties as _, ReportKind, VirtualMachine,
 };
 
 use super::change::{Change, ObjectChange, ObjectType, SourceChange, What};
@@ -46,7 +46,10 @@ pub struct Part {
     nodes: HashMap<MoRef, Node>,
     /// Nodes that the current reading has reported.
     nodes_seen: HashSet<MoRef>,
+    /// Names of custom attributes by key.
     fields: HashMap<i32, Arc<str>>,
+    /// Keys of those that VMs can have.
+    vm_fields: HashMap<Box<str>, i32>,
     places: Places,
     intern: Interner,
 }
@@ -112,6 +115,7 @@ impl Part {
             nodes: HashMap::default(),
             nodes_seen: HashSet::default(),
             fields: HashMap::default(),
+            vm_fields: HashMap::default(),
             places: Places::default(),
             intern: Interner::default(),
         }
@@ -211,7 +215,13 @@ impl Part {
     /// Whether a custom attribute of this name is defined, in this case of letters or another.
     #[must_use]
     pub fn has_attribute(&self, name: &str) -> bool {
-        self.fields.values().any(|field| mappings::glob::same_name(field, name))
+        self.attribute_key(name).is_some()
+    }
+
+    /// The key of the custom attribute of exactly this name, if VMs can have it.
+    #[must_use]
+    pub fn attribute_key(&self, name: &str) -> Option<i32> {
+        self.vm_fields.get(name).copied()
     }
 
     /// The hosts, by reference.
@@ -361,6 +371,7 @@ impl Part {
                     self.as_of = Some(now);
                 }
             }
+            FleetUpdate::Definitions(fields) => self.set_fields(fields, gather),
             FleetUpdate::Complete => self.finish(gather),
             FleetUpdate::Current => {
                 if self.complete && !self.in_reading {
@@ -485,7 +496,11 @@ impl Part {
                 vm.take(*report, &mut Take { whole, intern: &mut self.intern });
                 self.set_vm(object, vm, gather);
             }
-            (_, ObjectProperties::CustomFields(report)) => self.set_fields(report, gather),
+            (_, ObjectProperties::CustomFields(report)) => {
+                if let PropertyChange::Set(fields) = report.fields {
+                    self.set_fields(fields, gather);
+                }
+            }
             (_, ObjectProperties::EventCollector(_) | ObjectProperties::Other) => {}
             (_, properties) => {
                 let whole = kind == ReportKind::Entered;
@@ -579,8 +594,9 @@ impl Part {
     }
 
     /// Takes over the names of custom attributes.
-    fn set_fields(&mut self, report: CustomFields, gather: &mut Gather) {
-        let PropertyChange::Set(fields) = report.fields else { return };
+    fn set_fields(&mut self, fields: Vec<CustomFieldDef>, gather: &mut Gather) {
+        let of_vms = fields.iter().filter(|field| field.is_for(VirtualMachine::TYPE));
+        self.vm_fields = of_vms.map(|field| (field.name.clone(), field.key)).collect();
         let names = fields.into_iter().map(|field| (field.key, Arc::from(field.name))).collect();
         let known = mem::replace(&mut self.fields, names);
         if !gather.listening || known == self.fields {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use vsphere_client::ids::MoRef;
-use vsphere_client::model::AboutInfo;
+use vsphere_client::model::{AboutInfo, CustomFieldDef};
 use vsphere_client::property::ObjectReport;
 
 /// One piece of news on one part of the fleet.
@@ -17,6 +17,8 @@ pub enum FleetUpdate {
     },
     /// Objects that are new, changed or gone.
     Objects(Vec<ObjectReport>),
+    /// The definitions of custom attributes were read by themselves, apart from the watch.
+    Definitions(Vec<CustomFieldDef>),
     /// Everything has been reported since the last start: what was not does not exist.
     Complete,
     /// Nothing more has changed up to now.

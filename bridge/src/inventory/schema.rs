@@ -47,6 +47,18 @@ pub fn change() -> Schema {
     schema::<ChangeDocument<'static>>("one line of vmbridge watch --json")
 }
 
+/// Schema of `vmbridge plan --json`.
+#[must_use]
+pub fn plan() -> Schema {
+    schema::<crate::plan::PlanDocument>("vmbridge plan --json")
+}
+
+/// Schema of `vmbridge explain --json`.
+#[must_use]
+pub fn explain() -> Schema {
+    schema::<crate::explain::Explanation>("vmbridge explain --json")
+}
+
 fn schema<D: JsonSchema>(title: &str) -> Schema {
     // Of what is written: a key whose value may be `null` is there all the same.
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
@@ -65,6 +77,8 @@ mod tests {
         for (schema, documentation, subject) in [
             (inventory(), include_str!("../../../docs/inventory.schema.json"), "inventory"),
             (change(), include_str!("../../../docs/change.schema.json"), "change"),
+            (plan(), include_str!("../../../docs/plan.schema.json"), "plan"),
+            (explain(), include_str!("../../../docs/explain.schema.json"), "explain"),
         ] {
             let told: serde_json::Value = serde_json::from_str(documentation).unwrap();
             assert!(

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{AwsError, Node, NodeId, NodeTags, Page, Place, Services};
+use crate::aws::{AwsError, AwsErrorKind, Node, NodeId, NodeTags, Page, Place, Services};
 use crate::clock::Clock;
 use crate::cloud::{SharedCloud, TargetView};
 use crate::config::AwsTarget;
@@ -45,16 +45,19 @@ impl Watcher {
         let mut pause = self.target.poll_fast;
         loop {
             let changed = tokio::select! {
+                biased;
                 changed = self.read_once() => changed,
                 () = stop.cancelled() => return,
             };
             pause = if changed { self.target.poll_fast } else { (pause * 2).min(self.target.poll_slow) };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = self.nudge.notified() => {
                     // What was just written is not there yet, and more may follow.
                     pause = self.target.poll_fast;
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep(pause) => {}
                         () = stop.cancelled() => return,
                     }
@@ -95,15 +98,12 @@ impl Watcher {
             (Some(place), Some(arn)) => (place.clone(), arn.clone()),
             _ => self.identity().await?,
         };
-        let said = |error: AwsError| match error.kind.fix() {
-            Some(fix) => format!("{error}; {fix}"),
-            None => error.to_string(),
-        };
         let ssm = &self.services.ssm;
         let nodes = listing("nodes", |next| ssm.nodes(next));
         let activations = listing("activations", |next| ssm.activations(next));
         let tags = listing("tags", |next| self.services.tagging.node_tags(next));
-        let (nodes, activations, tags) = tokio::try_join!(nodes, activations, tags).map_err(said)?;
+        let (nodes, activations, tags) =
+            tokio::try_join!(nodes, activations, tags).map_err(|error| said(&error))?;
 
         let nodes: BTreeMap<_, _> = nodes
             .into_iter()
@@ -126,12 +126,13 @@ impl Watcher {
                 }
             })
             .collect();
-        self.read_unlisted(&nodes.keys().collect::<Vec<_>>(), before, &mut listed).await;
+        let tags_error = self.read_unlisted(&nodes.keys().collect::<Vec<_>>(), before, &mut listed).await;
         Ok(TargetView {
             place: Some(place),
             arn: Some(arn),
             nodes,
             tags: listed,
+            tags_error,
             activations: activations
                 .into_iter()
                 .map(|activation| (activation.id.clone(), Arc::new(activation)))
@@ -142,13 +143,13 @@ impl Watcher {
     }
 
     /// The listing of tags leaves out nodes that never had one. Whether that is so is asked once for each; afterwards a node
-    /// that is still not listed still has none.
+    /// that is still not listed still has none. Says what went wrong, where something did.
     async fn read_unlisted(
         &self,
         nodes: &[&NodeId],
         before: &TargetView,
         listed: &mut HashMap<NodeId, Arc<NodeTags>>,
-    ) {
+    ) -> Option<String> {
         let mut unknown = Vec::new();
         for node in nodes.iter().copied().filter(|node| !listed.contains_key(*node)).collect::<Vec<_>>() {
             match before.tags.get(node) {
@@ -162,15 +163,28 @@ impl Watcher {
         unknown.truncate(AT_A_TIME);
         let asked: Vec<_> = unknown.into_iter().map(|node| self.tags_of(node)).collect();
         let mut answers = futures_util::stream::iter(asked).buffer_unordered(AT_ONCE);
+        let mut failed: Option<(NodeId, AwsError)> = None;
         while let Some((node, answer)) = answers.next().await {
             match answer {
                 Ok(tags) => {
                     listed.insert(node, Arc::new(tags));
                 }
                 // Its tags stay unknown, so nothing is done with it; the next reading asks again.
-                Err(error) => tracing::debug!(target = self.target.name, %error, "tags not known"),
+                Err(error) => {
+                    tracing::debug!(target = self.target.name, %error, "tags not known");
+                    // A node that was just deregistered is no trouble. Of several, always the same one is told.
+                    let first = failed.as_ref().is_none_or(|(other, _)| node < *other);
+                    if first && error.kind != AwsErrorKind::NotFound {
+                        failed = Some((node, error));
+                    }
+                }
             }
         }
+        let error = said(&failed?.1);
+        if before.tags_error.as_ref() != Some(&error) {
+            tracing::warn!(target = self.target.name, error, "the tags of some nodes could not be read");
+        }
+        Some(error)
     }
 
     async fn tags_of(&self, node: NodeId) -> (NodeId, Result<NodeTags, AwsError>) {
@@ -179,10 +193,7 @@ impl Watcher {
     }
 
     async fn identity(&self) -> Result<(Place, String), String> {
-        let identity = self.services.sts.identity().await.map_err(|error| match error.kind.fix() {
-            Some(fix) => format!("{error}; {fix}"),
-            None => error.to_string(),
-        })?;
+        let identity = self.services.sts.identity().await.map_err(|error| said(&error))?;
         if let Some(wanted) = &self.target.account
             && *wanted != identity.account
         {
@@ -195,6 +206,14 @@ impl Watcher {
     }
 }
 
+/// An error with its fix, where there is one.
+fn said(error: &AwsError) -> String {
+    match error.kind.fix() {
+        Some(fix) => format!("{error}; {fix}"),
+        None => error.to_string(),
+    }
+}
+
 /// Whether two views tell the same. Each agent reports every few minutes, and in a large fleet there is always one that has
 /// just come or gone: if that counted, a target would be read at full speed for ever.
 fn same(view: &TargetView, before: &TargetView) -> bool {
@@ -202,12 +221,12 @@ fn same(view: &TargetView, before: &TargetView) -> bool {
         let pings_aside = Node { ping: other.ping, last_ping: other.last_ping, ..one.clone() };
         pings_aside == *other
     };
-    let TargetView { place, arn, nodes, tags, activations, as_of: _, error } = before;
+    let TargetView { place, arn, nodes, tags, activations, as_of: _, error, tags_error } = before;
     view.nodes.len() == nodes.len()
         && view.nodes.values().zip(nodes.values()).all(|(one, other)| alike(one, other))
         && view.tags == *tags
         && view.activations == *activations
-        && (&view.place, &view.arn, &view.error) == (place, arn, error)
+        && (&view.place, &view.arn, &view.error, &view.tags_error) == (place, arn, error, tags_error)
 }
 
 /// All pages of a listing.

@@ -5,6 +5,7 @@
 //! wrong never holds up another. Nothing here fails upwards: what goes wrong with a source is told by its part of the fleet.
 
 pub mod aws;
+mod connected;
 mod progress;
 mod tags;
 mod vcenter;
@@ -22,6 +23,7 @@ use crate::config::{Config, Environment, Limits};
 use crate::fleet::{SharedFleet, VcenterName};
 use crate::secret::SecretResolver;
 use crate::source::Source;
+pub use connected::Connected;
 use progress::Board;
 pub use progress::{Progress, SourceProgress, SourceState};
 
@@ -32,7 +34,7 @@ const FAREWELL: Duration = Duration::from_secs(6);
 /// How far to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Read everything once.
+    /// Read everything once. Sessions stay open until the observers are closed, for whoever acts on what was read.
     Once,
     /// Read everything, then every change.
     Live,
@@ -46,6 +48,7 @@ struct Context {
     limits: Limits,
     mode: Mode,
     board: Board,
+    connected: Connected,
 }
 
 /// The running observers of everything that is configured.
@@ -117,6 +120,7 @@ pub fn start(config: &Config, environment: Environment, fleet: SharedFleet, mode
         limits: config.limits.clone(),
         mode,
         board: Board::new(),
+        connected: Connected::default(),
     };
     let sources =
         entries(config).into_iter().map(|(name, what)| (name, Running::start(&context, what))).collect();
@@ -146,6 +150,12 @@ impl Observers {
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.context.board.subscribe()
+    }
+
+    /// The vCenters whose sessions are open.
+    #[must_use]
+    pub fn connected(&self) -> Connected {
+        self.context.connected.clone()
     }
 
     /// Follows a new configuration: what is no longer in it ends, what is new or changed starts, the rest goes on.

@@ -20,7 +20,8 @@ use crate::source::{Clients, Source};
 /// Shortest time between two reports that nothing changed: readers only need to know how old the picture is.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 
-/// Follows the vCenter until told to stop; in [`Mode::Once`] until it has been read once or could not be.
+/// Follows the vCenter until told to stop; in [`Mode::Once`] it only waits for that once it has been read, and ends
+/// by itself when it could not be.
 pub(super) async fn follow(source: Source, context: Context, stop: CancellationToken) {
     let observer = Observer { part: part(&source.name), source, context, reading: AtomicBool::new(true) };
     observer.context.fleet.add(&observer.part, &observer.source.scope);
@@ -82,6 +83,7 @@ impl Observer {
             retry: (FIRST_DELAY, self.context.limits.max_retry_delay),
             ..WatchOptions::default()
         });
+        self.context.connected.put(&self.part, &clients.soap);
         let tags = TagReader::start(clients.rest.clone(), self.part.clone(), self.context.clone());
         let end = loop {
             let event = tokio::select! {
@@ -95,6 +97,11 @@ impl Observer {
         };
         tags.close().await;
         watch.close().await;
+        if !live && matches!(end, End::Over) && !self.reading.load(Ordering::Relaxed) {
+            // It was read. Whoever acts on that does so in the same session.
+            stop.cancelled().await;
+        }
+        self.context.connected.remove(&self.part);
         end
     }
 

@@ -17,7 +17,8 @@ use crate::source::{self, Source};
 /// Listings without an SDDC before it is forgotten: a listing that is wrong once must not make a fleet disappear.
 const MISSING_LISTINGS: u32 = 2;
 
-/// Follows the organisation until told to stop; in [`Mode::Once`] until its SDDCs were read once or could not be.
+/// Follows the organisation until told to stop; in [`Mode::Once`] its SDDCs are read once and their sessions stay
+/// open until then.
 pub(super) async fn follow(entry: Vmc, context: Context, stop: CancellationToken) {
     let mut pace = Backoff::new(Duration::from_secs(2), context.limits.sddc_refresh);
     let mut organisation = Organisation { entry, context, client: None, sddcs: BTreeMap::new() };
@@ -44,6 +45,8 @@ pub(super) async fn follow(entry: Vmc, context: Context, stop: CancellationToken
         };
         if organisation.context.mode == Mode::Once {
             organisation.wait_for_all(&stop).await;
+            // The sessions stay open for as long as those of other vCenters.
+            stop.cancelled().await;
             break;
         }
         tokio::select! {

@@ -234,6 +234,26 @@ impl Action {
         }
     }
 
+    /// The keys of the tags that it writes or removes.
+    pub(crate) fn tag_keys(&self) -> Vec<TagKey> {
+        match self {
+            Self::AddTags { tags, .. } => tags.iter().map(|tag| tag.key.clone()).collect(),
+            Self::RemoveTags { tags, .. } => tags.iter().map(|tag| tag.key.clone()).collect(),
+            Self::DefineAttribute { .. } | Self::SetAttribute { .. } => Vec::new(),
+        }
+    }
+
+    /// The part of it that is about these tags.
+    pub(crate) fn only(&self, keys: &[TagKey]) -> Self {
+        let mut part = self.clone();
+        match &mut part {
+            Self::AddTags { tags, .. } => tags.retain(|tag| keys.contains(&tag.key)),
+            Self::RemoveTags { tags, .. } => tags.retain(|tag| keys.contains(&tag.key)),
+            Self::DefineAttribute { .. } | Self::SetAttribute { .. } => {}
+        }
+        part
+    }
+
     /// What tells this change from every other: the same change of the same object has the same fingerprint in every plan,
     /// whatever the object is called and whatever value is there before.
     #[must_use]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Capability, Plan, Policy, VmPlan, Why};
+use super::{Action, Capability, Held, Plan, Planned, Policy, VmPlan, Why};
 use crate::config::Mode;
 
 /// The form of the document.
@@ -20,6 +20,10 @@ pub struct PlanDocument {
     pub schema: String,
     /// As of when.
     pub time: String,
+    /// Whether all that the plan depends on could be seen. What could not is a reason of its VMs.
+    pub complete: bool,
+    /// For how many VMs something is to be done that has to wait, because it failed lately or is under way.
+    pub waiting: usize,
     /// What is true of everything and keeps anything from being done.
     pub problems: Vec<String>,
     /// How far each capability may go, and what it has to say about how many VMs.
@@ -181,45 +185,19 @@ impl PlanDocument {
             mode: policy.mode(*capability).word().to_owned(),
             vms: super::tally(vms.iter().map(|vm| word(&vm.verdicts[at]))),
         });
+        let reasons =
+            || plan.vms.iter().flat_map(|vm| &vm.verdicts).filter_map(|verdict| verdict.reason.as_ref());
         let actions =
             plan.actions.iter().filter(|planned| planned.action.vm().is_none_or(|vm| ids.contains(vm)));
         Self {
             schema: PLAN_SCHEMA.to_owned(),
             time: now.to_string(),
+            complete: !reasons().any(super::Reason::is_blind),
+            waiting: reasons().filter(|reason| reason.is_waiting()).count(),
             problems: plan.problems.clone(),
             capabilities: capabilities.collect(),
-            actions: actions
-                .map(|planned| {
-                    let (action, holder) = (&planned.action, planned.action.holder());
-                    let state = match policy.mode(action.capability()) {
-                        Mode::Off | Mode::Observe => "observed",
-                        Mode::Enforce if planned.held.is_some() => "held",
-                        Mode::Enforce if planned.approved => "approved",
-                        Mode::Enforce => "ready",
-                    };
-                    ActionDocument {
-                        capability: action.capability().word().to_owned(),
-                        kind: action.kind().word().to_owned(),
-                        place: holder.place.to_string(),
-                        object: holder.object.to_string(),
-                        label: action.label().to_string(),
-                        changes: changes(action),
-                        state: state.to_owned(),
-                        fingerprint: planned.fingerprint.clone(),
-                    }
-                })
-                .collect(),
-            held: plan
-                .held
-                .iter()
-                .map(|held| HeldDocument {
-                    id: held.id.clone(),
-                    capability: held.capability.word().to_owned(),
-                    place: held.place.clone(),
-                    reason: held.reason.clone(),
-                    changes: held.fingerprints.len(),
-                })
-                .collect(),
+            actions: actions.map(|planned| ActionDocument::of(planned, policy)).collect(),
+            held: plan.held.iter().map(HeldDocument::of).collect(),
             vms: vms.into_iter().map(VmDocument::of).collect(),
             nodes_without_vm: plan
                 .lone
@@ -235,12 +213,52 @@ impl PlanDocument {
     }
 }
 
+impl ActionDocument {
+    /// The document of an action.
+    #[must_use]
+    pub fn of(planned: &Planned, policy: &Policy) -> Self {
+        let (action, holder) = (&planned.action, planned.action.holder());
+        let state = match policy.mode(action.capability()) {
+            Mode::Off | Mode::Observe => "observed",
+            Mode::Enforce if planned.held.is_some() => "held",
+            Mode::Enforce if planned.approved => "approved",
+            Mode::Enforce => "ready",
+        };
+        Self {
+            capability: action.capability().word().to_owned(),
+            kind: action.kind().word().to_owned(),
+            place: holder.place.to_string(),
+            object: holder.object.to_string(),
+            label: action.label().to_string(),
+            changes: changes(action),
+            state: state.to_owned(),
+            fingerprint: planned.fingerprint.clone(),
+        }
+    }
+}
+
+impl HeldDocument {
+    /// The document of what waits.
+    #[must_use]
+    pub fn of(held: &Held) -> Self {
+        Self {
+            id: held.id.clone(),
+            capability: held.capability.word().to_owned(),
+            place: held.place.clone(),
+            reason: held.reason.clone(),
+            changes: held.fingerprints.len(),
+        }
+    }
+}
+
 fn word(verdict: &super::CapabilityVerdict) -> &'static str {
     verdict.reason.as_ref().map_or("planned", super::Reason::word)
 }
 
 impl VmDocument {
-    fn of(vm: &VmPlan) -> Self {
+    /// The document of a VM.
+    #[must_use]
+    pub fn of(vm: &VmPlan) -> Self {
         let capabilities = Capability::ALL.iter().zip(&vm.verdicts).map(|(capability, verdict)| {
             let reason = verdict.reason.as_ref();
             let document = ReasonDocument {

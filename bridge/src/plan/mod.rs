@@ -8,6 +8,8 @@ pub(crate) mod action;
 mod document;
 mod guard;
 mod identity;
+#[cfg(test)]
+mod properties;
 mod reason;
 pub(crate) mod tags;
 mod text;
@@ -24,12 +26,13 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{Action, ActionKind, TagRemoval, TagWrite, Why};
 pub use document::{
-    ActionDocument, CapabilityDocument, HeldDocument, LinkDocument, LoneNodeDocument, NoteDocument,
-    PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
+    ActionDocument, CapabilityDocument, ChangeDocument, HeldDocument, LinkDocument, LoneNodeDocument,
+    NoteDocument, PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
 };
 pub use identity::{Link, LoneNode};
 pub use reason::{Note, QUARANTINE, Reason};
-pub use text::write_plan;
+pub use tags::{Claimed, claimed};
+pub use text::{write_action, write_plan};
 
 use crate::aws::{NodeId, Place, TargetName};
 use crate::cloud::{Cloud, TargetView};
@@ -132,6 +135,29 @@ impl Policy {
             Capability::Tags => self.tags,
             Capability::Writeback => self.writeback,
         }
+    }
+}
+
+/// All that a plan is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// What vSphere says.
+    pub fleet: &'a Fleet,
+    /// What AWS says.
+    pub cloud: &'a Cloud,
+    /// What is remembered.
+    pub memory: &'a Memory,
+    /// What the operator wants.
+    pub policy: &'a Policy,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl View<'_> {
+    /// What is to be done.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        plan(self.fleet, self.cloud, self.memory, self.policy, self.now)
     }
 }
 
@@ -421,7 +447,7 @@ impl<'a> Planner<'a> {
             return blocked(stale);
         }
         let (Some(observed), Some(as_of)) = (cloud.tags.get(&link.node), cloud.as_of) else {
-            return blocked(Reason::TagsUnknown(link.node.clone()));
+            return blocked(tags_unknown(cloud, &link.node));
         };
         let holder = Holder::node(place, &link.node);
         if let Some(reason) = self.hindered(Capability::Tags, &holder) {
@@ -474,7 +500,7 @@ impl<'a> Planner<'a> {
             Sight::Node { cloud, link, .. } => {
                 let (Some(node), Some(tags)) = (cloud.nodes.get(&link.node), cloud.tags.get(&link.node))
                 else {
-                    return blocked(Reason::TagsUnknown(link.node.clone()));
+                    return blocked(tags_unknown(cloud, &link.node));
                 };
                 Some((&**node, &**tags))
             }
@@ -502,7 +528,7 @@ impl<'a> Planner<'a> {
         };
         let (actions, notes) = writeback::difference(&subject, &writeback::desired(node));
         // Attributes have to be defined once before the first VM can have them.
-        let mut undefined = false;
+        let (mut undefined, mut hindered) = (false, None);
         for action in &actions {
             let Action::SetAttribute { name, .. } = action else { continue };
             let Some(name) = writeback::ATTRIBUTES.into_iter().find(|known| *known == &**name) else {
@@ -512,24 +538,28 @@ impl<'a> Planner<'a> {
                 continue;
             }
             undefined = true;
-            if defined.entry(part.name()).or_default().insert(name) {
-                let definition = Action::DefineAttribute {
-                    vcenter: candidate.id.vcenter,
-                    label: part.name().as_str().into(),
-                    name: name.into(),
-                };
-                if self.hindered(Capability::Writeback, &definition.holder()).is_none() {
-                    self.plan.actions.push(planned(definition));
-                }
+            let definition = Action::DefineAttribute {
+                vcenter: candidate.id.vcenter,
+                label: part.name().as_str().into(),
+                name: name.into(),
+            };
+            hindered = self.hindered(Capability::Writeback, &definition.holder());
+            if defined.entry(part.name()).or_default().insert(name) && hindered.is_none() {
+                self.plan.actions.push(planned(definition));
             }
         }
         if undefined {
-            return CapabilityVerdict { reason: None, notes };
+            // What keeps the definitions back keeps this VM back.
+            return CapabilityVerdict { reason: hindered, notes };
         }
         let reason = actions.is_empty().then_some(Reason::InStep);
         self.plan.actions.extend(actions.into_iter().map(planned));
         CapabilityVerdict { reason, notes }
     }
+}
+
+fn tags_unknown(cloud: &TargetView, node: &NodeId) -> Reason {
+    Reason::TagsUnknown { node: node.clone(), why: cloud.tags_error.clone() }
 }
 
 /// vCenter tells of its own changes at once; this is for an answer that overtakes the change.

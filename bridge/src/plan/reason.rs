@@ -35,7 +35,12 @@ pub enum Reason {
     /// Several nodes claim to be this VM.
     SeveralNodes(Vec<NodeId>),
     /// The tags of its node are not known yet.
-    TagsUnknown(NodeId),
+    TagsUnknown {
+        /// The node.
+        node: NodeId,
+        /// Why, where it is not only a matter of time.
+        why: Option<String>,
+    },
     /// Another installation of vmbridge looks after the node.
     OtherInstallation(String),
     /// Something is being done, or how it ended is being found out.
@@ -71,7 +76,7 @@ impl Reason {
             Self::TargetUnreadable { .. } => "targetUnreadable",
             Self::NotManaged => "notManaged",
             Self::SeveralNodes(_) => "severalNodes",
-            Self::TagsUnknown(_) => "tagsUnknown",
+            Self::TagsUnknown { .. } => "tagsUnknown",
             Self::OtherInstallation(_) => "otherInstallation",
             Self::UnderWay => "underWay",
             Self::Failed { failures, .. } if *failures >= QUARANTINE => "quarantined",
@@ -90,16 +95,34 @@ impl Reason {
             | Self::TargetUnreadable { .. }
             | Self::SeveralNodes(_)
             | Self::OtherInstallation(_)
+            | Self::TagsUnknown { why: Some(_), .. }
             | Self::Failed { .. } => true,
             Self::Template
             | Self::ManagedBy(_)
             | Self::Off
             | Self::NoTarget
             | Self::NotManaged
-            | Self::TagsUnknown(_)
+            | Self::TagsUnknown { why: None, .. }
             | Self::UnderWay
             | Self::InStep => false,
         }
+    }
+
+    /// Whether something could not be read, so that nobody can say whether there is something to do.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        matches!(
+            self,
+            Self::VcenterNotCurrent(_)
+                | Self::TargetUnreadable { .. }
+                | Self::TagsUnknown { why: Some(_), .. }
+        )
+    }
+
+    /// Whether there is something to do that has to wait: it failed lately, or is under way.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::UnderWay)
     }
 
     /// One sentence.
@@ -125,7 +148,8 @@ impl Reason {
                 let nodes: Vec<&str> = nodes.iter().map(NodeId::as_str).collect();
                 format!("several nodes claim to be it: {}", nodes.join(", "))
             }
-            Self::TagsUnknown(node) => format!("the tags of {node} are not known yet"),
+            Self::TagsUnknown { node, why: None } => format!("the tags of {node} are not known yet"),
+            Self::TagsUnknown { node, why: Some(why) } => format!("the tags of {node} are not known: {why}"),
             Self::OtherInstallation(id) => {
                 format!("another installation of vmbridge ({id}) looks after its node")
             }
@@ -169,7 +193,7 @@ impl Reason {
             Self::Template
             | Self::ManagedBy(_)
             | Self::Off
-            | Self::TagsUnknown(_)
+            | Self::TagsUnknown { .. }
             | Self::UnderWay
             | Self::InStep => {
                 return None;

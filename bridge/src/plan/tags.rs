@@ -18,6 +18,7 @@ use mappings::tags::{Desired, RuleSet, TagKey, TagValue};
 use super::action::{Action, TagRemoval, TagWrite, Why};
 use super::reason::{Note, Reason};
 use crate::aws::{NodeId, NodeTags, Place};
+use crate::cloud::Cloud;
 use crate::store::{Holder, Owned, OwnedChange, VmId};
 
 /// Key of our mark on a node: who owns which of its tags, so that a lost state can be rebuilt.
@@ -112,10 +113,18 @@ pub(super) fn difference(
         .filter(|(key, tag)| !tag.ours && !is_of_aws(key))
         .filter(|(key, _)| !(subject.adopt && desired.tags.iter().any(|tag| *tag.key.as_str() == ***key)))
         .count();
-    let (kept, dropped) = mappings::tags::fit(desired, MOST_TAGS.saturating_sub(foreign + 1));
+    // What stays takes up room too: what is let go, and what nobody can tell of whether it is wanted.
+    let staying = current
+        .iter()
+        .filter(|(key, tag)| tag.ours && ***key != *MARK)
+        .filter(|(key, _)| !desired.tags.iter().any(|tag| *tag.key.as_str() == ***key))
+        .filter(|(key, tag)| tag.drift || TagKey::new(key).is_ok_and(|key| desired.keeps(rules, &key)))
+        .count();
+    let (kept, dropped) = mappings::tags::fit(desired, MOST_TAGS.saturating_sub(foreign + staying + 1));
     for tag in dropped {
         out.notes.push(Note::NoRoom { name: tag.key.as_str().into(), foreign });
     }
+    let there = current.iter().filter(|(key, _)| !is_of_aws(key)).count();
 
     let mut writes: Vec<TagWrite> = Vec::new();
     let mut ours: Vec<TagKey> = Vec::with_capacity(kept.len());
@@ -160,7 +169,9 @@ pub(super) fn difference(
         }
         // Every key that we wrote was valid when we wrote it.
         let Ok(key) = TagKey::new(name) else { continue };
-        if desired.keeps(rules, &key) {
+        // What there is no room for is wanted, so that there is no doubt that it has to go.
+        let no_room = dropped.iter().any(|tag| tag.key == key);
+        if !no_room && desired.keeps(rules, &key) {
             ours.push(key);
             out.in_step += 1;
         } else if tag.drift {
@@ -178,7 +189,7 @@ pub(super) fn difference(
     }
     mark_writes(subject, &ours, &mut writes, &mut removals);
     rule_notes(desired, &mut out.notes);
-    actions(subject, writes, removals, &mut out.actions);
+    actions(subject, there, writes, removals, &mut out.actions);
     Ok(out)
 }
 
@@ -313,14 +324,20 @@ fn rule_notes(desired: &Desired, notes: &mut Vec<Note>) {
     }
 }
 
-/// One call that adds, one that removes. What is removed goes first only where there is no room otherwise.
-fn actions(subject: &Subject<'_>, writes: Vec<TagWrite>, removals: Vec<TagRemoval>, out: &mut Vec<Action>) {
+/// One call that adds, one that removes. What is removed goes first only where there is no room otherwise, which is a matter
+/// of what is `there` now and not of what a reading may still show.
+fn actions(
+    subject: &Subject<'_>,
+    there: usize,
+    writes: Vec<TagWrite>,
+    removals: Vec<TagRemoval>,
+    out: &mut Vec<Action>,
+) {
     if writes.is_empty() && removals.is_empty() {
         return;
     }
     let (place, node, vm, label) = (subject.place, subject.node, &subject.vm, &subject.label);
     let new = writes.iter().filter(|write| write.before.is_none()).count();
-    let count = subject.observed.keys().filter(|key| !is_of_aws(key)).count();
     let add = (!writes.is_empty()).then(|| Action::AddTags {
         place: place.clone(),
         node: node.clone(),
@@ -335,7 +352,7 @@ fn actions(subject: &Subject<'_>, writes: Vec<TagWrite>, removals: Vec<TagRemova
         label: label.clone(),
         tags: removals,
     });
-    if count + new > MOST_TAGS {
+    if there + new > MOST_TAGS {
         out.extend(remove.into_iter().chain(add));
     } else {
         out.extend(add.into_iter().chain(remove));
@@ -431,4 +448,34 @@ mod tests {
         assert!(is_of_aws("aws:cloudformation:stack-id") && is_of_aws("AWS:x"));
         assert!(!is_of_aws("aws") && !is_of_aws("\u{e4}\u{e4}\u{e4}") && !is_of_aws("Owner"));
     }
+}
+
+/// What one installation owns by its marks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// On so many nodes.
+    pub nodes: usize,
+    /// The tags, its marks among them.
+    pub owned: Vec<OwnedChange>,
+}
+
+/// What the marks on all nodes say, by installation: how a state that was lost is made again.
+#[must_use]
+pub fn claimed(cloud: &Cloud, now: Timestamp) -> BTreeMap<String, Claimed> {
+    let mut claims: BTreeMap<String, Claimed> = BTreeMap::new();
+    for (_, view) in cloud.targets() {
+        let Some(place) = &view.place else { continue };
+        for (node, tags) in &view.tags {
+            let Some(mark) = tags.get(MARK).and_then(|value| Mark::read(value)) else { continue };
+            let claim = claims.entry(mark.installation.to_owned()).or_default();
+            claim.nodes += 1;
+            let ours = tags.iter().filter(|(name, _)| ***name == *MARK || mark.names(name));
+            claim.owned.extend(ours.map(|(name, value)| OwnedChange {
+                holder: Holder::node(place, node),
+                name: name.clone(),
+                owned: Some(Owned { value: Some(value.clone()), rule: "recovered".into(), written: now }),
+            }));
+        }
+    }
+    claims
 }

@@ -86,6 +86,9 @@ pub async fn serve(origin: Origin, config: Config, stop: impl Future<Output = ()
         false => None,
     };
     let observers = observe::start(&config, origin.environment.clone(), fleet, Mode::Live);
+    if let Some(assembly) = &assembly {
+        assembly.use_sessions(&observers);
+    }
     systemd::ready("reading the fleet");
     let mut service = Service { origin, config, observers, assembly, server, status, told: String::new() };
     let watchdog = tokio::spawn(systemd::watchdog(service.status.hearts.clone()));
@@ -188,7 +191,10 @@ impl Service {
             Some(assembly) => assembly.reload(&config).await,
             None if config.uses_state() => {
                 let started = Assembly::start(&config, &self.status.fleet).await;
-                started.map(|assembly| self.assembly = Some(assembly))
+                started.map(|assembly| {
+                    assembly.use_sessions(&self.observers);
+                    self.assembly = Some(assembly);
+                })
             }
             None => Ok(()),
         };

@@ -188,7 +188,7 @@ pub struct Entry {
 
 /// How an action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It was done.
     Done,

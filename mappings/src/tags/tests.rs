@@ -203,3 +203,13 @@ proptest! {
         prop_assert_eq!(one == two, of(&one) == of(&two));
     }
 }
+
+#[test]
+fn vowel_signs_are_no_letters() {
+    // क + sign i, ส + sign ii, circled a: alphabetic, but not what AWS means by letters.
+    for (character, allowed) in
+        [('क', true), ('\u{93f}', false), ('\u{e35}', false), ('ⓐ', false), ('٣', true), ('½', true)]
+    {
+        assert_eq!(is_allowed(character), allowed, "{character}");
+    }
+}

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 /// Characters other than letters and digits that AWS accepts.
 const MARKS: &str = " _.:/=+-@";
@@ -14,9 +15,15 @@ pub const LONGEST_KEY: usize = 128;
 pub const LONGEST_VALUE: usize = 256;
 
 /// Whether AWS accepts a character in keys and values.
+///
+/// Its pattern says `\p{L}` and `\p{N}`. `char::is_alphanumeric` is more: the vowel signs of many scripts are alphabetic and
+/// no letters, and AWS refuses them.
 #[must_use]
 pub fn is_allowed(character: char) -> bool {
-    character.is_alphanumeric() || MARKS.contains(character)
+    if character.is_ascii() {
+        return character.is_ascii_alphanumeric() || MARKS.contains(character);
+    }
+    matches!(character.general_category_group(), GeneralCategoryGroup::Letter | GeneralCategoryGroup::Number)
 }
 
 /// Why a text is no key or value.

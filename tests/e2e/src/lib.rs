@@ -4,6 +4,7 @@
 
 pub mod control;
 pub mod estate;
+pub mod managed;
 pub mod program;
 pub mod referee;
 pub mod truth;

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::repository;
-use crate::vcsim::go_program;
+use crate::vcsim::{Vcsim, go_program};
 
 /// Compares an inventory field by field with what a referee (`govc` or `pyvmomi`) reads from the server of `endpoints`.
 /// Returns how much was compared.
@@ -55,4 +56,29 @@ async fn python(arguments: &[&str]) -> Result<String> {
         bail!("{script} ended with {}:\n{stdout}\n{stderr}", output.status);
     }
     Ok(stdout)
+}
+
+/// What VMware's own command line client answers about a vcsim, as JSON.
+///
+/// # Errors
+/// When it cannot be asked, or refuses.
+pub async fn govc(vcsim: &Vcsim, arguments: &[&str]) -> Result<Value> {
+    let (command, rest) = arguments.split_first().context("no command")?;
+    let output = Command::new(go_program("govc")?)
+        .args([command, "-json"])
+        .args(rest)
+        // Settings of the person who runs this must not leak in.
+        .env_clear()
+        .env("GOVC_URL", vcsim.endpoint("url")?)
+        .env("GOVC_USERNAME", vcsim.endpoint("username")?)
+        .env("GOVC_PASSWORD", vcsim.endpoint("password")?)
+        .env("GOVC_TLS_CA_CERTS", vcsim.endpoint("caFile")?)
+        .env("GOVC_PERSIST_SESSION", "false")
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    if !output.status.success() {
+        bail!("govc {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    serde_json::from_slice(&output.stdout).with_context(|| format!("govc {arguments:?} answers no JSON"))
 }

@@ -50,6 +50,53 @@ impl Churn {
         None
     }
 
+    /// Moves a VM that runs from one tag of a category to another one, every other time its patch group; returns what was
+    /// done, which is nothing where there are no such tags.
+    pub fn retag(&mut self, vcenter: &Vcenter) -> Vec<Mutation> {
+        let moves = {
+            let world = vcenter.shared.world();
+            self.moves(&world).unwrap_or_default()
+        };
+        moves.into_iter().filter(|mutation| vcenter.mutate(mutation).is_ok()).collect()
+    }
+
+    fn moves(&mut self, world: &World) -> Option<Vec<Mutation>> {
+        let vms: Vec<ObjId> = world
+            .vms()
+            .filter(|(_, vm)| ordinary(vm) && vm.power == Power::On)
+            .map(|(entity, _)| entity.id)
+            .collect();
+        if vms.is_empty() {
+            return None;
+        }
+        let patch_group = self.dice.chance(50);
+        let categories: Vec<_> = world
+            .tags
+            .categories
+            .values()
+            .filter(|category| category.cardinality == Cardinality::Single)
+            .filter(|category| !patch_group || category.name == "Patch Group")
+            .collect();
+        if categories.is_empty() {
+            return None;
+        }
+        let (vm, category) = (*self.dice.pick(&vms), *self.dice.pick(&categories));
+        let present =
+            world.tags.tags_of(vm).find(|tag| tag.category == category.id).map(|tag| tag.id.clone());
+        let others: Vec<_> = world
+            .tags
+            .tags
+            .values()
+            .filter(|tag| tag.category == category.id && Some(&tag.id) != present.as_ref())
+            .collect();
+        if others.is_empty() {
+            return None;
+        }
+        let (id, next) = (vm.to_string(), self.dice.pick(&others).id.clone());
+        let detach = present.map(|tag| Mutation::DetachTag { id: id.clone(), tag });
+        Some(detach.into_iter().chain([Mutation::AttachTag { id, tag: next }]).collect())
+    }
+
     fn draw(&mut self, vcenter: &Vcenter) -> Option<Mutation> {
         self.count += 1;
         let world = vcenter.shared.world();

@@ -197,6 +197,15 @@ impl User {
         Self { privileges: Some(privileges.into()), ..Self::administrator(name, password) }
     }
 
+    /// The same with more privileges.
+    #[must_use]
+    pub fn with_privileges(mut self, privileges: &[&str]) -> Self {
+        if let Some(set) = &mut self.privileges {
+            set.extend(privileges.iter().map(|&privilege| privilege.to_owned()));
+        }
+        self
+    }
+
     /// The password, for tests that log in.
     pub fn password(&self) -> &str {
         self.password.expose_secret()

@@ -47,7 +47,7 @@ mod xml;
 
 pub use crate::aws::{
     Aws, AwsAccount, AwsActivation, AwsCalls, AwsConfig, AwsMutation, AwsNode, AwsParameter, AwsRole, AwsVm,
-    NodeSeeding, ReadDelay, Throttle,
+    NodeSeeding, ReadDelay, Throttle, request_faults,
 };
 pub use crate::churn::Churn;
 pub use crate::config::{FleetConfig, Release, SimulatorConfig, User, VcenterConfig, VmcConfig};

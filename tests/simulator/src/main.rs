@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use vmbridge_simulator::{Churn, Simulator};
+use vmbridge_simulator::{Churn, Mutation, Simulator, Vcenter};
 
 use crate::program::args::Args;
 use crate::program::files::Files;
@@ -62,17 +62,31 @@ fn say(line: &str) {
 
 /// Changes something about every so many seconds, for ever.
 async fn churn(args: &Args, simulator: &Simulator) -> anyhow::Result<()> {
-    let mut churn = Churn::new(args.seed);
+    let anything = changes(args.churn, args.seed, simulator, |churn, vcenter| {
+        churn.change(vcenter).into_iter().collect()
+    });
+    let tags = changes(args.churn_tags, args.seed.wrapping_add(1), simulator, Churn::retag);
+    tokio::try_join!(anything, tags).map(drop)
+}
+
+/// One kind of changes, about every so many seconds.
+async fn changes(
+    seconds: u32,
+    seed: u64,
+    simulator: &Simulator,
+    change: impl Fn(&mut Churn, &Vcenter) -> Vec<Mutation>,
+) -> anyhow::Result<()> {
+    let mut churn = Churn::new(seed);
     loop {
-        if args.churn == 0 {
+        if seconds == 0 {
             std::future::pending::<()>().await;
         }
         // Between half and one and a half of what was asked for.
-        let pause = u64::from(args.churn) * 500 + churn.below(args.churn as usize * 1000) as u64;
+        let pause = u64::from(seconds) * 500 + churn.below(seconds as usize * 1000) as u64;
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let at = churn.below(simulator.vcenters().len());
         let vcenter = &simulator.vcenters()[at];
-        if let Some(change) = churn.change(vcenter) {
+        for change in change(&mut churn, vcenter) {
             say(&format!("{} {}", vcenter.name(), serde_json::to_string(&change)?));
         }
     }

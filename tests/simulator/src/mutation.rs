@@ -74,6 +74,12 @@ pub enum Mutation {
     ConsolidationNeeded { id: String, on: bool },
     /// Sets a custom attribute, defining it where needed; an empty value clears it.
     SetCustom { id: String, field: String, value: String },
+    /// Defines a custom attribute for objects of a type (`HostSystem`), or of all; returns its key.
+    DefineField {
+        field: String,
+        #[serde(default)]
+        of: Option<String>,
+    },
     /// Renames a custom attribute.
     RenameField { field: String, name: String },
     /// Host maintenance mode.
@@ -182,6 +188,14 @@ impl Mutation {
             Self::Template { id, on } => world.set_template(object(id)?, *on)?,
             Self::ConsolidationNeeded { id, on } => world.set_consolidation_needed(object(id)?, *on)?,
             Self::SetCustom { id, field, value } => world.set_custom(object(id)?, field, value)?,
+            Self::DefineField { field, of } => {
+                let of = of.as_deref().map(|of| {
+                    crate::props::entity_type(of).ok_or_else(|| not_possible("defining attributes", of))
+                });
+                let key = world.define_field(field, of.transpose()?);
+                let key = key.ok_or_else(|| not_possible("defining an attribute twice", field))?;
+                made = Some(key.to_string());
+            }
             Self::RenameField { field, name } => world.rename_field(field, name)?,
             Self::Maintenance { id, on } => world.set_maintenance(object(id)?, *on)?,
             Self::HostConnection { id, state } => {

@@ -155,7 +155,6 @@ impl Shared {
 
     /// Writes a change that a caller made into the ledger, where tests count changes. Call it inside
     /// [`Self::change`], so that the order is the true one.
-    #[expect(dead_code, reason = "no method of vCenter that is played changes anything yet")]
     pub(crate) fn record(&self, operation: &str, resource: &str, detail: serde_json::Value, effective: bool) {
         let place = Place { service: "vcenter", account: &self.config.name, region: "" };
         self.ledger.record(place, operation, resource, detail, effective);

@@ -23,3 +23,14 @@ data_object! {
         "value" => value: one Box<str>,
     }
 }
+
+impl CustomFieldDef {
+    /// Whether objects of a type can have it.
+    #[must_use]
+    pub fn is_for(&self, type_name: &str) -> bool {
+        // Without a type it is for every object; `ManagedEntity` is what all of them derive from.
+        self.managed_object_type
+            .as_deref()
+            .is_none_or(|of| of.is_empty() || of == type_name || of == "ManagedEntity")
+    }
+}

@@ -46,6 +46,9 @@ pub enum FaultKind {
     /// An argument is wrong.
     #[error("InvalidArgument ({0})")]
     InvalidArgument(String),
+    /// The name is in use already.
+    #[error("DuplicateName ({0})")]
+    DuplicateName(String),
     /// The API version asked for is not spoken here.
     #[error("the API version is not supported")]
     UnsupportedVersion,
@@ -138,6 +141,7 @@ impl Detail {
             "InvalidCollectorVersion" => FaultKind::InvalidCollectorVersion,
             "RequestCanceled" => FaultKind::RequestCanceled,
             "InvalidArgument" => FaultKind::InvalidArgument(self.name),
+            "DuplicateName" => FaultKind::DuplicateName(self.name),
             _ => FaultKind::Other(crate::xml::shorten_line(&self.type_name)),
         }
     }

@@ -1,9 +1,11 @@
 //! One vCenter: log-in, and the calls of its API.
 
 mod connect;
+mod custom_fields;
 mod events;
 mod privileges;
 mod views;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use connect::Identity;
 pub use events::EventHistory;
 pub use privileges::{EntityPrivileges, PrivilegeGrant};
 pub use views::View;
+pub use write::WriteError;
 
 use crate::error::{Error, ErrorKind};
 use crate::farewell::{Farewell, Farewells};

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cloud;
+mod custom_fields;
 mod hostile;
 mod live;
 mod tagging;

@@ -38,13 +38,35 @@ pub(super) struct Effect {
     pub removed: Vec<String>,
 }
 
+impl Effect {
+    fn apply(&self, tags: &mut NodeTags) {
+        for (key, value) in &self.added {
+            tags.insert(key.as_str().into(), value.as_str().into());
+        }
+        for key in &self.removed {
+            tags.remove(key.as_str());
+        }
+    }
+}
+
+/// Something that happened to a node's tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Happened {
+    pub time: Timestamp,
+    /// Somebody else did it.
+    pub by_hand: bool,
+    /// It was not so before.
+    pub changed: bool,
+    pub effect: Effect,
+}
+
 #[derive(Default)]
 struct State {
     nodes: BTreeMap<NodeId, Node>,
     tags: BTreeMap<NodeId, NodeTags>,
     /// The tags as they were before each change, with when it was.
     history: Vec<(Timestamp, NodeId, NodeTags)>,
-    effects: Vec<Effect>,
+    happened: Vec<Happened>,
     faults: VecDeque<Fault>,
     calls: BTreeMap<&'static str, usize>,
 }
@@ -90,20 +112,21 @@ impl FakeAws {
 
     /// Somebody else writes a tag.
     pub(super) fn set_by_hand(&self, number: u32, key: &str, value: Option<&str>) {
-        let now = self.clock.now();
+        let added = value.map(|value| (key.to_owned(), value.to_owned())).into_iter().collect();
+        let removed = if value.is_none() { vec![key.to_owned()] } else { Vec::new() };
+        self.happen(Effect { node: node_id(number), added, removed }, true);
+    }
+
+    fn happen(&self, effect: Effect, by_hand: bool) {
+        let time = self.clock.now();
         let mut state = self.lock();
-        let id = node_id(number);
-        let before = state.tags.get(&id).cloned().unwrap_or_default();
-        state.history.push((now, id.clone(), before));
-        let tags = state.tags.entry(id).or_default();
-        match value {
-            Some(value) => {
-                tags.insert(key.into(), value.into());
-            }
-            None => {
-                tags.remove(key);
-            }
-        }
+        let before = state.tags.get(&effect.node).cloned().unwrap_or_default();
+        let tags = state.tags.entry(effect.node.clone()).or_default();
+        effect.apply(tags);
+        assert!(tags.len() <= 50, "more than 50 tags");
+        let changed = *tags != before;
+        state.history.push((time, effect.node.clone(), before));
+        state.happened.push(Happened { time, by_hand, changed, effect });
     }
 
     pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
@@ -114,8 +137,18 @@ impl FakeAws {
         self.lock().faults.clear();
     }
 
+    /// What we did.
     pub(super) fn effects(&self) -> Vec<Effect> {
-        self.lock().effects.clone()
+        self.happened()
+            .into_iter()
+            .filter(|happened| !happened.by_hand)
+            .map(|happened| happened.effect)
+            .collect()
+    }
+
+    /// What we and others did.
+    pub(super) fn happened(&self) -> Vec<Happened> {
+        self.lock().happened.clone()
     }
 
     pub(super) fn calls(&self) -> BTreeMap<&'static str, usize> {
@@ -140,12 +173,8 @@ impl FakeAws {
             .map_or_else(|| state.tags.get(id).cloned().unwrap_or_default(), |(_, _, before)| before.clone())
     }
 
-    async fn change(
-        &self,
-        name: &'static str,
-        id: &NodeId,
-        apply: impl Fn(&mut NodeTags) -> Effect,
-    ) -> Result<(), AwsError> {
+    async fn change(&self, name: &'static str, effect: Effect) -> Result<(), AwsError> {
+        let id = effect.node.clone();
         let fault = {
             let mut state = self.lock();
             *state.calls.entry(name).or_default() += 1;
@@ -155,34 +184,34 @@ impl FakeAws {
             let object = Some(id.to_string());
             AwsError { operation: name, object, kind, detail: "a fault of the test".to_owned() }
         };
-        match fault {
-            Some(Fault::Throttled) => return Err(error(AwsErrorKind::Throttled)),
-            Some(Fault::Denied) => return Err(error(AwsErrorKind::Denied)),
-            Some(Fault::NotSent) => return Err(error(AwsErrorKind::NotSent)),
-            Some(Fault::LostBefore) => return Err(error(AwsErrorKind::Lost)),
-            Some(Fault::Slow) => tokio::time::sleep(std::time::Duration::from_secs(3)).await,
-            Some(Fault::LostAfter) | None => {}
+        if !self.lock().nodes.contains_key(&id) {
+            return Err(error(AwsErrorKind::NotFound));
         }
-        {
-            let now = self.clock.now();
-            let mut state = self.lock();
-            if !state.nodes.contains_key(id) {
-                return Err(error(AwsErrorKind::NotFound));
+        let moment = std::time::Duration::from_secs(3);
+        match fault {
+            Some(Fault::Throttled) => Err(error(AwsErrorKind::Throttled)),
+            Some(Fault::Denied) => Err(error(AwsErrorKind::Denied)),
+            Some(Fault::NotSent) => Err(error(AwsErrorKind::NotSent)),
+            Some(Fault::LostBefore) => Err(error(AwsErrorKind::Lost)),
+            Some(Fault::LostAfter) => {
+                self.happen(effect, false);
+                Err(error(AwsErrorKind::Lost))
             }
-            let before = state.tags.get(id).cloned().unwrap_or_default();
-            let tags = state.tags.entry(id.clone()).or_default();
-            let effect = apply(tags);
-            assert!(tags.len() <= 50, "more than 50 tags");
-            state.history.push((now, id.clone(), before));
-            state.effects.push(effect);
-        }
-        match fault {
             Some(Fault::Slow) => {
-                tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+                let aws = self.clone();
+                // What is under way takes place even if who asked for it is killed meanwhile.
+                let under_way = tokio::spawn(async move {
+                    tokio::time::sleep(moment).await;
+                    aws.happen(effect, false);
+                });
+                let _ = under_way.await;
+                tokio::time::sleep(moment).await;
                 Ok(())
             }
-            Some(Fault::LostAfter) => Err(error(AwsErrorKind::Lost)),
-            _ => Ok(()),
+            None => {
+                self.happen(effect, false);
+                Ok(())
+            }
         }
     }
 }
@@ -224,24 +253,15 @@ impl Ssm for FakeAws {
     }
 
     fn add_tags<'a>(&'a self, node: &'a NodeId, tags: &'a [(TagKey, TagValue)]) -> Answer<'a, ()> {
-        Box::pin(self.change("add_tags", node, move |held| {
-            let mut added = BTreeMap::new();
-            for (key, value) in tags {
-                held.insert(key.as_str().into(), value.as_str().into());
-                added.insert(key.as_str().to_owned(), value.as_str().to_owned());
-            }
-            Effect { node: node.clone(), added, removed: Vec::new() }
-        }))
+        let added = tags.iter().map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned()));
+        let effect = Effect { node: node.clone(), added: added.collect(), removed: Vec::new() };
+        Box::pin(self.change("add_tags", effect))
     }
 
     fn remove_tags<'a>(&'a self, node: &'a NodeId, keys: &'a [TagKey]) -> Answer<'a, ()> {
-        Box::pin(self.change("remove_tags", node, move |held| {
-            for key in keys {
-                held.remove(key.as_str());
-            }
-            let removed = keys.iter().map(|key| key.as_str().to_owned()).collect();
-            Effect { node: node.clone(), added: BTreeMap::new(), removed }
-        }))
+        let removed = keys.iter().map(|key| key.as_str().to_owned()).collect();
+        let effect = Effect { node: node.clone(), added: BTreeMap::new(), removed };
+        Box::pin(self.change("remove_tags", effect))
     }
 }
 

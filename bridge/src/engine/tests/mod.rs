@@ -1,6 +1,7 @@
 //! The whole engine on a fleet, an AWS and a real store of a test, in virtual time.
 
 mod aws;
+mod disk;
 mod faults;
 mod idle;
 
@@ -9,8 +10,8 @@ use std::collections::BTreeMap;
 use mappings::tags::{Kind, RuleSet, RuleSpec};
 
 use super::*;
-use crate::aws::{Services, Speed, TargetName};
-use crate::config::{AwsTarget, Guard, Mode};
+use crate::aws::{Lanes, Services, Speed, TargetName};
+use crate::config::{AwsTarget, Guard, Mode, WritebackSettings};
 use crate::fleet::testing::{TestVcenter, TestVm};
 use crate::lane::LaneLimits;
 use crate::observe::aws::Watcher;
@@ -29,6 +30,7 @@ pub(super) struct World {
     aws: FakeAws,
     services: Services,
     target: AwsTarget,
+    nudge: Arc<Notify>,
     policy: Policy,
 }
 
@@ -59,8 +61,9 @@ impl World {
         }
         let lane = LaneLimits { concurrency: 4, rate: 50.0, burst: 50.0 };
         let speed = Speed { reads: lane, writes: lane };
-        let services =
-            Services::paced(&TargetName::from("main"), speed, aws.clone(), aws.clone(), aws.clone());
+        // Without chance, so that a script can be replayed.
+        let lanes = Lanes::with_jitter(TargetName::from("main"), speed, || 0.5);
+        let services = Services::behind(lanes, aws.clone(), aws.clone(), aws.clone());
         let target = AwsTarget {
             name: "main".into(),
             region: "eu-central-1".into(),
@@ -101,16 +104,23 @@ impl World {
             stale_after: Duration::from_secs(24 * 3600),
         };
         let directory = tempfile::tempdir().unwrap();
-        Self { directory, clock, fleet, cloud, vcenter, vms, aws, services, target, policy }
+        let nudge = Arc::default();
+        Self { directory, clock, fleet, cloud, vcenter, vms, aws, services, target, nudge, policy }
     }
 
     async fn engine(&self) -> Engine {
-        let hands = RealHands::new(self.cloud.clone());
-        let arm = Arm { services: self.services.clone(), nudge: Arc::default(), settle: SETTLE };
+        self.engine_on(Store::open(self.directory.path()).await.unwrap()).await
+    }
+
+    /// An engine that writes down what it does there.
+    async fn engine_on<S: Records>(&self, records: S) -> Engine<S> {
+        let writeback =
+            WritebackSettings { mode: Mode::Off, adopt: false, writes_per_second: 5, concurrency: 2 };
+        let hands = RealHands::new(self.cloud.clone(), VsphereHands::new(self.fleet.clone(), &writeback));
+        let arm = Arm { services: self.services.clone(), nudge: self.nudge.clone(), settle: SETTLE };
         hands.set_arms(BTreeMap::from([(TargetName::from("main"), arm)]));
-        let store = Store::open(self.directory.path()).await.unwrap();
         let (fleet, cloud) = (self.fleet.clone(), self.cloud.clone());
-        Engine::new(fleet, cloud, store, Arc::new(hands), self.policy.clone(), self.clock).await.unwrap()
+        Engine::new(fleet, cloud, records, Arc::new(hands), self.policy.clone(), self.clock).await.unwrap()
     }
 
     fn watcher(&self) -> Watcher {
@@ -118,7 +128,7 @@ impl World {
             target: self.target.clone(),
             services: self.services.clone(),
             cloud: self.cloud.clone(),
-            nudge: Arc::default(),
+            nudge: self.nudge.clone(),
             clock: self.clock,
         }
     }
@@ -303,4 +313,24 @@ async fn a_state_that_was_put_back_finds_what_it_forgot() {
     let plan = engine.plan();
     assert!(plan.actions.is_empty());
     assert!(plan.vms.iter().all(|vm| vm.verdicts[0].reason.as_ref().unwrap().word() == "otherInstallation"));
+}
+
+/// Found by fault script 5460.
+#[tokio::test(start_paused = true)]
+async fn what_others_changed_while_an_answer_was_lost_leaves_the_rest_ours() {
+    let mut world = World::new(fleet_of(3), 0);
+    world.observe().await;
+    let engine = world.engine().await;
+    world.aws.fail([Fault::LostAfter]);
+    engine.settle(Duration::ZERO).await;
+    let first = world.aws.effects()[0].node.clone();
+    let number = (1..=3).find(|number| *first.as_str() == format!("mi-{number:017x}")).unwrap();
+    world.aws.set_by_hand(number, "Patch Group", None);
+    assert!(engine.settle(Duration::from_secs(60)).await);
+    // No rule wants it any more: it goes, because it was we who wrote it.
+    world.retag(number, &["Patch Group:Prod"]);
+    tokio::time::sleep(SETTLE * 2).await;
+    world.observe().await;
+    assert!(engine.settle(Duration::from_secs(60)).await);
+    assert_eq!(world.aws.tags(number), BTreeMap::from([("Patch Group".into(), "Prod".into())]));
 }

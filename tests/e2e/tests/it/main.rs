@@ -5,9 +5,14 @@
 mod aws_conformance;
 mod both;
 mod check;
+mod commands;
+mod crash;
 mod daemon;
 mod faults;
+mod iam;
 mod inventory;
+mod scripts;
 mod several;
 mod tags;
 mod vmc;
+mod writeback;

@@ -64,3 +64,24 @@ async fn what_is_only_observed_is_not_done() {
     let (code, _) = ran(&simulator, &estate, &["sync"]).await;
     assert_eq!((code, simulator.effects().len()), (Some(1), 0));
 }
+
+#[tokio::test]
+async fn the_journal_can_be_followed() {
+    let (simulator, estate) = world("enforce").await;
+    let following = ["audit", "--follow", "--json", "--since", "1h", "--outcome", "done"];
+    // It waits for the database, which the first sync makes.
+    let mut running = estate.vmbridge(&following).unwrap().start().unwrap();
+    let _ = ran(&simulator, &estate, &["sync"]).await;
+    let done = simulator.effects().len();
+    assert!(done > 10);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..done {
+        let line = running.line(std::time::Duration::from_secs(20)).await.unwrap();
+        let entry: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(entry["outcome"], "done");
+        assert!(seen.insert(entry["id"].as_i64().unwrap()), "told twice: {line}");
+    }
+    running.signal("INT").await.unwrap();
+    let ended = running.ended().await.unwrap();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
+}

@@ -52,6 +52,7 @@ pub(crate) use self::protocol::Protocol;
 pub(crate) use self::seed::seed;
 pub(crate) use self::service::Shared;
 pub use self::state::{AwsActivation, AwsNode, AwsVm};
+pub use self::validate::request_faults;
 
 use self::iam::Policy;
 use self::state::State;
@@ -163,10 +164,17 @@ impl Aws {
         calls.collect()
     }
 
-    /// Starts counting calls anew.
+    /// The actions that policies refused, in order.
+    pub fn refused(&self) -> Vec<String> {
+        lock(&self.shared.state).refused.clone()
+    }
+
+    /// Starts counting calls and refusals anew.
     pub fn reset_calls(&self) {
         self.shared.counter.reset();
-        lock(&self.shared.state).calls.clear();
+        let mut state = lock(&self.shared.state);
+        state.calls.clear();
+        state.refused.clear();
     }
 
     /// Does one change to what AWS holds, as somebody else would: it is not in the effects. Returns the id of what was

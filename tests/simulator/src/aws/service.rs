@@ -216,14 +216,20 @@ impl Shared {
     }
 
     fn authorize(&self, call: &Call<'_>) -> Result<(), Error> {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         let wishes = match call.service {
             Service::Sts => sts::wishes(call),
             Service::Ssm => access::wishes(&state, call),
             Service::Tagging => tagging::wishes(),
             Service::SecurityHub => hub::wishes(call),
         };
-        wishes.iter().try_for_each(|wish| call.caller.may(&state, call.service, wish))
+        let refused = wishes.iter().find_map(|wish| {
+            let error = call.caller.may(&state, call.service, wish).err()?;
+            Some((wish.action.clone(), error))
+        });
+        let Some((action, error)) = refused else { return Ok(()) };
+        state.refused.push(action);
+        Err(error)
     }
 }
 

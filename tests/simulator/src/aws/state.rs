@@ -261,6 +261,8 @@ pub(crate) struct State {
     pub(crate) calls: BTreeMap<(String, String, String), u64>,
     /// Answers that did not fit the service model: mistakes of the simulator.
     pub(crate) mistakes: Vec<String>,
+    /// Actions that policies refused, in order.
+    pub(crate) refused: Vec<String>,
 }
 
 impl State {
@@ -288,6 +290,7 @@ impl State {
             buckets: Buckets::default(),
             calls: BTreeMap::new(),
             mistakes: Vec::new(),
+            refused: Vec::new(),
         }
     }
 

@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use super::model::{Kind, Model, Shape};
+use super::model::{Kind, Model, Models, Shape};
+use super::protocol::Service;
 
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,16 @@ pub(crate) fn check(model: &Model, shape: &str, value: &Value) -> Vec<Fault> {
     let mut faults = Vec::new();
     walk(model, shape, value, "", &mut faults);
     faults
+}
+
+/// What is wrong with a request of Systems Manager, by its service model: for tests of requests that are not sent.
+#[must_use]
+pub fn request_faults(operation: &str, input: &Value) -> Vec<String> {
+    let model = Models::get().of(Service::Ssm);
+    let Some(shape) = model.operations.get(operation).and_then(|operation| operation.input.as_deref()) else {
+        return vec![format!("there is no operation {operation}")];
+    };
+    check(model, shape, input).iter().map(|fault| fault.text().to_owned()).collect()
 }
 
 /// The path of a member as AWS writes it: members begin with a small letter.

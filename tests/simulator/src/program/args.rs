@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// About one random change every so many seconds; 0: none
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     pub(crate) churn: u32,
+    /// About every so many seconds a VM moves to another tag of a category, often its patch group; 0: only by --churn
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub(crate) churn_tags: u32,
     /// The most objects in one page of an answer, for reading and for watching
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     page: Option<u32>,

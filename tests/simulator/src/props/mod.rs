@@ -11,6 +11,7 @@ mod snapshot;
 mod vm;
 
 pub(crate) use self::guest::mac;
+pub(crate) use self::other::field_definition;
 use crate::world::{Body, Kind, ObjId, World};
 use crate::xml::Xml;
 
@@ -60,6 +61,12 @@ pub(crate) fn is_known_type(type_name: &str) -> bool {
     )
 }
 
+/// The type of managed entity called so, which custom attributes can be defined for.
+pub(crate) fn entity_type(type_name: &str) -> Option<&'static str> {
+    let types = lineage(type_name);
+    types.contains(&"ManagedEntity").then(|| types.iter().find(|name| **name == type_name).copied()).flatten()
+}
+
 /// The types that a type inherits from, itself first.
 fn lineage(type_name: &str) -> &'static [&'static str] {
     match type_name {
@@ -100,7 +107,7 @@ pub(crate) fn touches(changed: &str, asked: &str) -> bool {
 /// Writes the value of a property as an element called `tag`; false (and nothing written) when it is unset.
 pub(crate) fn write(world: &World, id: ObjId, path: &str, tag: &str, xml: &mut Xml) -> bool {
     if id == ObjId::CUSTOM_FIELDS {
-        other::field_definitions(world, tag, xml);
+        other::field_definitions(world, None, tag, xml);
         return true;
     }
     let Some(entity) = world.get(id) else { return false };
@@ -121,7 +128,7 @@ pub(crate) fn write(world: &World, id: ObjId, path: &str, tag: &str, xml: &mut X
             }
             xml.close(tag);
         }
-        "availableField" => other::field_definitions(world, tag, xml),
+        "availableField" => other::field_definitions(world, Some(id.kind), tag, xml),
         _ => {
             return match &entity.body {
                 Body::Vm(machine) => vm::write(world, entity, machine, path, tag, xml),

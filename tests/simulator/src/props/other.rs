@@ -1,7 +1,7 @@
 //! Properties of everything but virtual machines.
 
 use crate::world::entity::{Datastore, Entity, Host};
-use crate::world::{Body, Kind, World};
+use crate::world::{Body, CustomField, Kind, World};
 use crate::xml::Xml;
 
 pub(super) const HOST: &[&str] = &[
@@ -31,16 +31,21 @@ pub(super) const DATASTORE: &[&str] = &[
     "vm",
 ];
 
-/// The definitions of custom attributes.
-pub(super) fn field_definitions(world: &World, tag: &str, xml: &mut Xml) {
+/// One definition of a custom attribute.
+pub(crate) fn field_definition(field: &CustomField, tag: &str, xml: &mut Xml) {
+    xml.open_typed(tag, "CustomFieldDef");
+    xml.val("key", field.key);
+    xml.text("name", &field.name);
+    xml.val("type", "string");
+    xml.opt("managedObjectType", field.managed_type);
+    xml.close(tag);
+}
+
+/// The definitions of custom attributes: all of them, or those that objects of a kind can have.
+pub(super) fn field_definitions(world: &World, kind: Option<Kind>, tag: &str, xml: &mut Xml) {
     xml.open_typed(tag, "ArrayOfCustomFieldDef");
-    for field in &world.fields {
-        xml.open_typed("CustomFieldDef", "CustomFieldDef");
-        xml.val("key", field.key);
-        xml.text("name", &field.name);
-        xml.val("type", "string");
-        xml.opt("managedObjectType", field.managed_type);
-        xml.close("CustomFieldDef");
+    for field in world.fields.iter().filter(|field| kind.is_none_or(|kind| field.is_for(kind))) {
+        field_definition(field, "CustomFieldDef", xml);
     }
     xml.close(tag);
 }

@@ -239,6 +239,7 @@ fn direct_news(reader: &Reader<'_>, spec: &Spec, changes: &[&Change]) -> Vec<(Ta
     let mut order: Vec<ObjId> = Vec::new();
     let mut stories: HashMap<ObjId, Story> = HashMap::new();
     let mut user_before: Option<Arc<User>> = None;
+    let everywhere = everywhere(changes);
     for change in changes {
         if let Change::Permissions(before) = change
             && before.name == reader.user.name
@@ -263,13 +264,14 @@ fn direct_news(reader: &Reader<'_>, spec: &Spec, changes: &[&Change]) -> Vec<(Ta
         }
     }
     let world = reader.world;
-    if user_before.is_some() {
-        // Everything may have become readable or unreadable.
+    if user_before.is_some() || !everywhere.is_empty() {
+        // Everything may have become readable or unreadable, or has changed.
         for entity in world.all() {
-            stories.entry(entity.id).or_insert_with(|| {
+            let story = stories.entry(entity.id).or_insert_with(|| {
                 order.push(entity.id);
                 Story::default()
             });
+            story.paths.extend(&everywhere);
         }
     }
     let before = user_before.as_deref().unwrap_or(reader.user);
@@ -299,6 +301,15 @@ fn direct_news(reader: &Reader<'_>, spec: &Spec, changes: &[&Change]) -> Vec<(Ta
     }
     out.extend(history_news(reader, spec, changes));
     out
+}
+
+/// The paths that have new values on every object.
+fn everywhere(changes: &[&Change]) -> BTreeSet<&'static str> {
+    let paths = changes.iter().filter_map(|change| match change {
+        Change::Everywhere(paths) => Some(paths.iter().copied()),
+        _ => None,
+    });
+    paths.flatten().collect()
 }
 
 fn touched(asked: &[&str], changed: &BTreeSet<&'static str>) -> Vec<String> {
@@ -335,6 +346,7 @@ fn traversed_news(
             modified.entry(*id).or_default().extend(*paths);
         }
     }
+    let everywhere = everywhere(changes);
     let selected = filter.spec.select(reader.world, reader.user)?;
     let selected: Vec<Target> = selected.into_iter().filter(|t| filter.spec.paths(t).is_some()).collect();
     let now: HashSet<Target> = selected.iter().cloned().collect();
@@ -345,11 +357,13 @@ fn traversed_news(
             out.push((target, News::Enter));
             continue;
         }
-        if let Target::Object(id) = &target
-            && let Some(changed) = modified.get(id)
-        {
+        if let Target::Object(id) = &target {
+            let mut changed = modified.remove(id).unwrap_or_default();
+            if *id != ObjId::CUSTOM_FIELDS {
+                changed.extend(&everywhere);
+            }
             let asked = filter.spec.paths(&target).unwrap_or_default();
-            let paths = touched(&asked, changed);
+            let paths = touched(&asked, &changed);
             if !paths.is_empty() {
                 out.push((target, News::Modify(paths)));
             }

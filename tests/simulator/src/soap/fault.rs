@@ -67,6 +67,13 @@ impl Fault {
         Self::new("InvalidArgument", &message).with(|xml| xml.text("invalidProperty", name))
     }
 
+    pub(crate) fn duplicate_name(name: &str, type_name: &str, value: &str) -> Self {
+        Self::new("DuplicateName", &format!("The name '{name}' already exists.")).with(|xml| {
+            xml.text("name", name);
+            xml.named_ref("object", type_name, value);
+        })
+    }
+
     pub(crate) fn invalid_type(name: &str) -> Self {
         Self::new("InvalidType", "").with(|xml| xml.text("argument", name))
     }

@@ -1,6 +1,7 @@
 //! The SOAP side of a vCenter: `/sdk`.
 
 pub(crate) mod collector;
+mod custom_fields;
 mod events;
 pub(crate) mod fault;
 mod methods;
@@ -177,6 +178,8 @@ async fn with_session(shared: &Arc<Shared>, request: &Request, call: &Node) -> A
         "SetCollectorPageSize" => events::page_size(shared, &caller, call),
         "DestroyCollector" => events::destroy(shared, &caller, call),
         "QueryEvents" => events::query(shared, &caller, call),
+        "AddCustomFieldDef" => custom_fields::define(shared, &caller, call),
+        "SetField" => custom_fields::set(shared, &caller, call),
         "HasPrivilegeOnEntities" | "HasPrivilegeOnEntity" => privileges::of_session(shared, &caller, call),
         "HasUserPrivilegeOnEntities" => privileges::of_user(shared, &caller, call),
         "FetchUserPrivilegeOnEntities" => privileges::all_of_user(shared, &caller, call),

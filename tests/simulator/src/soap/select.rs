@@ -387,6 +387,6 @@ pub(crate) fn concerned(change: &Change) -> Option<ObjId> {
         Change::Created(id) | Change::Removed(id, _) | Change::Modified(id, _) | Change::Moved(id, _) => {
             Some(*id)
         }
-        Change::Event(_) | Change::Permissions(_) => None,
+        Change::Event(_) | Change::Permissions(_) | Change::Everywhere(_) => None,
     }
 }

@@ -41,6 +41,12 @@ fn members(type_name: &str) -> &'static [Field] {
         "ObjectSpec" => {
             &[("obj", One, Ref), ("skip", Optional, Bool), ("selectSet", Any, Object("SelectionSpec"))]
         }
+        "PrivilegePolicyDef" => &[
+            ("createPrivilege", One, Text),
+            ("readPrivilege", One, Text),
+            ("updatePrivilege", One, Text),
+            ("deletePrivilege", One, Text),
+        ],
         "SelectionSpec" => &[("name", Optional, Text)],
         "TraversalSpec" => &[
             ("name", Optional, Text),
@@ -130,6 +136,18 @@ fn method(name: &str) -> Option<(&'static str, &'static [Field])> {
         }
         "CreateCollectorForEvents" | "QueryEvents" => {
             ("EventManager", &[("filter", One, Object("EventFilterSpec"))])
+        }
+        "AddCustomFieldDef" => (
+            "CustomFieldsManager",
+            &[
+                ("name", One, Text),
+                ("moType", Optional, Text),
+                ("fieldDefPolicy", Optional, Object("PrivilegePolicyDef")),
+                ("fieldPolicy", Optional, Object("PrivilegePolicyDef")),
+            ],
+        ),
+        "SetField" => {
+            ("CustomFieldsManager", &[("entity", One, Ref), ("key", One, Int), ("value", One, Text)])
         }
         "ReadNextEvents" | "ReadPreviousEvents" => ("EventHistoryCollector", &[("maxCount", One, Int)]),
         "SetCollectorPageSize" => ("HistoryCollector", &[("maxCount", One, Int)]),

@@ -15,6 +15,8 @@ pub(crate) enum Change {
     Removed(ObjId, Option<ObjId>),
     /// The values of these property paths are new.
     Modified(ObjId, &'static [&'static str]),
+    /// The values of these property paths are new on every object.
+    Everywhere(&'static [&'static str]),
     /// The object hangs elsewhere; the value is where it was.
     Moved(ObjId, Option<ObjId>),
     /// An event was posted: history collectors may have a new latest page.

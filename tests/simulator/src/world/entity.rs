@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ObjId, vm::Vm};
+use super::{Kind, ObjId, vm::Vm};
 
 /// A managed entity: what all of them share, and the part of its own kind.
 #[derive(Debug, Clone)]
@@ -109,4 +109,11 @@ pub(crate) struct CustomField {
     pub(crate) name: Box<str>,
     /// The type it may be set on; `None` for every type ("global").
     pub(crate) managed_type: Option<&'static str>,
+}
+
+impl CustomField {
+    /// Whether objects of a kind can have it.
+    pub(crate) fn is_for(&self, kind: Kind) -> bool {
+        self.managed_type.is_none_or(|of| kind.is_a(of))
+    }
 }

@@ -422,27 +422,42 @@ impl World {
         Ok(())
     }
 
+    /// Defines a custom attribute for objects of a type, or of any, and gives its key; `None` when its name is in use.
+    pub(crate) fn define_field(&mut self, name: &str, managed_type: Option<&'static str>) -> Option<i32> {
+        if self.fields.iter().any(|field| &*field.name == name) {
+            return None;
+        }
+        let key = self.fields.iter().map(|f| f.key).max().unwrap_or(100) + 1;
+        self.fields.push(CustomField { key, name: name.into(), managed_type });
+        self.fields_changed();
+        Some(key)
+    }
+
+    fn fields_changed(&mut self) {
+        self.modified(ObjId::CUSTOM_FIELDS, &["field"]);
+        self.log.push(Change::Everywhere(&["availableField"]));
+    }
+
+    /// Sets a custom attribute by its key; an empty value clears it. Says whether anything is different.
+    pub(crate) fn set_field(&mut self, id: ObjId, key: i32, value: &str) -> Result<bool, MutateError> {
+        let entity = self.get_mut(id).ok_or_else(|| missing(id))?;
+        let before = entity.custom.iter().position(|(known, _)| *known == key);
+        let before = before.map(|at| entity.custom.remove(at).1).unwrap_or_default();
+        if !value.is_empty() {
+            entity.custom.push((key, value.into()));
+        }
+        self.modified(id, &["customValue", "value", "summary.customValue"]);
+        Ok(*before != *value)
+    }
+
     /// Sets a custom attribute by name, defining it first where nobody has; an empty value clears it.
     pub(crate) fn set_custom(&mut self, id: ObjId, field: &str, value: &str) -> Done {
         if self.get(id).is_none() {
             return Err(missing(id));
         }
-        let key = match self.fields.iter().find(|f| &*f.name == field) {
-            Some(known) => known.key,
-            None => {
-                let key = self.fields.iter().map(|f| f.key).max().unwrap_or(100) + 1;
-                self.fields.push(CustomField { key, name: field.into(), managed_type: None });
-                self.modified(ObjId::CUSTOM_FIELDS, &["field"]);
-                key
-            }
-        };
-        let entity = self.get_mut(id).ok_or_else(|| missing(id))?;
-        entity.custom.retain(|(k, _)| *k != key);
-        if !value.is_empty() {
-            entity.custom.push((key, value.into()));
-        }
-        self.modified(id, &["customValue", "value", "summary.customValue"]);
-        Ok(())
+        let known = self.fields.iter().find(|f| &*f.name == field).map(|f| f.key);
+        let Some(key) = known.or_else(|| self.define_field(field, None)) else { return Err(missing(id)) };
+        self.set_field(id, key, value).map(|_| ())
     }
 
     /// Renames a custom attribute.
@@ -451,7 +466,7 @@ impl World {
             Some(known) => known.name = name.into(),
             None => return Err(MutateError::NoSuchObject(field.to_owned())),
         }
-        self.modified(ObjId::CUSTOM_FIELDS, &["field"]);
+        self.fields_changed();
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod aws_tags;
 mod binary;
 mod client;
 mod control;
+mod custom_fields;
 mod faults;
 mod json;
 mod reading;

@@ -1,0 +1,105 @@
+//! An explanation for people.
+
+use std::io::{self, Write};
+
+use super::Explanation;
+use crate::inventory::text::for_terminal;
+use crate::plan::write_action;
+
+/// Writes the explanation of one VM.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_explanation(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> {
+    let Explanation { vm, inventory, node, .. } = explanation;
+    for problem in &explanation.problems {
+        writeln!(out, "! {}", for_terminal(problem))?;
+    }
+    writeln!(out, "{} ({}/{})", for_terminal(&vm.name), for_terminal(&vm.vcenter), vm.moref)?;
+    let fact = |pointer: &str| inventory.pointer(pointer).and_then(|value| value.as_str()).unwrap_or("?");
+    writeln!(out, "  vCenter      {}, {}", for_terminal(&vm.vcenter), explanation.vcenter_state)?;
+    writeln!(
+        out,
+        "  place        {} · {} · {}",
+        for_terminal(fact("/datacenter/name")),
+        for_terminal(fact("/cluster/name")),
+        for_terminal(fact("/folder/path"))
+    )?;
+    writeln!(
+        out,
+        "  guest        {}, {}, {}",
+        fact("/powerState"),
+        for_terminal(fact("/guest/hostName")),
+        for_terminal(fact("/guest/ipAddress"))
+    )?;
+    let tags = inventory["tags"].as_array();
+    let tags: Vec<String> = tags
+        .into_iter()
+        .flatten()
+        .map(|tag| {
+            let text = |name: &str| tag[name].as_str().unwrap_or("?").to_owned();
+            format!("{}: {}", text("category"), text("name"))
+        })
+        .collect();
+    let told = if inventory["tags"].is_null() { "not known".to_owned() } else { tags.join(", ") };
+    writeln!(out, "  vSphere tags {}", for_terminal(if told.is_empty() { "none" } else { &told }))?;
+    writeln!(out, "  target       {}", vm.target.as_deref().unwrap_or("none"))?;
+    match (node, &vm.node) {
+        (Some(node), Some(link)) => {
+            writeln!(out, "  node         {} in {}, {}", node.id, node.place, link.because)?;
+            writeln!(
+                out,
+                "               agent {} {}, as {}",
+                node.agent_version.as_deref().unwrap_or("?"),
+                node.ping,
+                for_terminal(node.computer_name.as_deref().unwrap_or("?"))
+            )?;
+        }
+        _ => writeln!(out, "  node         none")?,
+    }
+    if !explanation.tags.is_empty() {
+        writeln!(out, "\nTags of the node")?;
+        for tag in &explanation.tags {
+            let value = tag.value.as_deref().map_or_else(|| "-".into(), for_terminal);
+            write!(out, "  {} = {value}", for_terminal(&tag.key))?;
+            match (&tag.wanted, &tag.rule) {
+                (Some(wanted), Some(rule)) if tag.value.as_ref() != Some(wanted) => {
+                    write!(out, "  → {} (rule {})", for_terminal(wanted), for_terminal(rule))?;
+                }
+                (_, Some(rule)) => write!(out, "  (rule {})", for_terminal(rule))?,
+                (_, None) => {}
+            }
+            writeln!(out, "{}", if tag.owner == "others" { "  [of others]" } else { "" })?;
+        }
+    }
+    writeln!(out, "\nWhat would be done")?;
+    for action in &explanation.actions {
+        writeln!(out, "  {}", action.kind)?;
+        write_action(out, action)?;
+    }
+    for held in &explanation.held {
+        writeln!(out, "  ! held: {}; vmbridge approve {}", held.reason, held.id)?;
+    }
+    for (capability, said) in &vm.capabilities {
+        if said.reason != "planned" {
+            writeln!(out, "  {capability}: {}", for_terminal(&said.sentence))?;
+        }
+        for note in &said.notes {
+            writeln!(out, "  {capability}: {}", for_terminal(&note.sentence))?;
+        }
+        if let Some(fix) = &said.fix {
+            writeln!(out, "    {fix}")?;
+        }
+    }
+    if !explanation.journal.is_empty() {
+        writeln!(out, "\nWhat was done lately")?;
+        for entry in &explanation.journal {
+            write!(out, "  {}  {:<14} {} {}", entry.intended, entry.outcome, entry.kind, entry.object)?;
+            match &entry.error {
+                Some(error) => writeln!(out, ": {}", for_terminal(error))?,
+                None => writeln!(out)?,
+            }
+        }
+    }
+    Ok(())
+}

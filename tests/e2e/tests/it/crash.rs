@@ -1,0 +1,217 @@
+//! The crash matrix: for every kind of action the process is killed (SIGKILL) before the intent, between intent and effect,
+//! between effect and outcome, and after. It ends in the same state, and nothing is done twice.
+//!
+//! The kinds are those of the program's own enum: a new one does not compile here until it is covered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use vmbridge::plan::ActionKind;
+use vmbridge_e2e::managed::Managed;
+use vmbridge_e2e::program::Running;
+use vmbridge_simulator::{Effect, FaultEffect, FaultRule, Mutation};
+
+/// Cells of the matrix at the same time.
+const AT_ONCE: usize = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Point {
+    BeforeIntent,
+    BeforeEffect,
+    BeforeOutcome,
+    After,
+}
+
+const POINTS: [Point; 4] = [Point::BeforeIntent, Point::BeforeEffect, Point::BeforeOutcome, Point::After];
+
+/// The operation that has the effect of a kind, as the simulator calls it, and as its ledger does.
+fn operation(kind: ActionKind) -> (&'static str, &'static str) {
+    match kind {
+        ActionKind::AddTags => ("ssm:AddTagsToResource", "AddTagsToResource"),
+        ActionKind::RemoveTags => ("ssm:RemoveTagsFromResource", "RemoveTagsFromResource"),
+        ActionKind::DefineAttribute => ("AddCustomFieldDef", "AddCustomFieldDef"),
+        ActionKind::SetAttribute => ("SetField", "SetField"),
+    }
+}
+
+/// An estate in which an action of this kind is the next thing to do.
+async fn ready_for(kind: ActionKind) -> Result<Managed> {
+    const TAGS: &str = "[tags]\nmode = \"enforce\"\ndefaults = false\n[guard]\nmax_change_percent = 100\n";
+    const WRITEBACK: &str =
+        "[tags]\nmode = \"off\"\ndefaults = false\n[writeback]\nmode = \"enforce\"\nwrites_per_second = 50\n";
+    match kind {
+        ActionKind::AddTags | ActionKind::RemoveTags => {
+            let mut managed = Managed::new(3, TAGS).await?;
+            for vm in 0..3 {
+                managed.tag(vm, "Crash", Some("red"))?;
+                managed.tag(vm, "Patch Group", Some("green"))?;
+            }
+            if kind == ActionKind::RemoveTags {
+                let synced = managed.ran(&["sync"]).await?;
+                ensure!(synced.code == Some(0), "{synced:?}");
+                managed.tag(0, "Crash", None)?;
+            }
+            Ok(managed)
+        }
+        ActionKind::DefineAttribute => Managed::new(2, WRITEBACK).await,
+        ActionKind::SetAttribute => {
+            let managed = Managed::new(2, WRITEBACK).await?;
+            for field in ["vmbridge.node", "vmbridge.patch-group", "vmbridge.status"] {
+                let of = Some("VirtualMachine".to_owned());
+                managed.mutate(&Mutation::DefineField { field: field.to_owned(), of })?;
+            }
+            Ok(managed)
+        }
+    }
+}
+
+/// Waits until `done` says so.
+async fn until<F: Future<Output = Result<bool>>>(what: &str, done: impl Fn() -> F) -> Result<()> {
+    for _ in 0..600 {
+        if done().await? {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!("it never came to this: {what}")
+}
+
+async fn killed(running: Running) -> Result<()> {
+    running.signal("KILL").await?;
+    let ended = running.ended().await?;
+    ensure!(ended.code.is_none(), "it ended before it was killed: {ended:?}");
+    Ok(())
+}
+
+fn of_kind<'a>(journal: &'a [Value], kind: ActionKind, outcome: Option<&str>) -> Vec<&'a Value> {
+    let wanted = json!(outcome);
+    journal.iter().filter(|entry| entry["kind"] == kind.word() && entry["outcome"] == wanted).collect()
+}
+
+async fn cell(kind: ActionKind, point: Point) -> Result<()> {
+    let managed = ready_for(kind).await?;
+    let before = managed.journal().await?;
+    let done_before = managed.simulator.effects().len();
+    let (operation, recorded) = operation(kind);
+    let effects = || {
+        managed
+            .effects(recorded)
+            .into_iter()
+            .filter(|effect| usize::try_from(effect.seq).unwrap_or(0) > done_before)
+            .count()
+    };
+    let held = || async { Ok(!managed.simulator.holds().is_empty()) };
+    let open = |journal: &[Value]| of_kind(journal, kind, None).len();
+    match point {
+        Point::BeforeIntent => {
+            managed.simulator.add_faults([FaultRule::once("tagging:GetResources", FaultEffect::HoldBefore)]);
+            let running = managed.vmbridge(&["sync"])?.start()?;
+            until("the reading is held", held).await?;
+            killed(running).await?;
+            ensure!(managed.journal().await? == before, "nothing was intended yet");
+            ensure!(effects() == 0);
+        }
+        Point::BeforeEffect | Point::BeforeOutcome => {
+            let late = point == Point::BeforeOutcome;
+            let hold = if late { FaultEffect::HoldAfter } else { FaultEffect::HoldBefore };
+            managed.simulator.add_faults([FaultRule::once(operation, hold)]);
+            let running = managed.vmbridge(&["sync"])?.start()?;
+            until("the call is held", held).await?;
+            killed(running).await?;
+            let journal = managed.journal().await?;
+            ensure!(open(&journal) >= 1, "the intent is in the journal: {journal:#?}");
+            ensure!(!late || effects() >= 1, "the effect was there");
+        }
+        Point::After => {
+            let running = managed.vmbridge(&["run"])?.start()?;
+            let came = until("an outcome is in the journal", || async {
+                let journal = managed.journal().await?;
+                Ok(of_kind(&journal, kind, Some("done")).len() > of_kind(&before, kind, Some("done")).len())
+            })
+            .await;
+            if let Err(error) = came {
+                let plan = managed.vmbridge(&["plan"])?.run().await;
+                running.signal("TERM").await?;
+                return Err(error.context(format!("{plan:#?} {:#?}", running.ended().await)));
+            }
+            killed(running).await?;
+        }
+    }
+    managed.simulator.clear_faults();
+    managed.simulator.release_holds();
+
+    let synced = managed.ran(&["sync", "--json"]).await?;
+    ensure!(synced.code == Some(0), "the restart does the rest: {synced:?}");
+    right(&managed, kind)?;
+    once(&managed.simulator.effects())?;
+    let journal = managed.journal().await?;
+    ensure!(journal.iter().all(|entry| !entry["outcome"].is_null()), "every end is known: {journal:#?}");
+    let found = journal.iter().filter(|entry| entry["outcome"] == "found-done").count();
+    ensure!(point != Point::BeforeOutcome || found >= 1, "what was done was found: {journal:#?}");
+    let (code, plan) = managed.plan().await?;
+    ensure!(code == Some(0), "nothing is left: {plan:#}");
+    ensure!(managed.aws().mistakes().is_empty(), "{:?}", managed.aws().mistakes());
+    Ok(())
+}
+
+/// The state that it has to end in, however it got there.
+fn right(managed: &Managed, kind: ActionKind) -> Result<()> {
+    match kind {
+        ActionKind::AddTags | ActionKind::RemoveTags => {
+            for vm in 0..managed.vms.len() {
+                ensure!(managed.tags(vm) == managed.wanted(vm), "{:?}", managed.tags(vm));
+            }
+        }
+        ActionKind::DefineAttribute | ActionKind::SetAttribute => {
+            let truth = managed.simulator.vcenters()[0].truth();
+            for vm in &managed.vms {
+                let vms = truth["vms"].as_array().context("VMs")?;
+                let known = vms.iter().find(|one| one["id"] == *vm.moref).context("the VM")?;
+                let value = &known["customAttributes"]["vmbridge.node"];
+                ensure!(*value == *vm.node, "{known:#}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every change made a difference, so none was made twice.
+fn once(effects: &[Effect]) -> Result<()> {
+    for (at, effect) in effects.iter().enumerate() {
+        ensure!(effect.effective, "done twice: {effect:?}");
+        let same = |other: &&Effect| {
+            (&other.operation, &other.resource, &other.detail)
+                == (&effect.operation, &effect.resource, &effect.detail)
+        };
+        ensure!(effects[..at].iter().find(same).is_none(), "done twice: {effect:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_point_of_any_action_it_ends_in_the_same_state() {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut cells = JoinSet::new();
+    for kind in ActionKind::ALL {
+        for point in POINTS {
+            let room = room.clone();
+            cells.spawn(async move {
+                let _permit = room.acquire_owned().await.unwrap();
+                cell(*kind, point).await.with_context(|| format!("{} {point:?}", kind.word()))
+            });
+        }
+    }
+    let (mut failures, mut ended) = (Vec::new(), 0);
+    while let Some(cell) = cells.join_next().await {
+        ended += 1;
+        if let Err(error) = cell.unwrap() {
+            failures.push(format!("{error:#}"));
+        }
+    }
+    assert_eq!(ended, ActionKind::ALL.len() * POINTS.len());
+    assert!(failures.is_empty(), "{} of {ended}:\n{}", failures.len(), failures.join("\n\n"));
+}

@@ -1,0 +1,156 @@
+//! Calls that change something: sent once, and what fails says whether it may have been done all the same.
+//!
+//! A lost answer is not repeated here, because only who asked for the change knows how to find out whether it took place.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Session, Vcenter};
+use crate::error::{Error, ErrorKind};
+use crate::soap::{FaultKind, Operation};
+use crate::xml::{Decoder, Element, XmlError};
+
+/// A call that was to change something and failed.
+#[derive(Debug, Clone)]
+pub struct WriteError {
+    error: Error,
+    may_have_taken_place: bool,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl std::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // It says no more than the error itself, so it stands in its place.
+        self.error.source()
+    }
+}
+
+impl WriteError {
+    /// One that certainly did not take place.
+    pub(crate) fn refused(error: Error) -> Self {
+        Self { error, may_have_taken_place: false }
+    }
+
+    /// One that was sent, judged by how it failed.
+    pub(crate) fn sent(error: Error) -> Self {
+        let may_have_taken_place = may_have_taken_place(error.kind());
+        Self { error, may_have_taken_place }
+    }
+
+    /// Whether the change may have been made: the answer was lost, or does not say that it was refused.
+    #[must_use]
+    pub fn may_have_taken_place(&self) -> bool {
+        self.may_have_taken_place
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// Whether the server has too much to do: it refused the call before it looked at it.
+    #[must_use]
+    pub fn is_overload(&self) -> bool {
+        matches!(self.error.kind(), ErrorKind::Status(429 | 503))
+    }
+}
+
+/// Whether a call that was sent may have had its effect, although it failed like this.
+fn may_have_taken_place(kind: &ErrorKind) -> bool {
+    match kind {
+        // TLS or the connection could not be made, so nothing was sent.
+        ErrorKind::Untrusted(_) | ErrorKind::Setup(_) | ErrorKind::Closed | ErrorKind::Unsupported(_) => {
+            false
+        }
+        ErrorKind::Connection(error) => !error.is_connect(),
+        // Without a session nothing is looked at.
+        ErrorKind::SessionEnded => false,
+        ErrorKind::Fault(fault) => !is_refusal(&fault.kind),
+        // A request that is refused as such; every other status may come from a proxy that lost the answer.
+        ErrorKind::Status(status) => !matches!(status, 300..=399 | 400..=407 | 409..=499),
+        ErrorKind::TimedOut(_) | ErrorKind::Decode(_) | ErrorKind::Missing(_) => true,
+    }
+}
+
+/// Faults that are thrown before anything is changed. What else there is may come from the middle of the work.
+fn is_refusal(fault: &FaultKind) -> bool {
+    match fault {
+        FaultKind::InvalidLogin
+        | FaultKind::NotAuthenticated
+        | FaultKind::NoPermission { .. }
+        | FaultKind::ManagedObjectNotFound(_)
+        | FaultKind::InvalidProperty(_)
+        | FaultKind::InvalidArgument(_)
+        | FaultKind::DuplicateName(_)
+        | FaultKind::UnsupportedVersion => true,
+        FaultKind::Other(name) => matches!(
+            name.as_str(),
+            "InvalidRequest"
+                | "InvalidType"
+                | "InvalidName"
+                | "NotSupported"
+                | "NotImplemented"
+                | "MethodNotFound"
+        ),
+        FaultKind::InvalidCollectorVersion | FaultKind::RequestCanceled => false,
+    }
+}
+
+impl Vcenter {
+    /// Calls a method that changes something, once. It is sent again only when the server had ended the session, because
+    /// then it certainly did not look at it.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        operation: &'static Operation,
+        request: impl Fn(&Session) -> Result<Element, &'static str>,
+        read: impl Fn(&mut Decoder) -> Result<T, XmlError> + Clone + Send + 'static,
+    ) -> Result<T, WriteError> {
+        let mut again = true;
+        loop {
+            let lease = self.lease().await.map_err(WriteError::refused)?;
+            let element =
+                request(&lease.session).map_err(|lacks| WriteError::refused(self.lacks(operation, lacks)))?;
+            match self.call_in(&lease, operation, element, Duration::ZERO, read.clone()).await {
+                Err(error) if again && matches!(error.kind(), ErrorKind::SessionEnded) => again = false,
+                answer => return answer.map_err(WriteError::sent),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::soap::Fault;
+
+    #[test]
+    fn only_what_was_certainly_not_done_is_said_not_to_have_been_done() {
+        let fault = |kind| ErrorKind::Fault(Fault { kind, message: String::new() });
+        let certain = [
+            ErrorKind::SessionEnded,
+            ErrorKind::Closed,
+            ErrorKind::Status(403),
+            ErrorKind::Status(429),
+            fault(FaultKind::DuplicateName("x".into())),
+            fault(FaultKind::NoPermission { object: None, privilege: "Global.SetCustomField".into() }),
+            fault(FaultKind::Other("NotSupported".into())),
+        ];
+        assert!(certain.iter().all(|kind| !may_have_taken_place(kind)));
+        let uncertain = [
+            ErrorKind::TimedOut(Duration::from_secs(1)),
+            ErrorKind::Missing("a value"),
+            ErrorKind::Status(502),
+            ErrorKind::Status(408),
+            ErrorKind::Status(503),
+            fault(FaultKind::Other("SystemError".into())),
+            fault(FaultKind::RequestCanceled),
+        ];
+        assert!(uncertain.iter().all(may_have_taken_place));
+    }
+}
