@@ -88,9 +88,12 @@ impl<'a> Lookup<'a> {
 
     /// The place of a folder.
     pub(super) fn place(&self, folder: Option<&'a MoRef>) -> Place<'a> {
-        // What is kept is how things are now.
-        let known = || self.places.0.get_or_init(|| self.all_places()).get(folder?);
-        match known().filter(|_| self.instead.is_none()) {
+        // What is kept is how things are now, and not how they were before a change.
+        if self.instead.is_some() {
+            return self.way_up(folder);
+        }
+        let known = folder.and_then(|folder| self.places.0.get_or_init(|| self.all_places()).get(folder));
+        match known {
             Some(FolderPlace { path, datacenter }) => Place {
                 folder,
                 path: path.as_deref().map(Cow::Borrowed),
