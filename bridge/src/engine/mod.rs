@@ -51,6 +51,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const PLANNING_SHARE: u32 = 20;
 /// Pause between two looks for what was done.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Looks in vain before an end is left to the next time.
+const LOOKS_IN_VAIN: u32 = 5;
 /// The first pause after a failure; it doubles with each further one.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 /// The first pause after a failure that passes by itself.
@@ -257,8 +259,9 @@ impl<S: Records> Engine<S> {
     pub async fn settle(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         let mut work = Work::default();
+        let mut in_vain = 0;
         loop {
-            self.cycle(&mut work).await;
+            let unseen = self.cycle(&mut work).await;
             work.finish(self).await;
             let policy = self.policy();
             let plan = self.plan();
@@ -266,7 +269,9 @@ impl<S: Records> Engine<S> {
             if idle {
                 return true;
             }
-            if Instant::now() >= until {
+            // What cannot even be looked for, because its target cannot be read, is left to the next time.
+            in_vain = if unseen > 0 && unseen == self.0.count_open() { in_vain + 1 } else { 0 };
+            if Instant::now() >= until || in_vain >= LOOKS_IN_VAIN {
                 return false;
             }
             if self.0.has_open() {
@@ -275,9 +280,10 @@ impl<S: Records> Engine<S> {
         }
     }
 
-    /// One cycle: looks for what was left open, plans, and queues what is doable.
-    async fn cycle(&self, work: &mut Work) {
-        self.0.resolve().await;
+    /// One cycle: looks for what was left open, plans, and queues what is doable. Gives the number of open actions that could
+    /// not be looked for.
+    async fn cycle(&self, work: &mut Work) -> usize {
+        let unseen = self.0.resolve().await;
         let policy = self.policy();
         let now = self.0.clock.now();
         self.0.memory().trim(now, policy.guard.window);
@@ -290,6 +296,7 @@ impl<S: Records> Engine<S> {
             progress.held = plan.held.iter().map(|held| held.id.clone()).collect();
         });
         work.start(self);
+        unseen
     }
 
     /// Allows the changes that the guard holds under this id. Gives how many they are; nothing if there is no such id.
@@ -647,8 +654,9 @@ impl<S: Records> Inner<S> {
         done && written.is_ok()
     }
 
-    /// Finds out how ended what has no outcome.
-    async fn resolve(&self) {
+    /// Finds out how ended what has no outcome. Gives the number of actions that could not be looked for.
+    async fn resolve(&self) -> usize {
+        let mut unseen = 0;
         let open: BTreeMap<EntryId, Open> = {
             let memory = self.memory();
             memory
@@ -680,6 +688,7 @@ impl<S: Records> Inner<S> {
                 Ok((Trace::NotThere | Trace::Gone, _)) => (Outcome::FoundNotDone, None),
                 Err(error) => {
                     tracing::debug!(error = error.reason, "how an action ended cannot be found out yet");
+                    unseen += 1;
                     continue;
                 }
             };
@@ -687,11 +696,17 @@ impl<S: Records> Inner<S> {
             let _ = self.conclude(id, done, outcome, None, Duration::ZERO).await;
         }
         self.tell_open();
+        unseen
+    }
+
+    /// How many actions have no outcome, and are not being done.
+    fn count_open(&self) -> usize {
+        self.memory().open.values().filter(|open| !open.running).count()
     }
 
     /// Tells how many actions have no outcome yet.
     fn tell_open(&self) {
-        let open = self.memory().open.values().filter(|open| !open.running).count();
+        let open = self.count_open();
         self.progress.send_if_modified(|progress| {
             let changed = progress.open != open;
             progress.open = open;
