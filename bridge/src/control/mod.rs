@@ -9,8 +9,6 @@ mod client;
 mod desk;
 mod find;
 mod server;
-#[cfg(test)]
-mod tests;
 
 use serde::{Deserialize, Serialize};
 

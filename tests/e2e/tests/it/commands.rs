@@ -1,9 +1,12 @@
 //! The commands by which a person looks and decides, with a daemon and without one.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 use vmbridge_e2e::managed::Managed;
 use vmbridge_e2e::program::{Ended, Running};
 
@@ -74,6 +77,42 @@ async fn everything_about_one_vm_with_and_without_a_daemon() {
     assert_eq!(explained["journal"][0]["outcome"], "done", "{explained:#}");
     stopped(running).await;
     assert!(!socket.exists());
+}
+
+/// Sends this to the control socket, and gives what comes back until it is closed.
+async fn sent(socket: &Path, bytes: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    // It may hang up before it has read all.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn whoever_speaks_nonsense_to_the_daemon_disturbs_nobody() {
+    let managed = tagged(1).await;
+    let running = daemon(&managed).await;
+    let socket = managed.estate.folder().join("state/control.sock");
+    for nonsense in [
+        "GET / HTTP/1.1\r\n\r\n".to_owned(),
+        "{\"ask\":\"everything\"}\n".to_owned(),
+        "\0\n".to_owned(),
+        format!("{}\n", "[".repeat(60_000)),
+        "x".repeat(1 << 20),
+    ] {
+        let answer = sent(&socket, nonsense.as_bytes()).await;
+        // Of what is too long, the rest is not read, and the connection may be reset before the answer is.
+        assert!(nonsense.len() > 1 << 19 || answer.contains("cannot be understood"), "{answer}");
+    }
+    // More who say nothing than are served at a time: a person waits until they are sent away, not for ever.
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(UnixStream::connect(&socket).await.unwrap());
+    }
+    assert_eq!(managed.plan().await.unwrap().0, Some(0));
+    drop(silent);
+    stopped(running).await;
 }
 
 #[tokio::test]
