@@ -12,6 +12,7 @@ pub mod cloud;
 pub mod config;
 pub mod control;
 pub mod engine;
+pub mod enrol;
 pub mod explain;
 pub mod fleet;
 pub mod inventory;

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::aws::{NodeId, Place};
+use crate::enrol::Enrolment;
 use crate::plan::{Action, Capability};
 use crate::store::{
-    Approval, Contents, EntryId, Failing, Failure, FailureChange, Holder, Identity, Owned, OwnedChange,
+    Approval, Contents, EntryId, Failing, Failure, FailureChange, Holder, Identity, Owned, OwnedChange, Refusal,
+    Step, VmId,
 };
 use crate::texts::Texts;
 
@@ -56,6 +58,12 @@ pub struct Memory {
     pub open: BTreeMap<EntryId, Open>,
     /// What fails.
     pub failures: HashMap<Failing, Failure>,
+    /// How far enrolments are.
+    pub enrolments: HashMap<VmId, Enrolment>,
+    /// Credentials that guests refused, by VM and entry.
+    pub refusals: HashMap<VmId, BTreeMap<Arc<str>, Refusal>>,
+    /// What tells whether the user or password of an entry of `[[credentials]]` is another now; why it cannot be had.
+    pub keys: BTreeMap<Arc<str>, Result<Arc<str>, Arc<str>>>,
     /// What a person allowed: fingerprints and until when.
     pub approvals: HashMap<String, Timestamp>,
     /// What was changed lately.
@@ -82,6 +90,10 @@ impl Memory {
         }
         for approval in contents.approvals {
             memory.approve(&approval);
+        }
+        memory.enrolments.extend(contents.enrolments);
+        for refusal in contents.refusals {
+            memory.put_refusal(refusal);
         }
         for entry in contents.open {
             match serde_json::from_value::<Action>(entry.intent.clone()) {
@@ -134,6 +146,23 @@ impl Memory {
             Some(failure) => self.failures.insert(change.failing, failure),
             None => self.failures.remove(&change.failing),
         };
+    }
+
+    /// Takes note of a step of an enrolment.
+    pub fn put_step(&mut self, step: Step) {
+        match step.enrolment {
+            Some(enrolment) => self.enrolments.insert(step.vm, enrolment),
+            None => self.enrolments.remove(&step.vm),
+        };
+        if let Some(identity) = step.identity {
+            self.put_identity(identity);
+        }
+        step.owned.into_iter().for_each(|change| self.put_owned(change));
+    }
+
+    /// Takes note of credentials that a guest refused.
+    pub fn put_refusal(&mut self, refusal: Refusal) {
+        self.refusals.entry(refusal.vm.clone()).or_default().insert(refusal.credentials.clone(), refusal);
     }
 
     /// Takes note of an approval.

@@ -109,3 +109,15 @@ mod tests {
         }
     }
 }
+
+/// TEMPORARY until the table is merged.
+pub mod platform {
+    pub enum Os { Linux, Windows }
+    pub enum Support { Supported { os: Os }, Unsupported { reason: &'static str }, Unknown }
+    pub fn by_guest_id(_: &str) -> Support { Support::Unknown }
+    pub struct Package;
+    pub struct NotSupported;
+    pub fn by_report(_: &str, _: &str, _: &str) -> Result<Package, NotSupported> { Ok(Package) }
+}
+pub struct Reason { pub code: i32, pub word: String, pub sentence: String, pub fix: String, pub retry: bool }
+pub fn reason(_: i32) -> Option<&'static Reason> { None }

@@ -176,7 +176,8 @@ fn by_code(code: &str, status: u16) -> AwsErrorKind {
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "IncompleteSignature" => AwsErrorKind::Credentials,
-        "InvalidResourceId" | "InvalidInstanceId" | "ResourceNotFoundException" | "InvalidActivation" => {
+        "InvalidResourceId" | "InvalidInstanceId" | "ResourceNotFoundException" | "InvalidActivation"
+        | "InvalidActivationId" => {
             AwsErrorKind::NotFound
         }
         "TooManyTagsError" => AwsErrorKind::TooManyTags,

@@ -20,7 +20,7 @@ pub use error::{AwsError, AwsErrorKind};
 pub use ids::{ActivationId, NodeId, Place, TargetName};
 pub use node::{Activation, Node, NodeTags, Ping, Platform};
 pub use paced::{Lanes, Paced, Speed};
-pub use port::{Answer, Identity, Page, Ssm, Sts, Tagging};
+pub use port::{ActivationRequest, Answer, Identity, NewActivation, Page, Ssm, Sts, Tagging};
 
 use crate::config::{AwsTarget, Limits};
 

@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use mappings::tags::{TagKey, TagValue};
 use metrics::counter;
 
-use super::port::{Answer, Identity, Page, Ssm, Sts, Tagging};
-use super::{Activation, AwsError, AwsErrorKind, Node, NodeId, NodeTags, TargetName};
+use super::port::{ActivationRequest, Answer, Identity, NewActivation, Page, Ssm, Sts, Tagging};
+use super::{Activation, ActivationId, AwsError, AwsErrorKind, Node, NodeId, NodeTags, TargetName};
 use crate::lane::{Lane, LaneLimits, jitter};
 
 /// Attempts for one call, the first included.
@@ -157,6 +157,18 @@ impl<P: Ssm> Ssm for Paced<P> {
 
     fn remove_tags<'a>(&'a self, node: &'a NodeId, keys: &'a [TagKey]) -> Answer<'a, ()> {
         Box::pin(self.lanes.write("ssm:RemoveTagsFromResource", || self.inner.remove_tags(node, keys)))
+    }
+
+    fn create_activation<'a>(&'a self, wanted: &'a ActivationRequest) -> Answer<'a, NewActivation> {
+        Box::pin(self.lanes.write("ssm:CreateActivation", || self.inner.create_activation(wanted)))
+    }
+
+    fn delete_activation<'a>(&'a self, activation: &'a ActivationId) -> Answer<'a, ()> {
+        Box::pin(self.lanes.write("ssm:DeleteActivation", || self.inner.delete_activation(activation)))
+    }
+
+    fn deregister<'a>(&'a self, node: &'a NodeId) -> Answer<'a, ()> {
+        Box::pin(self.lanes.write("ssm:DeregisterManagedInstance", || self.inner.deregister(node)))
     }
 }
 

@@ -4,8 +4,9 @@
 
 use futures_util::future::BoxFuture;
 use mappings::tags::{TagKey, TagValue};
+use secrecy::SecretString;
 
-use super::{Activation, AwsError, Node, NodeId, NodeTags};
+use super::{Activation, ActivationId, AwsError, Node, NodeId, NodeTags};
 
 /// What a call gives, later.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, AwsError>>;
@@ -31,6 +32,36 @@ pub trait Ssm: Send + Sync {
     fn add_tags<'a>(&'a self, node: &'a NodeId, tags: &'a [(TagKey, TagValue)]) -> Answer<'a, ()>;
     /// `RemoveTagsFromResource`.
     fn remove_tags<'a>(&'a self, node: &'a NodeId, keys: &'a [TagKey]) -> Answer<'a, ()>;
+    /// `CreateActivation`, for one node. There is no idempotency token: asking again makes another one.
+    fn create_activation<'a>(&'a self, wanted: &'a ActivationRequest) -> Answer<'a, NewActivation>;
+    /// `DeleteActivation`. Nodes that were registered with it stay.
+    fn delete_activation<'a>(&'a self, activation: &'a ActivationId) -> Answer<'a, ()>;
+    /// `DeregisterManagedInstance`.
+    fn deregister<'a>(&'a self, node: &'a NodeId) -> Answer<'a, ()>;
+}
+
+/// An activation that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActivationRequest {
+    /// The IAM role that the node takes on: its name, or path and name.
+    pub role: String,
+    /// At most 256 characters.
+    pub description: String,
+    /// The name of the node, at most 256 characters.
+    pub name: String,
+    /// When it ends; AWS allows 30 days.
+    pub expires: jiff::Timestamp,
+    /// Tags that the node gets.
+    pub tags: Vec<(String, String)>,
+}
+
+/// An activation that was made.
+#[derive(Debug, Clone)]
+pub struct NewActivation {
+    /// Its id.
+    pub id: ActivationId,
+    /// Its code, which is told only once.
+    pub code: SecretString,
 }
 
 /// The Resource Groups Tagging API.

@@ -9,8 +9,8 @@ use aws_sdk_sts as sts;
 use jiff::Timestamp;
 use mappings::tags::{TagKey, TagValue};
 
-use super::port::{Answer, Identity, Page, Ssm, Sts, Tagging};
-use super::{Activation, AwsError, Node, NodeId, NodeTags, Ping, Platform};
+use super::port::{ActivationRequest, Answer, Identity, NewActivation, Page, Ssm, Sts, Tagging};
+use super::{Activation, ActivationId, AwsError, Node, NodeId, NodeTags, Ping, Platform};
 
 /// The most that `DescribeInstanceInformation` and `DescribeActivations` give at once.
 const NODES_PER_PAGE: i32 = 50;
@@ -102,6 +102,54 @@ impl Ssm for ssm::Client {
                 .send()
                 .await
                 .map_err(|error| AwsError::of("ssm:RemoveTagsFromResource", Some(node.as_str()), &error))?;
+            Ok(())
+        })
+    }
+
+    fn create_activation<'a>(&'a self, wanted: &'a ActivationRequest) -> Answer<'a, NewActivation> {
+        const NAME: &str = "ssm:CreateActivation";
+        Box::pin(async move {
+            let tags = wanted
+                .tags
+                .iter()
+                .map(|(key, value)| ssm::types::Tag::builder().key(key).value(value).build())
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| AwsError::incomplete(NAME, &error.to_string()))?;
+            let answer = self
+                .create_activation()
+                .iam_role(&wanted.role)
+                .description(&wanted.description)
+                .default_instance_name(&wanted.name)
+                .registration_limit(1)
+                .expiration_date(aws_sdk_ssm::primitives::DateTime::from_secs(wanted.expires.as_second()))
+                .set_tags((!tags.is_empty()).then_some(tags))
+                .send()
+                .await
+                .map_err(|error| AwsError::of(NAME, None, &error))?;
+            let id = answer.activation_id.ok_or_else(|| AwsError::incomplete(NAME, "activation id"))?;
+            let code = answer.activation_code.ok_or_else(|| AwsError::incomplete(NAME, "activation code"))?;
+            Ok(NewActivation { id: id.into(), code: code.into() })
+        })
+    }
+
+    fn delete_activation<'a>(&'a self, activation: &'a ActivationId) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.delete_activation()
+                .activation_id(activation.as_str())
+                .send()
+                .await
+                .map_err(|error| AwsError::of("ssm:DeleteActivation", Some(activation.as_str()), &error))?;
+            Ok(())
+        })
+    }
+
+    fn deregister<'a>(&'a self, node: &'a NodeId) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.deregister_managed_instance()
+                .instance_id(node.as_str())
+                .send()
+                .await
+                .map_err(|error| AwsError::of("ssm:DeregisterManagedInstance", Some(node.as_str()), &error))?;
             Ok(())
         })
     }

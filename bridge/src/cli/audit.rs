@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Context, Exit, Failure, Hangup, Stop, output};
 use crate::clock;
 use crate::inventory::text::for_terminal;
-use crate::plan::{Action, Why};
+use crate::plan::{Action, EnrolStep, Why};
 use crate::store::{Entry, EntryId, Outcome, Query, Reader, StoreError, StoreProblem};
 
 /// Pause between two looks at the journal that is followed.
@@ -168,5 +168,18 @@ fn changes(action: &Action) -> Vec<String> {
             Some(before) => format!("{name} = {before} → {value}"),
             None => format!("+ {name} = {value}"),
         }],
+        Action::Enrol { enrolment, step, .. } => match step {
+            EnrolStep::Prepare => vec![format!("with the account {}", enrolment.credentials)],
+            EnrolStep::Activate { tags, .. } => {
+                tags.iter().map(|tag| format!("+ {} = {}", tag.key, tag.value)).collect()
+            }
+            EnrolStep::Register | EnrolStep::Withdraw => {
+                enrolment.activation.iter().map(|activation| format!("activation {activation}")).collect()
+            }
+            EnrolStep::Clean => {
+                enrolment.directory.iter().map(|directory| format!("- {directory}")).collect()
+            }
+        },
+        Action::DeregisterNode { node, .. } => vec![format!("- {node}")],
     }
 }

@@ -31,7 +31,9 @@ impl Counter {
         let (fleet, cloud) = (SharedFleet::new(), SharedCloud::new());
         let targets = Targets::connect(&config.aws, &config.limits, &cloud).await.map_err(Failure::Engine)?;
         // First the lock: two that work on the same state would be one too many.
-        let (engine, hands) = assemble(&config, &fleet, &cloud, &targets).await.map_err(Failure::Engine)?;
+        let (engine, hands) = assemble(&config, &context.environment, &fleet, &cloud, &targets)
+            .await
+            .map_err(Failure::Engine)?;
         let (observers, complete) = picture::first(context, &config, &fleet, Mode::Once, stop).await?;
         let read = async {
             tokio::select! {

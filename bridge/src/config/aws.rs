@@ -38,6 +38,8 @@ pub struct AwsTarget {
     pub dual_stack: bool,
     /// The VMs that belong here.
     pub vms: Selector,
+    /// The IAM role of nodes that are enrolled here.
+    pub node_role: String,
     /// Calls in a second of each operation that reads.
     pub reads_per_second: usize,
     /// Calls in a second of each operation that changes something.
@@ -145,6 +147,14 @@ static VMS: Key<Scope> = Key {
     example: "\"datacenter=Frankfurt\"",
 };
 
+static NODE_ROLE: Key<Text> = Key {
+    name: "node_role",
+    kind: Text,
+    need: Need::Default("SSMServiceRole"),
+    doc: "The name (or path and name) of the IAM role that nodes enrolled here take on: it trusts `ssm.amazonaws.com` and has the policy `AmazonSSMManagedInstanceCore`.",
+    example: "\"SSMServiceRole\"",
+};
+
 static READS: Key<Integer> = Key {
     name: "reads_per_second",
     kind: Integer { min: 1, max: 100 },
@@ -209,6 +219,7 @@ pub(super) static SECTION: Section = Section {
         &FIPS,
         &DUAL_STACK,
         &VMS,
+        &NODE_ROLE,
         &READS,
         &WRITES,
         &CONCURRENCY,
@@ -231,6 +242,7 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<AwsTarget> {
     let fips = table.get(&FIPS);
     let dual_stack = table.get(&DUAL_STACK);
     let vms = table.get(&VMS);
+    let node_role = table.get(&NODE_ROLE);
     let reads_per_second = table.get(&READS);
     let writes_per_second = table.get(&WRITES);
     let concurrency = table.get(&CONCURRENCY);
@@ -258,6 +270,7 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<AwsTarget> {
         fips: fips?,
         dual_stack: dual_stack?,
         vms: vms?,
+        node_role: node_role?,
         reads_per_second: reads_per_second?,
         writes_per_second: writes_per_second?,
         concurrency: concurrency?,

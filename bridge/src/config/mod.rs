@@ -11,6 +11,8 @@
 
 mod aws;
 mod capability;
+mod credentials;
+mod enrol;
 mod environment;
 mod error;
 mod guard;
@@ -40,6 +42,8 @@ use toml::de::DeTable;
 
 pub use aws::AwsTarget;
 pub use capability::Mode;
+pub use credentials::GuestCredentials;
+pub use enrol::{EnrolSettings, Source};
 pub use environment::Environment;
 pub use error::{ConfigErrors, Problem};
 pub use guard::Guard;
@@ -82,6 +86,10 @@ pub struct Config {
     pub aws: Vec<AwsTarget>,
     /// How vSphere tags become tags of managed nodes.
     pub tags: TagsSettings,
+    /// How VMs become managed nodes.
+    pub enrol: EnrolSettings,
+    /// Accounts inside guests, in the order in which they are tried.
+    pub credentials: Vec<GuestCredentials>,
     /// What people in the vSphere client see of AWS.
     pub writeback: WritebackSettings,
     /// How much may change without a person's consent.
@@ -107,6 +115,8 @@ static ROOT: Section = Section {
         &vcenter::SECTION,
         &vmc::SECTION,
         &aws::SECTION,
+        &enrol::SECTION,
+        &credentials::SECTION,
         &tags::SECTION,
         &writeback::SECTION,
         &guard::SECTION,
@@ -200,6 +210,11 @@ fn read(root: &TableReader<'_>) -> Option<Config> {
     );
     let aws_tables = root.sections(&aws::SECTION);
     refuse_same_names(aws_tables.iter(), "every [[aws]] needs its own name");
+    let credentials_tables = root.sections(&credentials::SECTION);
+    refuse_same_names(credentials_tables.iter(), "every [[credentials]] needs its own name");
+    let credentials: Vec<Option<GuestCredentials>> =
+        credentials_tables.iter().map(credentials::read).collect();
+    let enrol = root.section_or_empty(&enrol::SECTION).as_ref().and_then(enrol::read);
     let vcenters: Vec<Option<Vcenter>> = vcenter_tables.iter().map(vcenter::read).collect();
     let vmc: Vec<Option<Vmc>> = vmc_tables.iter().map(vmc::read).collect();
     let aws: Vec<Option<AwsTarget>> = aws_tables.iter().map(aws::read).collect();
@@ -217,6 +232,8 @@ fn read(root: &TableReader<'_>) -> Option<Config> {
         vcenters: vcenters.into_iter().collect::<Option<_>>()?,
         vmc: vmc.into_iter().collect::<Option<_>>()?,
         aws: aws.into_iter().collect::<Option<_>>()?,
+        enrol: enrol?,
+        credentials: credentials.into_iter().collect::<Option<_>>()?,
         tags: tags?,
         writeback: writeback?,
         guard: guard?,

@@ -9,16 +9,18 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Arm, Engine, RealHands, VsphereHands};
+use super::{Arm, Engine, GuestHands, GuestSettings, RealHands, VsphereHands};
 use crate::aws::{ConnectError, Services, TargetName};
 use crate::clock::Clock;
 use crate::cloud::SharedCloud;
-use crate::config::{AwsTarget, Config, Limits};
+use crate::config::{AwsTarget, Config, Environment, Limits};
 use crate::control::{Desk, Server};
 use crate::fleet::SharedFleet;
 use crate::observe::Observers;
 use crate::observe::aws::Watcher;
+use crate::observe::guests;
 use crate::plan::Policy;
+use crate::secret::SecretResolver;
 use crate::store::{Store, StoreError};
 
 /// Why the engine could not be started.
@@ -103,6 +105,8 @@ pub struct Assembly {
     tasks: Vec<JoinHandle<()>>,
     work: JoinHandle<()>,
     tidying: JoinHandle<()>,
+    guests: JoinHandle<()>,
+    keys: JoinHandle<()>,
     /// How long the journal keeps what has ended.
     journal: watch::Sender<SignedDuration>,
     control: Server,
@@ -116,10 +120,14 @@ impl Assembly {
     ///
     /// # Errors
     /// When the state or a target cannot be used.
-    pub async fn start(config: &Config, fleet: &SharedFleet) -> Result<Self, AssemblyError> {
+    pub async fn start(
+        config: &Config,
+        environment: &Environment,
+        fleet: &SharedFleet,
+    ) -> Result<Self, AssemblyError> {
         let cloud = SharedCloud::new();
         let targets = Targets::connect(&config.aws, &config.limits, &cloud).await?;
-        let (engine, hands) = engine(config, fleet, &cloud, &targets).await?;
+        let (engine, hands) = engine(config, environment, fleet, &cloud, &targets).await?;
         let desk = Desk::new(engine.clone(), fleet.clone(), cloud.clone(), Some(hands.clone()));
         let directory = &config.state.directory;
         let control = Server::start(directory, desk)
@@ -131,10 +139,12 @@ impl Assembly {
         });
         let (journal, age) = watch::channel(journal_age(config));
         let tidying = tokio::spawn(tidy(engine.clone(), age, stop.clone()));
+        let guests = tokio::spawn(guests::watch(engine.clone(), hands.clone(), stop.clone()));
+        let keys = tokio::spawn(keep_keys(engine.clone(), hands.clone(), stop.clone()));
         let watching = CancellationToken::new();
         let tasks = follow(targets, &watching);
         let targets = config.aws.clone();
-        Ok(Self { engine, cloud, hands, targets, stop, watching, tasks, work, tidying, journal, control })
+        Ok(Self { engine, cloud, hands, targets, stop, watching, tasks, work, tidying, guests, keys, journal, control })
     }
 
     /// The engine.
@@ -177,6 +187,7 @@ impl Assembly {
             self.targets.clone_from(&config.aws);
         }
         self.hands.vsphere().set_pace(&config.writeback);
+        self.hands.guests().set(GuestSettings::of(config));
         self.journal.send_replace(journal_age(config));
         self.engine.set_policy(Policy::of(config));
         Ok(())
@@ -190,7 +201,7 @@ impl Assembly {
         for task in self.tasks {
             let _ = task.await;
         }
-        for task in [self.work, self.tidying] {
+        for task in [self.work, self.tidying, self.guests, self.keys] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "the engine failed");
             }
@@ -224,6 +235,20 @@ async fn tidy(engine: Engine, mut age: watch::Receiver<SignedDuration>, stop: Ca
     }
 }
 
+/// Passwords are looked at so often, for whether they are others now.
+const KEYS: Duration = Duration::from_secs(60);
+
+/// Keeps known whether passwords of guests changed, until stopped.
+async fn keep_keys(engine: Engine, hands: RealHands, stop: CancellationToken) {
+    loop {
+        engine.set_keys(hands.guests().keys().await);
+        tokio::select! {
+            () = tokio::time::sleep(KEYS) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
 fn follow(targets: Targets, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
     targets.watchers.into_iter().map(|watcher| tokio::spawn(watcher.follow(stop.clone()))).collect()
 }
@@ -234,11 +259,18 @@ fn follow(targets: Targets, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
 /// When the state cannot be used.
 pub async fn engine(
     config: &Config,
+    environment: &Environment,
     fleet: &SharedFleet,
     cloud: &SharedCloud,
     targets: &Targets,
 ) -> Result<(Engine, RealHands), AssemblyError> {
-    let hands = RealHands::new(cloud.clone(), VsphereHands::new(fleet.clone(), &config.writeback));
+    let vsphere = VsphereHands::new(fleet.clone(), &config.writeback);
+    let guests = GuestHands::new(
+        Arc::new(vsphere.clone()),
+        GuestSettings::of(config),
+        SecretResolver::new(environment.clone()),
+    );
+    let hands = RealHands::new(cloud.clone(), vsphere, guests);
     hands.set_arms(targets.arms.clone());
     let store = Store::open(&config.state.directory).await?;
     let engine = Engine::new(
@@ -250,5 +282,6 @@ pub async fn engine(
         Clock::Machine,
     )
     .await?;
+    engine.set_keys(hands.guests().keys().await);
     Ok((engine, hands))
 }

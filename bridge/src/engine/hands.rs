@@ -7,10 +7,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
+use super::guest::GuestHands;
 use super::vsphere::{self, VsphereHands};
-use crate::aws::{AwsError, AwsErrorKind, NodeId, NodeTags, Place, Services, TargetName};
+use crate::aws::{ActivationId, AwsError, AwsErrorKind, NodeId, NodeTags, Place, Services, TargetName};
 use crate::cloud::SharedCloud;
-use crate::plan::Action;
+use crate::enrol::Problem;
+use crate::observe::aws::listing;
+use crate::plan::{Action, EnrolStep};
 
 /// An action that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,53 @@ pub struct EffectError {
     pub transient: bool,
     /// What was said, with the fix where there is one.
     pub reason: String,
+    /// Why an enrolment cannot go on because of it.
+    pub problem: Option<Box<Problem>>,
+    /// The guest refused the credentials that have this fingerprint.
+    pub refused: Option<Arc<str>>,
+}
+
+impl EffectError {
+    /// It cannot be tried now, and can be soon.
+    #[must_use]
+    pub fn not_now(reason: impl Into<String>) -> Self {
+        Self {
+            may_have_taken_place: false,
+            transient: true,
+            reason: reason.into(),
+            problem: None,
+            refused: None,
+        }
+    }
+
+    /// An enrolment cannot go on.
+    #[must_use]
+    pub fn of_problem(problem: Problem) -> Self {
+        Self {
+            may_have_taken_place: false,
+            transient: false,
+            reason: problem.sentence.to_string(),
+            problem: Some(Box::new(problem)),
+            refused: None,
+        }
+    }
+}
+
+/// What an action gave.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Gain {
+    /// Only its effect.
+    #[default]
+    Nothing,
+    /// A program was started in a guest.
+    Started {
+        /// Our directory.
+        directory: Arc<str>,
+        /// The process; -1 where it cannot be told any more.
+        process: i64,
+    },
+    /// An activation was made.
+    Activation(ActivationId),
 }
 
 impl From<AwsError> for EffectError {
@@ -33,15 +83,17 @@ impl From<AwsError> for EffectError {
             may_have_taken_place: error.kind.may_have_taken_place(),
             transient: error.kind.is_transient(),
             reason,
+            problem: None,
+            refused: None,
         }
     }
 }
 
 /// What is found out about an action whose end is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trace {
-    /// Its effect is there.
-    There,
+    /// Its effect is there, and this is what it gave.
+    There(Gain),
     /// Its effect is not there (yet).
     NotThere,
     /// What it was about is gone.
@@ -51,7 +103,7 @@ pub enum Trace {
 /// Does actions.
 pub trait Hands: Send + Sync {
     /// Does it once.
-    fn perform<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<(), EffectError>>;
+    fn perform<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<Gain, EffectError>>;
     /// Looks whether its effect is there.
     fn trace<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<Trace, EffectError>>;
     /// How long after an action its effect may still not be seen.
@@ -75,13 +127,27 @@ pub struct RealHands {
     cloud: SharedCloud,
     arms: Arc<RwLock<BTreeMap<TargetName, Arm>>>,
     vsphere: VsphereHands,
+    guests: GuestHands,
 }
 
 impl RealHands {
     /// Hands that find their way through what is known of the targets.
     #[must_use]
-    pub fn new(cloud: SharedCloud, vsphere: VsphereHands) -> Self {
-        Self { cloud, arms: Arc::default(), vsphere }
+    pub fn new(cloud: SharedCloud, vsphere: VsphereHands, guests: GuestHands) -> Self {
+        Self { cloud, arms: Arc::default(), vsphere, guests }
+    }
+
+    /// The hands in guests.
+    #[must_use]
+    pub fn guests(&self) -> &GuestHands {
+        &self.guests
+    }
+
+    /// Asks for a reading of the target that is here soon.
+    pub fn nudge(&self, place: &Place) {
+        if let Ok(arm) = self.arm(place) {
+            arm.nudge.notify_one();
+        }
     }
 
     /// The hands on vCenters.
@@ -101,23 +167,21 @@ impl RealHands {
         arms.values().for_each(|arm| arm.nudge.notify_one());
     }
 
-    fn arm(&self, place: &Place) -> Result<Arm, EffectError> {
+    pub(super) fn arm(&self, place: &Place) -> Result<Arm, EffectError> {
         let cloud = self.cloud.read();
         let arms = self.arms.read().unwrap_or_else(PoisonError::into_inner);
         let found = cloud
             .targets()
             .filter(|(_, view)| view.place.as_ref() == Some(place))
             .find_map(|(name, _)| arms.get(name));
-        found.cloned().ok_or_else(|| EffectError {
-            may_have_taken_place: false,
-            transient: true,
-            reason: format!("no target of the configuration is {place} now"),
-        })
+        found
+            .cloned()
+            .ok_or_else(|| EffectError::not_now(format!("no target of the configuration is {place} now")))
     }
 }
 
 impl Hands for RealHands {
-    fn perform<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<(), EffectError>> {
+    fn perform<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<Gain, EffectError>> {
         Box::pin(async move {
             match action {
                 Action::AddTags { place, node, tags, .. } => {
@@ -125,17 +189,33 @@ impl Hands for RealHands {
                     let tags: Vec<_> = tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
                     let done = arm.services.ssm.add_tags(node, &tags).await;
                     arm.nudge.notify_one();
-                    done.map_err(EffectError::from)
+                    done?;
+                    Ok(Gain::Nothing)
                 }
                 Action::RemoveTags { place, node, tags, .. } => {
                     let arm = self.arm(place)?;
                     let keys: Vec<_> = tags.iter().map(|tag| tag.key.clone()).collect();
                     let done = arm.services.ssm.remove_tags(node, &keys).await;
                     arm.nudge.notify_one();
-                    done.map_err(EffectError::from)
+                    done?;
+                    Ok(Gain::Nothing)
                 }
-                Action::DefineAttribute { vcenter, name, .. } => self.vsphere.define(*vcenter, name).await,
-                Action::SetAttribute { vm, name, value, .. } => self.vsphere.set(vm, name, value).await,
+                Action::DefineAttribute { vcenter, name, .. } => {
+                    self.vsphere.define(*vcenter, name).await?;
+                    Ok(Gain::Nothing)
+                }
+                Action::SetAttribute { vm, name, value, .. } => {
+                    self.vsphere.set(vm, name, value).await?;
+                    Ok(Gain::Nothing)
+                }
+                Action::Enrol { vm, step, enrolment } => self.enrol(vm, step, enrolment).await,
+                Action::DeregisterNode { place, node, .. } => {
+                    let arm = self.arm(place)?;
+                    let done = arm.services.ssm.deregister(node).await;
+                    arm.nudge.notify_one();
+                    gone_is_done(done)?;
+                    Ok(Gain::Nothing)
+                }
             }
         })
     }
@@ -163,6 +243,13 @@ impl Hands for RealHands {
                 Action::SetAttribute { vm, name, value, .. } => {
                     self.vsphere.trace_value(vm, name, value).await
                 }
+                Action::Enrol { vm, step, enrolment } => self.enrol_trace(vm, step, enrolment).await,
+                Action::DeregisterNode { place, node, .. } => {
+                    let ssm = self.arm(place)?.services.ssm;
+                    let nodes = listing("nodes", |next| ssm.nodes(next)).await?;
+                    let there = nodes.iter().any(|found| found.id == *node);
+                    Ok(if there { Trace::NotThere } else { Trace::There(Gain::Nothing) })
+                }
             }
         })
     }
@@ -170,14 +257,23 @@ impl Hands for RealHands {
     fn settle(&self, action: &Action) -> Duration {
         match action {
             Action::AddTags { place, .. } | Action::RemoveTags { place, .. } => {
-                self.arm(place).map_or(Duration::from_secs(120), |arm| arm.settle)
+                self.settle_of(place)
             }
             Action::DefineAttribute { .. } | Action::SetAttribute { .. } => vsphere::SETTLE,
+            Action::Enrol { step, enrolment, .. } => match step {
+                EnrolStep::Activate { .. } | EnrolStep::Withdraw => self.settle_of(&enrolment.place),
+                EnrolStep::Prepare | EnrolStep::Register | EnrolStep::Clean => vsphere::SETTLE,
+            },
+            Action::DeregisterNode { place, .. } => self.settle_of(place),
         }
     }
 }
 
 impl RealHands {
+    fn settle_of(&self, place: &Place) -> Duration {
+        self.arm(place).map_or(Duration::from_secs(120), |arm| arm.settle)
+    }
+
     async fn tags_trace(
         &self,
         place: &Place,
@@ -185,10 +281,18 @@ impl RealHands {
         there: impl FnOnce(&NodeTags) -> bool,
     ) -> Result<Trace, EffectError> {
         match self.arm(place)?.services.ssm.tags_of(node).await {
-            Ok(found) if there(&found) => Ok(Trace::There),
+            Ok(found) if there(&found) => Ok(Trace::There(Gain::Nothing)),
             Ok(_) => Ok(Trace::NotThere),
             Err(error) if error.kind == AwsErrorKind::NotFound => Ok(Trace::Gone),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// What is gone already need not be removed.
+pub(super) fn gone_is_done(result: Result<(), AwsError>) -> Result<(), EffectError> {
+    match result {
+        Err(error) if error.kind == AwsErrorKind::NotFound => Ok(()),
+        result => result.map_err(EffectError::from),
     }
 }

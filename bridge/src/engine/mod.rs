@@ -7,6 +7,8 @@
 //! never in the engine.
 
 mod assembly;
+mod enrol;
+mod guest;
 mod hands;
 mod records;
 #[cfg(test)]
@@ -26,19 +28,25 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use assembly::{Assembly, AssemblyError, Targets, engine as assemble};
-pub use hands::{Arm, EffectError, Hands, RealHands, Trace};
+pub use guest::{
+    Content, GuestErrorKind, GuestFailure, GuestHands, GuestPort, GuestSettings, InGuest, Login, Process, Program,
+};
+pub(crate) use guest::Seen;
+pub use hands::{Arm, EffectError, Gain, Hands, RealHands, Trace};
 pub use records::Records;
 pub use vsphere::VsphereHands;
 
 use crate::aws::{NodeId, Place};
 use crate::clock::Clock;
 use crate::cloud::SharedCloud;
+use crate::config::Mode;
+use crate::enrol::{Enrolment, Event, Problem, Stage};
 use crate::fleet::SharedFleet;
 use crate::memory::{Memory, Open};
-use crate::plan::{Action, Plan, Planned, Policy, View};
+use crate::plan::{Action, EnrolStep, Plan, Planned, Policy, View};
 use crate::store::{
-    Approval, Conclusion, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity, Outcome, Store,
-    StoreError,
+    Approval, Conclusion, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity, Outcome, Refusal,
+    Step, Store, StoreError, VmId,
 };
 
 /// Holders worked on at the same time. Their lanes set the pace; more would only wait there with their intents written.
@@ -205,7 +213,7 @@ impl<S: Records> Engine<S> {
             };
             if !busy && !self.0.has_open() {
                 let policy = self.policy();
-                if self.plan().doable(&policy).next().is_none() {
+                if self.plan().doable(&policy).next().is_none() && !self.0.is_enrolling(&policy) {
                     return true;
                 }
             }
@@ -265,8 +273,9 @@ impl<S: Records> Engine<S> {
             work.finish(self).await;
             let policy = self.policy();
             let plan = self.plan();
+            let enrolling = self.0.is_enrolling(&policy);
             let idle = plan.doable(&policy).next().is_none() && !self.0.has_open();
-            if idle {
+            if idle && !enrolling {
                 return true;
             }
             // What cannot even be looked for, because its target cannot be read, is left to the next time.
@@ -276,6 +285,9 @@ impl<S: Records> Engine<S> {
             }
             if self.0.has_open() {
                 tokio::time::sleep(LOOK_AGAIN).await;
+            } else if idle {
+                // A guest or AWS is waited for.
+                let _ = tokio::time::timeout(LOOK_AGAIN, self.0.wake.notified()).await;
             }
         }
     }
@@ -321,6 +333,44 @@ impl<S: Records> Engine<S> {
         Ok(Some(approval.changes.len()))
     }
 
+    /// What was seen of a program in a guest.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub async fn saw(&self, vm: &VmId, event: Event) -> Result<(), StoreError> {
+        let now = self.0.clock.now();
+        let limits = self.policy().enrol.limits;
+        let known = self.0.memory().enrolments.get(vm).cloned();
+        let Some(known) = known else { return Ok(()) };
+        let next = known.after(event, &limits, now);
+        if next != known {
+            let step = Step { vm: vm.clone(), enrolment: Some(next), identity: None, owned: Vec::new() };
+            self.0.store.put_steps(std::slice::from_ref(&step)).await?;
+            self.0.memory().put_step(step);
+            self.0.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Enrolments that wait for a program in a guest, or for AWS to show their node.
+    #[must_use]
+    pub fn waiting_enrolments(&self) -> Vec<(VmId, Enrolment)> {
+        let memory = self.0.memory();
+        let waits = |stage: Stage| stage.process().is_some() || stage == Stage::Verify;
+        let waiting = memory.enrolments.iter().filter(|(_, enrolment)| waits(enrolment.stage));
+        waiting.map(|(vm, enrolment)| (vm.clone(), enrolment.clone())).collect()
+    }
+
+    /// What tells whether users and passwords of `[[credentials]]` are others now.
+    pub fn set_keys(&self, keys: BTreeMap<Arc<str>, Result<Arc<str>, Arc<str>>>) {
+        let mut memory = self.0.memory();
+        if memory.keys != keys {
+            memory.keys = keys;
+            drop(memory);
+            self.0.wake.notify_one();
+        }
+    }
+
     /// Takes a person's word on who is what.
     ///
     /// # Errors
@@ -361,8 +411,25 @@ impl<S: Records> Engine<S> {
             self.0.store.put_failure(&change).await?;
             self.0.memory().put_failure(change);
         }
+        let is_asked = |vm: &VmId| objects.is_none_or(|objects| objects.contains(&*vm.vm));
+        let (failed, refusing): (Vec<VmId>, Vec<VmId>) = {
+            let memory = self.0.memory();
+            let at_rest = |stage: Stage| matches!(stage, Stage::Failed { .. } | Stage::Quarantined);
+            let failed = memory.enrolments.iter().filter(|(_, enrolment)| at_rest(enrolment.stage));
+            let failed = failed.map(|(vm, _)| vm).filter(|vm| is_asked(vm)).cloned().collect();
+            (failed, memory.refusals.keys().filter(|vm| is_asked(vm)).cloned().collect())
+        };
+        for vm in &failed {
+            let step = Step { vm: vm.clone(), enrolment: None, identity: None, owned: Vec::new() };
+            self.0.store.put_steps(std::slice::from_ref(&step)).await?;
+            self.0.memory().put_step(step);
+        }
+        for vm in &refusing {
+            self.0.store.forget_refusals(vm).await?;
+            self.0.memory().refusals.remove(vm);
+        }
         self.0.wake.notify_one();
-        Ok(failing.len())
+        Ok(failing.len() + failed.len() + refusing.len())
     }
 
     /// Makes this machine the one that the state belongs to.
@@ -489,6 +556,12 @@ impl<S: Records> Inner<S> {
         self.memory().open.values().any(|open| !open.running)
     }
 
+    /// Whether a VM is on its way to being a node, and is taken there.
+    fn is_enrolling(&self, policy: &Policy) -> bool {
+        policy.enrol.mode == Mode::Enforce
+            && self.memory().enrolments.values().any(|enrolment| enrolment.stage.is_active())
+    }
+
     /// Writes down what the plan learned without doing anything.
     async fn record(&self, plan: &Plan) {
         let mut result = Ok(());
@@ -504,6 +577,16 @@ impl<S: Records> Inner<S> {
             if result.is_ok() {
                 let mut memory = self.memory();
                 plan.housekeeping.iter().for_each(|change| memory.put_owned(change.clone()));
+            }
+        }
+        let enforced = self.policy.read().unwrap_or_else(PoisonError::into_inner).enrol.mode == Mode::Enforce;
+        if result.is_ok() && enforced && plan.problems.is_empty() && !plan.steps.is_empty() {
+            result = self.store.put_steps(&plan.steps).await;
+            if result.is_ok() {
+                let mut memory = self.memory();
+                plan.steps.iter().for_each(|step| memory.put_step(step.clone()));
+                // What comes next can be planned at once.
+                self.wake.notify_one();
             }
         }
         self.store_is(result.as_ref().err());
@@ -558,7 +641,7 @@ impl<S: Records> Inner<S> {
         let result = self.hands.perform(&action).await;
         let duration = began.elapsed();
         match result {
-            Ok(()) => self.conclude(id, &action, Outcome::Done, None, duration).await,
+            Ok(gain) => self.conclude(id, &action, Outcome::Done, Ok(gain), duration).await,
             Err(error) if error.may_have_taken_place => {
                 tracing::warn!(
                     object = %holder.object, kind = action.kind().word(), error = error.reason,
@@ -568,7 +651,7 @@ impl<S: Records> Inner<S> {
                 self.wake.notify_one();
                 false
             }
-            Err(error) => self.conclude(id, &action, Outcome::Failed, Some(error), duration).await,
+            Err(error) => self.conclude(id, &action, Outcome::Failed, Err(error), duration).await,
         }
     }
 
@@ -586,7 +669,7 @@ impl<S: Records> Inner<S> {
         id: EntryId,
         action: &Action,
         outcome: Outcome,
-        error: Option<EffectError>,
+        result: Result<Gain, EffectError>,
         duration: Duration,
     ) -> bool {
         let ended = self.clock.now();
@@ -598,7 +681,12 @@ impl<S: Records> Inner<S> {
         };
         let done = matches!(outcome, Outcome::Done | Outcome::FoundDone);
         let known = self.memory().failures.get(&failing).cloned();
+        let (step, refusal) = self.step_of(action, outcome, &result, ended);
+        let error = result.err();
         let failure = match (&error, known) {
+            // The enrolment itself says when it is tried again.
+            (Some(_), None) if step.is_some() => None,
+            (Some(_), Some(_)) if step.is_some() => Some(FailureChange { failing, failure: None }),
             (Some(error), known) => {
                 let failures = known.as_ref().map_or(0, |known| known.failures).saturating_add(1);
                 let first = if error.transient { SHORT_PAUSE } else { FIRST_PAUSE };
@@ -630,6 +718,8 @@ impl<S: Records> Inner<S> {
             error: reason,
             owned: if done { action.owns(ended) } else { Vec::new() },
             failure,
+            step,
+            refusal,
         };
         let written = self.store.conclude(id, &conclusion).await;
         self.store_is(written.as_ref().err());
@@ -642,6 +732,8 @@ impl<S: Records> Inner<S> {
                 memory.open.remove(&id);
                 conclusion.owned.into_iter().for_each(|change| memory.put_owned(change));
                 conclusion.failure.into_iter().for_each(|change| memory.put_failure(change));
+                conclusion.step.into_iter().for_each(|step| memory.put_step(step));
+                conclusion.refusal.into_iter().for_each(|refusal| memory.put_refusal(refusal));
             }
         }
         self.progress.send_modify(|progress| {
@@ -652,6 +744,50 @@ impl<S: Records> Inner<S> {
             }
         });
         done && written.is_ok()
+    }
+
+    /// What an action that ended makes of an enrolment.
+    fn step_of(
+        &self,
+        action: &Action,
+        outcome: Outcome,
+        result: &Result<Gain, EffectError>,
+        ended: Timestamp,
+    ) -> (Option<Step>, Option<Refusal>) {
+        let Action::Enrol { vm, step, enrolment } = action else { return (None, None) };
+        let becomes = |enrolment: Option<Enrolment>| {
+            Some(Step { vm: vm.clone(), enrolment, identity: None, owned: Vec::new() })
+        };
+        let event = match (result, step) {
+            (Ok(_), _) if outcome == Outcome::FoundNotDone => return (None, None),
+            (Ok(Gain::Started { directory, process }), EnrolStep::Prepare | EnrolStep::Register) => {
+                Event::Started { directory: directory.clone(), process: *process }
+            }
+            (Ok(Gain::Activation(activation)), EnrolStep::Activate { tags, .. }) => {
+                Event::Activated { activation: activation.clone(), tags: tags.clone() }
+            }
+            (Ok(_), EnrolStep::Withdraw) => Event::Withdrawn,
+            (Ok(_), EnrolStep::Clean) => Event::Cleaned,
+            (Ok(_), _) => return (None, None),
+            // It is tried again as it is.
+            (Err(error), _) if error.transient && error.problem.is_none() => return (None, None),
+            // Nothing was left anywhere; another account may be accepted.
+            (Err(EffectError { refused: Some(fingerprint), .. }), EnrolStep::Prepare) => {
+                let refusal = Refusal {
+                    vm: vm.clone(),
+                    credentials: enrolment.credentials.clone(),
+                    fingerprint: fingerprint.clone(),
+                    since: ended,
+                };
+                return (becomes(None), Some(refusal));
+            }
+            (Err(error), _) => Event::Failed(match &error.problem {
+                Some(problem) => (**problem).clone(),
+                None => Problem::passing("refused", error.reason.as_str()),
+            }),
+        };
+        let limits = self.policy.read().unwrap_or_else(PoisonError::into_inner).enrol.limits;
+        (becomes(Some(enrolment.after(event, &limits, ended))), None)
     }
 
     /// Finds out how ended what has no outcome. Gives the number of actions that could not be looked for.
@@ -682,10 +818,10 @@ impl<S: Records> Inner<S> {
                 Ok(Trace::NotThere) => self.part_there(&action).await,
                 found => found.map(|found| (found, None)),
             };
-            let (outcome, part) = match found {
-                Ok((Trace::There, part)) if quiet || age >= settle => (Outcome::FoundDone, part),
-                Ok((Trace::There, _)) => continue,
-                Ok((Trace::NotThere | Trace::Gone, _)) => (Outcome::FoundNotDone, None),
+            let (outcome, part, gain) = match found {
+                Ok((Trace::There(gain), part)) if quiet || age >= settle => (Outcome::FoundDone, part, gain),
+                Ok((Trace::There(_), _)) => continue,
+                Ok((Trace::NotThere | Trace::Gone, _)) => (Outcome::FoundNotDone, None, Gain::Nothing),
                 Err(error) => {
                     tracing::debug!(error = error.reason, "how an action ended cannot be found out yet");
                     unseen += 1;
@@ -693,7 +829,7 @@ impl<S: Records> Inner<S> {
                 }
             };
             let done = part.as_ref().unwrap_or(&action);
-            let _ = self.conclude(id, done, outcome, None, Duration::ZERO).await;
+            let _ = self.conclude(id, done, outcome, Ok(gain), Duration::ZERO).await;
         }
         self.tell_open();
         unseen
@@ -723,7 +859,7 @@ impl<S: Records> Inner<S> {
         if keys.len() > 1 {
             for key in keys {
                 match self.hands.trace(&action.only(std::slice::from_ref(&key))).await? {
-                    Trace::There => there.push(key),
+                    Trace::There(_) => there.push(key),
                     Trace::NotThere => {}
                     Trace::Gone => return Ok((Trace::Gone, None)),
                 }
@@ -732,6 +868,6 @@ impl<S: Records> Inner<S> {
         if there.is_empty() {
             return Ok((Trace::NotThere, None));
         }
-        Ok((Trace::There, Some(action.only(&there))))
+        Ok((Trace::There(Gain::Nothing), Some(action.only(&there))))
     }
 }

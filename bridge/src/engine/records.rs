@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::aws::{NodeId, Place};
 use crate::store::{
-    Approval, Conclusion, Contents, Entry, EntryId, FailureChange, Identity, OwnedChange, Store, StoreError,
+    Approval, Conclusion, Contents, Entry, EntryId, FailureChange, Identity, OwnedChange, Step, Store, StoreError,
+    VmId,
 };
 
 /// What has been written when a function returns is still there after a crash.
@@ -42,6 +43,10 @@ pub trait Records: Send + Sync + 'static {
     fn approve(&self, approval: &Approval) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Writes what fails, or no longer does.
     fn put_failure(&self, change: &FailureChange) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Writes how far enrolments are, and what is known because of that.
+    fn put_steps(&self, steps: &[Step]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Forgets that the guest of a VM refused credentials.
+    fn forget_refusals(&self, vm: &VmId) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Makes this machine the one that the state belongs to.
     fn claim(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
@@ -89,6 +94,14 @@ impl Records for Store {
 
     async fn put_failure(&self, change: &FailureChange) -> Result<(), StoreError> {
         self.put_failure(change).await
+    }
+
+    async fn put_steps(&self, steps: &[Step]) -> Result<(), StoreError> {
+        self.put_steps(steps).await
+    }
+
+    async fn forget_refusals(&self, vm: &VmId) -> Result<(), StoreError> {
+        self.forget_refusals(vm).await
     }
 
     async fn claim(&self) -> Result<(), StoreError> {

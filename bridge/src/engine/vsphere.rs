@@ -17,7 +17,7 @@ use vsphere_client::retry::{Classify as _, Verdict};
 use vsphere_client::soap::FaultKind;
 use vsphere_client::vcenter::{Vcenter, WriteError};
 
-use super::hands::{EffectError, Trace};
+use super::hands::{EffectError, Gain, Trace};
 use crate::clock;
 use crate::config::WritebackSettings;
 use crate::fleet::{FleetUpdate, SharedFleet, VcenterName};
@@ -102,7 +102,7 @@ impl VsphereHands {
             Some(error) if !is_there => {
                 let fix = "it is for other objects than VMs: rename or remove it in the vSphere client";
                 let reason = format!("{}; {fix}", chain(&error));
-                Err(EffectError { may_have_taken_place: false, transient: false, reason })
+                Err(EffectError { transient: false, ..EffectError::not_now(reason) })
             }
             _ => Ok(()),
         }
@@ -138,7 +138,7 @@ impl VsphereHands {
         let fields = arm.client.custom_fields().await.map_err(|error| read_error(&error))?;
         let there = key_of(&fields, name).is_some();
         self.tell(&arm, fields);
-        Ok(if there { Trace::There } else { Trace::NotThere })
+        Ok(if there { Trace::There(Gain::Nothing) } else { Trace::NotThere })
     }
 
     /// Looks whether an attribute of a VM has a value. None and an empty one are the same.
@@ -150,7 +150,7 @@ impl VsphereHands {
         let found = key_of(&fields, name)
             .and_then(|key| values.iter().find(|found| found.key == key))
             .map_or("", |found| &*found.value);
-        Ok(if found == value { Trace::There } else { Trace::NotThere })
+        Ok(if found == value { Trace::There(Gain::Nothing) } else { Trace::NotThere })
     }
 
     /// The vCenter that is meant, if it can be told and reached.
@@ -166,7 +166,7 @@ impl VsphereHands {
                 let reason = format!(
                     "{one} and {other} have the same instance UUID, so which is meant cannot be told; nothing is written to either"
                 );
-                return Err(EffectError { may_have_taken_place: false, transient: false, reason });
+                return Err(EffectError { transient: false, ..EffectError::not_now(reason) });
             }
         };
         let connected = self.0.connected.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -242,7 +242,11 @@ impl VsphereHands {
             None => chain(error),
         };
         let transient = matches!(error.error().classify(), Verdict::Transient { .. });
-        EffectError { may_have_taken_place: error.may_have_taken_place(), transient, reason }
+        EffectError {
+            may_have_taken_place: error.may_have_taken_place(),
+            transient,
+            ..EffectError::not_now(reason)
+        }
     }
 }
 
@@ -264,10 +268,10 @@ fn is_duplicate(error: &WriteError) -> bool {
 
 /// A failure before anything was written.
 fn not_now(reason: String) -> EffectError {
-    EffectError { may_have_taken_place: false, transient: true, reason }
+    EffectError::not_now(reason)
 }
 
 fn read_error(error: &Error) -> EffectError {
     let transient = matches!(error.classify(), Verdict::Transient { .. });
-    EffectError { may_have_taken_place: false, transient, reason: error.line() }
+    EffectError { transient, ..EffectError::not_now(error.line()) }
 }

@@ -96,6 +96,49 @@ impl<'a> VmView<'a> {
         self.vm.core.managed_by.as_ref().map(|managed| &*managed.extension_key)
     }
 
+    /// The host that it is on.
+    #[must_use]
+    pub fn host(&self) -> Option<&'a MoRef> {
+        self.vm.host.as_ref()
+    }
+
+    /// Whether VMware Tools run in the guest.
+    #[must_use]
+    pub fn runs_tools(&self) -> bool {
+        self.vm.tools_running.as_ref().and_then(Named::known) == Some(model::ToolsRunningStatus::Running)
+    }
+
+    /// Whether guest operations can be used now, as Tools report it.
+    #[must_use]
+    pub fn is_ready_for_guest_operations(&self) -> bool {
+        self.vm.guest_operations_ready == Some(true)
+    }
+
+    /// Whether vCenter reaches it.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.vm.connection_state.as_ref().and_then(Named::known) == Some(model::ConnectionState::Connected)
+    }
+
+    /// The guest's id: as Tools report it, or else as it was configured.
+    #[must_use]
+    pub fn guest_id(&self) -> Option<&'a str> {
+        let reported = self.vm.guest_reported_id.as_deref().filter(|id| !id.is_empty());
+        reported.or(self.vm.guest_id.as_deref())
+    }
+
+    /// Whether it is the standby copy of a fault-tolerant VM.
+    #[must_use]
+    pub fn is_secondary(&self) -> bool {
+        self.vm.fault_tolerance_role.is_some_and(|role| role > 1)
+    }
+
+    /// When it was powered on.
+    #[must_use]
+    pub fn boot_time(&self) -> Option<jiff::Timestamp> {
+        self.vm.boot_time
+    }
+
     /// The custom attributes that have a value.
     pub fn custom_attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let named = |(key, value): &'a (i32, Box<str>)| Some((&**self.lookup.fields.get(key)?, &**value));

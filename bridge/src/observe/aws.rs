@@ -230,7 +230,7 @@ fn same(view: &TargetView, before: &TargetView) -> bool {
 }
 
 /// All pages of a listing.
-async fn listing<'a, T>(
+pub(crate) async fn listing<'a, T>(
     what: &'static str,
     page: impl Fn(Option<String>) -> BoxFuture<'a, Result<Page<T>, AwsError>>,
 ) -> Result<Vec<T>, AwsError> {

@@ -6,6 +6,7 @@
 
 pub mod aws;
 mod connected;
+pub(crate) mod guests;
 mod progress;
 mod tags;
 mod vcenter;

@@ -13,6 +13,7 @@ use vsphere_client::ids::VcenterUuid;
 
 use super::Capability;
 use crate::aws::{NodeId, Place};
+use crate::enrol::Enrolment;
 use crate::store::{Holder, Owned, OwnedChange, OwnedKind, VmId};
 
 /// A tag that is to be written.
@@ -115,6 +116,49 @@ pub enum Action {
         /// Why it is written.
         why: Why,
     },
+    /// One step of making a VM a managed node.
+    Enrol {
+        /// The VM.
+        vm: VmId,
+        /// The step.
+        step: EnrolStep,
+        /// How far its enrolment is.
+        enrolment: Box<Enrolment>,
+    },
+    /// `ssm:DeregisterManagedInstance`
+    DeregisterNode {
+        /// Where the node is.
+        place: Place,
+        /// The node.
+        node: NodeId,
+        /// The VM that it was.
+        vm: VmId,
+        /// The VM's name.
+        label: Arc<str>,
+    },
+}
+
+/// A step of an enrolment that has an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum EnrolStep {
+    /// Put the installer into the guest and start it.
+    Prepare,
+    /// `ssm:CreateActivation`
+    Activate {
+        /// The IAM role of the node.
+        role: Arc<str>,
+        /// When the activation ends.
+        expires: Timestamp,
+        /// The tags that the node gets.
+        tags: Vec<TagWrite>,
+    },
+    /// Start the registration in the guest.
+    Register,
+    /// `ssm:DeleteActivation`
+    Withdraw,
+    /// Delete our directory in the guest.
+    Clean,
 }
 
 macro_rules! kinds {
@@ -148,6 +192,18 @@ kinds! {
     DefineAttribute = "defineAttribute",
     /// Set a custom attribute of a VM.
     SetAttribute = "setAttribute",
+    /// Put the installer into a guest and start it.
+    PrepareGuest = "prepareGuest",
+    /// Make an activation.
+    CreateActivation = "createActivation",
+    /// Start the registration in a guest.
+    RegisterAgent = "registerAgent",
+    /// Delete an activation.
+    DeleteActivation = "deleteActivation",
+    /// Delete our directory in a guest.
+    CleanGuest = "cleanGuest",
+    /// Deregister a node.
+    DeregisterNode = "deregisterNode",
 }
 
 impl Action {
@@ -159,6 +215,14 @@ impl Action {
             Self::RemoveTags { .. } => ActionKind::RemoveTags,
             Self::DefineAttribute { .. } => ActionKind::DefineAttribute,
             Self::SetAttribute { .. } => ActionKind::SetAttribute,
+            Self::Enrol { step, .. } => match step {
+                EnrolStep::Prepare => ActionKind::PrepareGuest,
+                EnrolStep::Activate { .. } => ActionKind::CreateActivation,
+                EnrolStep::Register => ActionKind::RegisterAgent,
+                EnrolStep::Withdraw => ActionKind::DeleteActivation,
+                EnrolStep::Clean => ActionKind::CleanGuest,
+            },
+            Self::DeregisterNode { .. } => ActionKind::DeregisterNode,
         }
     }
 
@@ -168,6 +232,7 @@ impl Action {
         match self {
             Self::AddTags { .. } | Self::RemoveTags { .. } => Capability::Tags,
             Self::DefineAttribute { .. } | Self::SetAttribute { .. } => Capability::Writeback,
+            Self::Enrol { .. } | Self::DeregisterNode { .. } => Capability::Enrol,
         }
     }
 
@@ -175,16 +240,16 @@ impl Action {
     #[must_use]
     pub fn holder(&self) -> Holder {
         match self {
-            Self::AddTags { place, node, .. } | Self::RemoveTags { place, node, .. } => {
-                Holder::node(place, node)
-            }
+            Self::AddTags { place, node, .. }
+            | Self::RemoveTags { place, node, .. }
+            | Self::DeregisterNode { place, node, .. } => Holder::node(place, node),
             Self::DefineAttribute { vcenter, .. } => Holder {
                 kind: OwnedKind::VmAttribute,
                 place: vcenter.to_string().into(),
                 // No object has such an id.
                 object: "definitions".into(),
             },
-            Self::SetAttribute { vm, .. } => Holder::vm(vm),
+            Self::SetAttribute { vm, .. } | Self::Enrol { vm, .. } => Holder::vm(vm),
         }
     }
 
@@ -195,7 +260,9 @@ impl Action {
             Self::AddTags { label, .. }
             | Self::RemoveTags { label, .. }
             | Self::DefineAttribute { label, .. }
-            | Self::SetAttribute { label, .. } => label,
+            | Self::SetAttribute { label, .. }
+            | Self::DeregisterNode { label, .. } => label,
+            Self::Enrol { enrolment, .. } => &enrolment.label,
         }
     }
 
@@ -203,9 +270,11 @@ impl Action {
     #[must_use]
     pub fn vm(&self) -> Option<&VmId> {
         match self {
-            Self::AddTags { vm, .. } | Self::RemoveTags { vm, .. } | Self::SetAttribute { vm, .. } => {
-                Some(vm)
-            }
+            Self::AddTags { vm, .. }
+            | Self::RemoveTags { vm, .. }
+            | Self::SetAttribute { vm, .. }
+            | Self::Enrol { vm, .. }
+            | Self::DeregisterNode { vm, .. } => Some(vm),
             Self::DefineAttribute { .. } => None,
         }
     }
@@ -225,7 +294,9 @@ impl Action {
                 .filter(|tag| tag.key.as_str() != super::tags::MARK)
                 .map(|tag| tag.key.as_str().into())
                 .collect(),
-            Self::DefineAttribute { .. } => Vec::new(),
+            Self::DefineAttribute { .. } | Self::Enrol { .. } => Vec::new(),
+            // A fleet that seems to be gone must not lose its nodes.
+            Self::DeregisterNode { .. } => vec!["node".into()],
             // Our own display of what AWS says follows AWS; only what others wrote counts.
             Self::SetAttribute { name, why: Why::Adopted | Why::Drift, before: Some(_), .. } => {
                 vec![name.clone()]
@@ -239,7 +310,10 @@ impl Action {
         match self {
             Self::AddTags { tags, .. } => tags.iter().map(|tag| tag.key.clone()).collect(),
             Self::RemoveTags { tags, .. } => tags.iter().map(|tag| tag.key.clone()).collect(),
-            Self::DefineAttribute { .. } | Self::SetAttribute { .. } => Vec::new(),
+            Self::DefineAttribute { .. }
+            | Self::SetAttribute { .. }
+            | Self::Enrol { .. }
+            | Self::DeregisterNode { .. } => Vec::new(),
         }
     }
 
@@ -249,7 +323,10 @@ impl Action {
         match &mut part {
             Self::AddTags { tags, .. } => tags.retain(|tag| keys.contains(&tag.key)),
             Self::RemoveTags { tags, .. } => tags.retain(|tag| keys.contains(&tag.key)),
-            Self::DefineAttribute { .. } | Self::SetAttribute { .. } => {}
+            Self::DefineAttribute { .. }
+            | Self::SetAttribute { .. }
+            | Self::Enrol { .. }
+            | Self::DeregisterNode { .. } => {}
         }
         part
     }
@@ -275,6 +352,7 @@ impl Action {
             }
             Self::DefineAttribute { name, .. } => add(name, ""),
             Self::SetAttribute { name, value, .. } => add(name, value),
+            Self::Enrol { .. } | Self::DeregisterNode { .. } => {}
         }
         short_hash(&text)
     }
@@ -298,6 +376,7 @@ impl Action {
             Self::SetAttribute { name, value, .. } => {
                 vec![change(name, Some(&**value).filter(|value| !value.is_empty()), &"writeback".into())]
             }
+            Self::Enrol { .. } | Self::DeregisterNode { .. } => Vec::new(),
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Capability, Held, Plan, Planned, Policy, VmPlan, Why};
+use super::{Action, EnrolStep, Capability, Held, Plan, Planned, Policy, VmPlan, Why};
 use crate::config::Mode;
 
 /// The form of the document.
@@ -265,7 +265,7 @@ impl VmDocument {
                 reason: word(verdict).to_owned(),
                 sentence: reason
                     .map_or_else(|| "there is something to do".to_owned(), super::Reason::sentence),
-                fix: reason.and_then(super::Reason::fix).map(str::to_owned),
+                fix: reason.and_then(super::Reason::fix).map(std::borrow::Cow::into_owned),
                 problem: reason.is_some_and(super::Reason::is_problem)
                     || verdict.notes.iter().any(super::Note::is_problem),
                 notes: verdict
@@ -334,5 +334,15 @@ fn changes(action: &Action) -> Vec<ChangeDocument> {
             after: Some(value.to_string()).filter(|value| !value.is_empty()),
             why: why(*reason).to_owned(),
         }],
+        Action::Enrol { step: EnrolStep::Activate { tags, .. }, .. } => tags
+            .iter()
+            .map(|tag| ChangeDocument {
+                name: tag.key.as_str().to_owned(),
+                before: None,
+                after: Some(tag.value.as_str().to_owned()),
+                why: why(tag.why).to_owned(),
+            })
+            .collect(),
+        Action::Enrol { .. } | Action::DeregisterNode { .. } => Vec::new(),
     }
 }

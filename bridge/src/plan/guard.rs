@@ -80,7 +80,7 @@ fn too_much(
         }
     }
     let kind = match capability {
-        Capability::Tags => OwnedKind::NodeTag,
+        Capability::Tags | Capability::Enrol => OwnedKind::NodeTag,
         Capability::Writeback => OwnedKind::VmAttribute,
     };
     let mut managed: HashSet<Arc<str>> = changing.clone();

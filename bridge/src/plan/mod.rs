@@ -6,6 +6,7 @@
 
 pub(crate) mod action;
 mod document;
+mod enrol;
 mod guard;
 mod identity;
 #[cfg(test)]
@@ -24,11 +25,12 @@ use mappings::selector::{Fact, Selector, Verdict, VmFacts as _};
 use mappings::tags::RuleSet;
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, ActionKind, TagRemoval, TagWrite, Why};
+pub use action::{Action, ActionKind, EnrolStep, TagRemoval, TagWrite, Why};
 pub use document::{
     ActionDocument, CapabilityDocument, ChangeDocument, HeldDocument, LinkDocument, LoneNodeDocument,
     NoteDocument, PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
 };
+pub use enrol::{CredentialsPolicy, EnrolPolicy};
 pub use identity::{Link, LoneNode};
 pub use reason::{Note, QUARANTINE, Reason};
 pub use tags::{Claimed, claimed};
@@ -39,7 +41,7 @@ use crate::cloud::{Cloud, TargetView};
 use crate::config::{Config, Guard, Mode};
 use crate::fleet::{Fleet, Part, State, VcenterName, VmView};
 use crate::memory::Memory;
-use crate::store::{Failing, Holder, Identity, OwnedChange, VmId};
+use crate::store::{Failing, Holder, Identity, OwnedChange, Step, VmId};
 use identity::{Candidate, Index, Keys, Matching};
 
 /// What vmbridge can do.
@@ -50,11 +52,13 @@ pub enum Capability {
     Tags,
     /// Custom attributes show in vSphere what AWS sees.
     Writeback,
+    /// VMs become managed nodes.
+    Enrol,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 2] = [Self::Tags, Self::Writeback];
+    pub const ALL: [Self; 3] = [Self::Tags, Self::Writeback, Self::Enrol];
 
     /// The word for it.
     #[must_use]
@@ -62,6 +66,7 @@ impl Capability {
         match self {
             Self::Tags => "tags",
             Self::Writeback => "writeback",
+            Self::Enrol => "enrol",
         }
     }
 
@@ -87,6 +92,8 @@ pub struct Policy {
     pub writeback: Mode,
     /// Whether attributes of others are taken over.
     pub adopt_attributes: bool,
+    /// How VMs become managed nodes.
+    pub enrol: EnrolPolicy,
     /// How much may change without consent.
     pub guard: Guard,
     /// How old data may be.
@@ -100,6 +107,8 @@ pub struct TargetPolicy {
     pub name: TargetName,
     /// The VMs that belong to it.
     pub vms: Selector,
+    /// The IAM role of nodes that are enrolled here.
+    pub node_role: Arc<str>,
     /// How long a reading may lag behind.
     pub settle: Duration,
     /// The longest time between two readings.
@@ -113,6 +122,7 @@ impl Policy {
         let targets = config.aws.iter().map(|target| TargetPolicy {
             name: target.name.as_str().into(),
             vms: target.vms.clone(),
+            node_role: target.node_role.as_str().into(),
             settle: target.settle,
             poll_slow: target.poll_slow,
         });
@@ -123,6 +133,7 @@ impl Policy {
             adopt_tags: config.tags.adopt,
             writeback: config.writeback.mode,
             adopt_attributes: config.writeback.adopt,
+            enrol: EnrolPolicy::of(config),
             guard: config.guard.clone(),
             stale_after: config.limits.stale_after,
         }
@@ -134,6 +145,7 @@ impl Policy {
         match capability {
             Capability::Tags => self.tags,
             Capability::Writeback => self.writeback,
+            Capability::Enrol => self.enrol.mode,
         }
     }
 }
@@ -212,7 +224,7 @@ pub struct VmPlan {
     /// The node that it is.
     pub link: Option<Link>,
     /// What the capabilities say, in the order of [`Capability::ALL`].
-    pub verdicts: [CapabilityVerdict; 2],
+    pub verdicts: [CapabilityVerdict; 3],
 }
 
 /// What is to be done now, and why not more.
@@ -232,6 +244,8 @@ pub struct Plan {
     pub learned: Vec<Identity>,
     /// What is no longer owned, to be written down.
     pub housekeeping: Vec<OwnedChange>,
+    /// Steps of enrolments that have no effect outside, to be written down.
+    pub steps: Vec<Step>,
 }
 
 impl Plan {
@@ -246,7 +260,13 @@ impl Plan {
 
 /// What is to be done.
 #[must_use]
-pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now: Timestamp) -> Plan {
+pub fn plan<'a>(
+    fleet: &'a Fleet,
+    cloud: &'a Cloud,
+    memory: &'a Memory,
+    policy: &'a Policy,
+    now: Timestamp,
+) -> Plan {
     let mut plan = Plan::default();
     if memory.copied {
         plan.problems.push(
@@ -286,6 +306,7 @@ pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now:
     let readable = fleet.parts().filter(|part| is_current(part)).filter_map(Part::uuid);
     let unread = fleet.parts().find(|part| !part.is_complete()).map(|part| part.name().as_str().to_owned());
     let index = Index { candidates: &candidates, keys, readable: readable.collect(), unread };
+    let index_readable = index.readable.clone();
 
     let matchings: Vec<Result<(Place, &TargetView, Matching), String>> = policy
         .targets
@@ -307,8 +328,23 @@ pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now:
             .extend(matching.lone.iter().map(|(node, why)| (target.name.clone(), node.clone(), why.clone())));
     }
 
-    let mut planner =
-        Planner { memory, policy, now, busy: memory.busy(), hashes: tags::KeyHashes::default(), plan };
+    let places = policy.targets.iter().zip(&matchings).filter_map(|(target, matching)| {
+        let (place, view, _) = matching.as_ref().ok()?;
+        Some((&target.name, (place.clone(), view.nodes.len())))
+    });
+    let mut planner = Planner {
+        memory,
+        policy,
+        now,
+        busy: memory.busy(),
+        hashes: tags::KeyHashes::default(),
+        taken: enrol::Taken::of(memory),
+        places: places.collect(),
+        plan,
+    };
+    if !memory.enrolments.is_empty() {
+        candidates.iter().for_each(|candidate| planner.meet(&candidate.id, &candidate.view));
+    }
     planner.plan.vms.reserve(candidates.len());
     let mut defined: HashMap<&VcenterName, HashSet<&str>> = HashMap::new();
     for (number, candidate) in candidates.into_iter().enumerate() {
@@ -329,8 +365,9 @@ pub fn plan(fleet: &Fleet, cloud: &Cloud, memory: &Memory, policy: &Policy, now:
                 },
             },
         };
-        planner.vm(candidate, part, &sight, stale.clone(), &mut defined);
+        planner.vm(candidate, part, &sight, stale.clone(), &mut defined, cloud);
     }
+    planner.enrol_the_unseen(&|vcenter| index_readable.contains(&vcenter), cloud);
     let Planner { mut plan, .. } = planner;
     plan.held = guard::hold(&mut plan.actions, memory, &policy.guard, now);
     plan
@@ -377,6 +414,10 @@ struct Planner<'a> {
     now: Timestamp,
     busy: HashSet<Holder>,
     hashes: tags::KeyHashes,
+    /// What enrolments take up.
+    taken: enrol::Taken<'a>,
+    /// Where targets that can be read are, and how many nodes they have.
+    places: HashMap<&'a TargetName, (Place, usize)>,
     plan: Plan,
 }
 
@@ -388,9 +429,13 @@ impl<'a> Planner<'a> {
         sight: &Sight<'_>,
         stale: Option<Reason>,
         defined: &mut HashMap<&'f VcenterName, HashSet<&'static str>>,
-    ) {
+        cloud: &Cloud,
+    ) where
+        'f: 'a,
+    {
         let Candidate { view, label, .. } = &candidate;
         let tags = self.tags(&candidate, view, label, sight, stale.clone());
+        let enrol = self.enrol(&candidate, view, sight, stale.clone(), cloud);
         let writeback = self.writeback(&candidate, view, part, label, sight, stale, defined);
         let link = match sight {
             Sight::Node { link, .. } => Some((*link).clone()),
@@ -402,7 +447,7 @@ impl<'a> Planner<'a> {
             vm: candidate.id,
             label: candidate.label,
             link,
-            verdicts: [tags, writeback],
+            verdicts: [tags, writeback, enrol],
         });
     }
 

@@ -1,10 +1,12 @@
 //! Why nothing is done about a VM, or not all: typed, with one sentence for people and the fix.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::aws::{NodeId, TargetName};
+use crate::aws::{NodeId, Place, TargetName};
+use crate::enrol::Problem;
 
 /// Why a capability does nothing about a VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +58,60 @@ pub enum Reason {
     },
     /// Nothing differs.
     InStep,
+    /// The `vms` of `[enrol]` does not select it.
+    NotToBeEnrolled,
+    /// Whether it is to be enrolled, or with which credentials, depends on something that is not known.
+    EnrolUndecided,
+    /// It is the standby copy of a fault-tolerant VM.
+    FaultToleranceSecondary,
+    /// vCenter does not reach it.
+    VmNotConnected,
+    /// It is not powered on.
+    PoweredOff,
+    /// VMware Tools do not run in the guest.
+    ToolsNotRunning,
+    /// Tools run, and are not ready for guest operations.
+    GuestNotReady,
+    /// SSM Agent does not exist for the guest.
+    GuestNotSupported {
+        /// The guest's id.
+        guest: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// No entry of `[[credentials]]` is for it.
+    NoCredentials,
+    /// The guest refused these.
+    CredentialsRefused(Vec<Arc<str>>),
+    /// The password cannot be read.
+    CredentialsUnreadable {
+        /// The entry.
+        name: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// As many VMs as may be are being enrolled.
+    WaitsForOthers,
+    /// The account and Region have as many nodes as they may have.
+    NodeLimit {
+        /// The account and Region.
+        place: Place,
+        /// The limit.
+        limit: usize,
+    },
+    /// It is being enrolled, and is at this stage.
+    Enrolling(&'static str),
+    /// It could not be enrolled, and is tried again.
+    EnrolFailed {
+        /// Why.
+        problem: Problem,
+        /// How often in a row.
+        failures: u32,
+        /// When it is tried again.
+        retry_at: Timestamp,
+    },
+    /// It could not be enrolled, and is not tried again before somebody says so.
+    EnrolQuarantined(Problem),
 }
 
 /// So many failures in a row make a quarantine.
@@ -82,6 +138,22 @@ impl Reason {
             Self::Failed { failures, .. } if *failures >= QUARANTINE => "quarantined",
             Self::Failed { .. } => "failed",
             Self::InStep => "inStep",
+            Self::NotToBeEnrolled => "notToBeEnrolled",
+            Self::EnrolUndecided => "enrolUndecided",
+            Self::FaultToleranceSecondary => "faultToleranceSecondary",
+            Self::VmNotConnected => "vmNotConnected",
+            Self::PoweredOff => "poweredOff",
+            Self::ToolsNotRunning => "toolsNotRunning",
+            Self::GuestNotReady => "guestNotReady",
+            Self::GuestNotSupported { .. } => "guestNotSupported",
+            Self::NoCredentials => "noCredentials",
+            Self::CredentialsRefused(_) => "credentialsRefused",
+            Self::CredentialsUnreadable { .. } => "credentialsUnreadable",
+            Self::WaitsForOthers => "waitsForOthers",
+            Self::NodeLimit { .. } => "nodeLimit",
+            Self::Enrolling(_) => "enrolling",
+            Self::EnrolFailed { .. } => "enrolFailed",
+            Self::EnrolQuarantined(_) => "enrolQuarantined",
         }
     }
 
@@ -96,7 +168,16 @@ impl Reason {
             | Self::SeveralNodes(_)
             | Self::OtherInstallation(_)
             | Self::TagsUnknown { why: Some(_), .. }
-            | Self::Failed { .. } => true,
+            | Self::Failed { .. }
+            | Self::EnrolUndecided
+            | Self::ToolsNotRunning
+            | Self::GuestNotReady
+            | Self::VmNotConnected
+            | Self::CredentialsRefused(_)
+            | Self::CredentialsUnreadable { .. }
+            | Self::NodeLimit { .. }
+            | Self::EnrolFailed { .. }
+            | Self::EnrolQuarantined(_) => true,
             Self::Template
             | Self::ManagedBy(_)
             | Self::Off
@@ -104,6 +185,13 @@ impl Reason {
             | Self::NotManaged
             | Self::TagsUnknown { why: None, .. }
             | Self::UnderWay
+            | Self::NotToBeEnrolled
+            | Self::FaultToleranceSecondary
+            | Self::PoweredOff
+            | Self::GuestNotSupported { .. }
+            | Self::NoCredentials
+            | Self::WaitsForOthers
+            | Self::Enrolling(_)
             | Self::InStep => false,
         }
     }
@@ -122,7 +210,14 @@ impl Reason {
     /// Whether there is something to do that has to wait: it failed lately, or is under way.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        matches!(self, Self::Failed { .. } | Self::UnderWay)
+        matches!(
+            self,
+            Self::Failed { .. }
+                | Self::UnderWay
+                | Self::WaitsForOthers
+                | Self::Enrolling(_)
+                | Self::EnrolFailed { .. }
+        )
     }
 
     /// One sentence.
@@ -162,12 +257,47 @@ impl Reason {
                 format!("{quarantined}it failed {times} ({reason}); next try at {retry_at:.0}")
             }
             Self::InStep => "nothing differs".to_owned(),
+            Self::NotToBeEnrolled => "`vms` of [enrol] does not select it".to_owned(),
+            Self::EnrolUndecided => {
+                "whether and how it is to be enrolled depends on something that is not known of it".to_owned()
+            }
+            Self::FaultToleranceSecondary => "it is the standby copy of a fault-tolerant VM".to_owned(),
+            Self::VmNotConnected => "vCenter does not reach it".to_owned(),
+            Self::PoweredOff => "it is not powered on".to_owned(),
+            Self::ToolsNotRunning => "VMware Tools do not run in it".to_owned(),
+            Self::GuestNotReady => "VMware Tools in it are not ready for guest operations".to_owned(),
+            Self::GuestNotSupported { guest, why } => format!("SSM Agent does not run on {guest}: {why}"),
+            Self::NoCredentials => "no [[credentials]] are for it".to_owned(),
+            Self::CredentialsRefused(names) => {
+                format!("its guest refused the [[credentials]] {}", names.join(", "))
+            }
+            Self::CredentialsUnreadable { name, why } => {
+                format!("the password of the [[credentials]] {name} cannot be read: {why}")
+            }
+            Self::WaitsForOthers => "as many VMs as may be are being enrolled; it is next".to_owned(),
+            Self::NodeLimit { place, limit } => format!("{place} has {limit} nodes, which is its limit"),
+            Self::Enrolling(stage) => format!("it is being enrolled: {stage}"),
+            Self::EnrolFailed { problem, failures, retry_at } => {
+                let times = if *failures == 1 { "once".to_owned() } else { format!("{failures} times") };
+                format!("{}; it failed {times}; next try at {retry_at:.0}", problem.sentence)
+            }
+            Self::EnrolQuarantined(problem) => format!("in quarantine: {}", problem.sentence),
         }
     }
 
     /// What to do, where there is something.
     #[must_use]
-    pub fn fix(&self) -> Option<&'static str> {
+    pub fn fix(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::EnrolFailed { problem, .. } | Self::EnrolQuarantined(problem) => {
+                let fix = problem.fix.as_deref().unwrap_or("see to the cause; `vmbridge retry <vm>` tries at once");
+                Some(fix.to_owned().into())
+            }
+            _ => self.fixed_fix().map(Cow::Borrowed),
+        }
+    }
+
+    fn fixed_fix(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoTarget => "let `vms` of an [[aws]] target select it, if it should be managed",
             Self::SeveralTargets(_) => "make the `vms` of the targets exclude each other",
@@ -179,6 +309,18 @@ impl Reason {
             }
             Self::TargetUnreadable { .. } => {
                 "see to the target: `vmbridge check`; nothing is changed meanwhile"
+            }
+            Self::EnrolUndecided => "see to the permissions of vmbridge's account in vCenter: docs/privileges.md",
+            Self::VmNotConnected => "see to its host in the vSphere client",
+            Self::ToolsNotRunning => "install or start VMware Tools (open-vm-tools) in the guest",
+            Self::GuestNotReady => "wait until the guest has started; or update VMware Tools",
+            Self::NoCredentials => "add [[credentials]] that select it; docs/enrolment.md",
+            Self::CredentialsRefused(_) => {
+                "correct the user or the password, or the account in the guest; docs/enrolment.md"
+            }
+            Self::CredentialsUnreadable { .. } => "see to where the password is; `vmbridge check` tells more",
+            Self::NodeLimit { .. } => {
+                "deregister nodes, or enable the advanced tier (it bills) and raise `node_limit`"
             }
             Self::NotManaged => {
                 "install and register SSM Agent in it; or if it is registered: vmbridge link <vm> <node>"
@@ -195,6 +337,14 @@ impl Reason {
             | Self::Off
             | Self::TagsUnknown { .. }
             | Self::UnderWay
+            | Self::NotToBeEnrolled
+            | Self::FaultToleranceSecondary
+            | Self::PoweredOff
+            | Self::GuestNotSupported { .. }
+            | Self::WaitsForOthers
+            | Self::Enrolling(_)
+            | Self::EnrolFailed { .. }
+            | Self::EnrolQuarantined(_)
             | Self::InStep => {
                 return None;
             }

@@ -85,7 +85,7 @@ pub async fn serve(origin: Origin, config: Config, stop: impl Future<Output = ()
     // First what can fail, so that nothing has to be undone.
     let server = listen(&config, &status).await?;
     let assembly = match config.uses_state() {
-        true => Some(Assembly::start(&config, &fleet).await?),
+        true => Some(Assembly::start(&config, &origin.environment, &fleet).await?),
         false => None,
     };
     let observers = observe::start(&config, origin.environment.clone(), fleet, Mode::Live);
@@ -194,7 +194,7 @@ impl Service {
         let followed = match &mut self.assembly {
             Some(assembly) => assembly.reload(&config).await,
             None if config.uses_state() => {
-                let started = Assembly::start(&config, &self.status.fleet).await;
+                let started = Assembly::start(&config, &self.origin.environment, &self.status.fleet).await;
                 started.map(|assembly| {
                     self.status.follow_engine(&assembly);
                     assembly.use_sessions(&self.observers);

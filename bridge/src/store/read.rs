@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::{
     Approval, Basis, Contents, DATABASE, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity,
-    Outcome, Owned, OwnedChange, OwnedKind, Store, StoreError, StoreProblem, VmId, micros, migration_problem,
+    Outcome, Owned, OwnedChange, OwnedKind, Refusal, Store, StoreError, StoreProblem, VmId, micros, migration_problem,
     options, refuse_foreign, timestamp,
 };
 
@@ -214,6 +214,29 @@ async fn contents(connection: &mut SqliteConnection, doing: &str) -> Result<Cont
             expires: timestamp(cells.get("expires")?),
         });
     }
+    let rows = sqlx::query("SELECT * FROM enrolment ORDER BY vcenter, vm")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(of)?;
+    for row in &rows {
+        let cells = Cells { row, table: "enrolment", doing };
+        let record: String = cells.get("record")?;
+        let enrolment = serde_json::from_str(&record).map_err(|_| cells.strange("record", &record))?;
+        contents.enrolments.push((cells.vm()?, enrolment));
+    }
+    let rows = sqlx::query("SELECT * FROM refusal ORDER BY vcenter, vm, credentials")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(of)?;
+    for row in &rows {
+        let cells = Cells { row, table: "refusal", doing };
+        contents.refusals.push(Refusal {
+            vm: cells.vm()?,
+            credentials: cells.get::<String>("credentials")?.into(),
+            fingerprint: cells.get::<String>("fingerprint")?.into(),
+            since: timestamp(cells.get("since")?),
+        });
+    }
     Ok(contents)
 }
 
@@ -235,6 +258,14 @@ impl<'a> Cells<'a> {
         })
     }
 
+    fn vm(&self) -> Result<VmId, StoreError> {
+        let vcenter: String = self.get("vcenter")?;
+        Ok(VmId {
+            vcenter: vcenter.parse().map_err(|_| self.strange("vcenter", &vcenter))?,
+            vm: self.get::<String>("vm")?.into(),
+        })
+    }
+
     fn strange(&self, name: &str, value: &str) -> StoreError {
         let value: String = value.chars().take(60).collect();
         let detail = format!("{name} is {value:?}");
@@ -244,15 +275,12 @@ impl<'a> Cells<'a> {
 
 fn identity(row: &SqliteRow, doing: &str) -> Result<Identity, StoreError> {
     let cells = Cells { row, table: "identity", doing };
-    let (vcenter, basis): (String, String) = (cells.get("vcenter")?, cells.get("basis")?);
+    let basis: String = cells.get("basis")?;
     let instance: Option<String> = cells.get("instance")?;
     Ok(Identity {
         place: cells.get::<String>("place")?.into(),
         node: cells.get::<String>("node")?.into(),
-        vm: VmId {
-            vcenter: vcenter.parse().map_err(|_| cells.strange("vcenter", &vcenter))?,
-            vm: cells.get::<String>("vm")?.into(),
-        },
+        vm: cells.vm()?,
         instance: match instance {
             Some(text) => Some(text.parse().map_err(|_| cells.strange("instance", &text))?),
             None => None,

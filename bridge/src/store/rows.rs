@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{NodeId, Place};
+use crate::enrol::Enrolment;
 use vsphere_client::ids::{InstanceUuid, VcenterUuid};
 
 /// A VM for as long as it exists: the vCenter's instance UUID and the reference in it.
@@ -237,6 +238,36 @@ pub struct Conclusion {
     pub owned: Vec<OwnedChange>,
     /// What is known of failures of this object now.
     pub failure: Option<FailureChange>,
+    /// How far an enrolment is now.
+    pub step: Option<Step>,
+    /// That a guest refused credentials.
+    pub refusal: Option<Refusal>,
+}
+
+/// A step of an enrolment, and what is known because of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The VM.
+    pub vm: VmId,
+    /// How far it is now; nothing: there is none any more.
+    pub enrolment: Option<Enrolment>,
+    /// Which node it is.
+    pub identity: Option<Identity>,
+    /// What is owned now.
+    pub owned: Vec<OwnedChange>,
+}
+
+/// That a guest refused credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The VM.
+    pub vm: VmId,
+    /// The entry of `[[credentials]]`.
+    pub credentials: Arc<str>,
+    /// Tells whether user or password are others now.
+    pub fingerprint: Arc<str>,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// What fails: a capability on an object.
@@ -298,4 +329,8 @@ pub struct Contents {
     pub failures: Vec<FailureChange>,
     /// What is approved.
     pub approvals: Vec<Approval>,
+    /// How far enrolments are.
+    pub enrolments: Vec<(VmId, Enrolment)>,
+    /// Credentials that guests refused.
+    pub refusals: Vec<Refusal>,
 }

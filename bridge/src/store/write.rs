@@ -3,8 +3,8 @@
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
-    Approval, Conclusion, Entry, EntryId, FailureChange, Identity, Machine, OwnedChange, Store, StoreError,
-    micros,
+    Approval, Conclusion, Entry, EntryId, FailureChange, Identity, Machine, OwnedChange, Refusal, Step, Store,
+    StoreError, VmId, micros,
 };
 use crate::aws::{NodeId, Place};
 
@@ -58,7 +58,42 @@ impl Store {
         if let Some(change) = &conclusion.failure {
             put_failure(&mut transaction, change).await.map_err(of)?;
         }
+        if let Some(step) = &conclusion.step {
+            put_step(&mut transaction, step).await.map_err(of)?;
+        }
+        if let Some(refusal) = &conclusion.refusal {
+            put_refusal(&mut transaction, refusal).await.map_err(of)?;
+        }
         transaction.commit().await.map_err(of)
+    }
+
+    /// Writes how far enrolments are, and what is known because of that.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn put_steps(&self, steps: &[Step]) -> Result<(), StoreError> {
+        let of = |error: sqlx::Error| StoreError::of(self.doing("writing enrolments"), &error);
+        let mut writer = self.writer.lock().await;
+        let mut transaction = writer.begin().await.map_err(of)?;
+        for step in steps {
+            put_step(&mut transaction, step).await.map_err(of)?;
+        }
+        transaction.commit().await.map_err(of)
+    }
+
+    /// Forgets that the guest of a VM refused credentials.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn forget_refusals(&self, vm: &VmId) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().await;
+        sqlx::query("DELETE FROM refusal WHERE vcenter = $1 AND vm = $2")
+            .bind(vm.vcenter.to_string())
+            .bind(vm.vm.to_string())
+            .execute(&mut *writer)
+            .await
+            .map(drop)
+            .map_err(|error| StoreError::of(self.doing("writing refused credentials"), &error))
     }
 
     /// Writes changes of what is owned that need no action, such as that something is seen to be gone.
@@ -84,21 +119,7 @@ impl Store {
         let mut writer = self.writer.lock().await;
         let mut transaction = writer.begin().await.map_err(of)?;
         for identity in identities {
-            sqlx::query(
-                "INSERT INTO identity (place, node, vcenter, vm, instance, basis, since) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (place, node, vcenter, vm) DO UPDATE SET \
-                 instance = excluded.instance, basis = excluded.basis, since = excluded.since",
-            )
-            .bind(identity.place.as_str())
-            .bind(identity.node.as_str())
-            .bind(identity.vm.vcenter.to_string())
-            .bind(&*identity.vm.vm)
-            .bind(identity.instance.map(|uuid| uuid.to_string()))
-            .bind(identity.basis.map_or("unlinked", super::Basis::word))
-            .bind(micros(identity.since))
-            .execute(&mut *transaction)
-            .await
-            .map_err(of)?;
+            put_identity(&mut transaction, identity).await.map_err(of)?;
         }
         transaction.commit().await.map_err(of)
     }
@@ -191,6 +212,63 @@ impl Store {
         self.installation = installation.to_owned();
         Ok(self)
     }
+}
+
+async fn put_identity(connection: &mut SqliteConnection, identity: &Identity) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO identity (place, node, vcenter, vm, instance, basis, since) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (place, node, vcenter, vm) DO UPDATE SET \
+         instance = excluded.instance, basis = excluded.basis, since = excluded.since",
+    )
+    .bind(identity.place.as_str())
+    .bind(identity.node.as_str())
+    .bind(identity.vm.vcenter.to_string())
+    .bind(&*identity.vm.vm)
+    .bind(identity.instance.map(|uuid| uuid.to_string()))
+    .bind(identity.basis.map_or("unlinked", super::Basis::word))
+    .bind(micros(identity.since))
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+async fn put_step(connection: &mut SqliteConnection, step: &Step) -> Result<(), sqlx::Error> {
+    let query = match &step.enrolment {
+        Some(enrolment) => sqlx::query(
+            "INSERT INTO enrolment (vcenter, vm, record) VALUES ($1, $2, $3) \
+             ON CONFLICT (vcenter, vm) DO UPDATE SET record = excluded.record",
+        )
+        .bind(step.vm.vcenter.to_string())
+        .bind(step.vm.vm.to_string())
+        .bind(serde_json::json!(enrolment).to_string()),
+        None => sqlx::query("DELETE FROM enrolment WHERE vcenter = $1 AND vm = $2")
+            .bind(step.vm.vcenter.to_string())
+            .bind(step.vm.vm.to_string()),
+    };
+    query.execute(&mut *connection).await?;
+    if let Some(identity) = &step.identity {
+        put_identity(connection, identity).await?;
+    }
+    for change in &step.owned {
+        put_owned(connection, change).await?;
+    }
+    Ok(())
+}
+
+async fn put_refusal(connection: &mut SqliteConnection, refusal: &Refusal) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO refusal (vcenter, vm, credentials, fingerprint, since) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (vcenter, vm, credentials) DO UPDATE SET \
+         fingerprint = excluded.fingerprint, since = excluded.since",
+    )
+    .bind(refusal.vm.vcenter.to_string())
+    .bind(refusal.vm.vm.to_string())
+    .bind(refusal.credentials.to_string())
+    .bind(refusal.fingerprint.to_string())
+    .bind(micros(refusal.since))
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 async fn put_owned(connection: &mut SqliteConnection, change: &OwnedChange) -> Result<(), sqlx::Error> {
