@@ -769,6 +769,8 @@ impl<S: Records> Inner<S> {
             (Ok(_), EnrolStep::Withdraw) => Event::Withdrawn,
             (Ok(_), EnrolStep::Clean) => Event::Cleaned,
             (Ok(_), _) => return (None, None),
+            // An activation must not stay: it is tried again for as long as it takes.
+            (Err(_), EnrolStep::Withdraw) => return (None, None),
             // It is tried again as it is.
             (Err(error), _) if error.transient && error.problem.is_none() => return (None, None),
             // Nothing was left anywhere; another account may be accepted.

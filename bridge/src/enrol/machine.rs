@@ -49,6 +49,8 @@ pub enum Event {
     Withdrawn,
     /// The guest is clean.
     Cleaned,
+    /// It turned out that it is this node, although something had failed.
+    Found(NodeId),
     /// It cannot go on.
     Failed(Problem),
 }
@@ -127,6 +129,11 @@ impl Enrolment {
                     vm = %self.label, directory = self.directory.as_deref(), error = %problem.sentence,
                     "our directory stays in the guest"
                 );
+                next.rest(limits, now);
+            }
+            (Stage::Failed { .. } | Stage::Quarantined, Event::Found(node)) => {
+                next.node = Some(node);
+                next.problem = None;
                 next.rest(limits, now);
             }
             (stage, Event::Failed(problem)) if stage.is_active() => next.fail(problem, limits, now),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mappings::selector::Selector;
 use vsphere_client::ids::{MoKind, MoRef};
-use vsphere_client::model::{AboutInfo, GuestFamily, PowerState};
+use vsphere_client::model::{AboutInfo, ConnectionState, GuestFamily, PowerState, ToolsRunningStatus};
 use vsphere_client::property::Change as Property;
 use vsphere_client::property::{
     Datacenter, Folder, ObjectProperties, ObjectReport, ReportKind, VirtualMachine,
@@ -49,6 +49,11 @@ impl TestVm {
             guest_family: Property::Set(Named::Known(GuestFamily::Linux)),
             host_name: Property::Set(self.name.clone().into()),
             ip_address: Property::Set(self.address.clone().into()),
+            connection_state: Property::Set(Named::Known(ConnectionState::Connected)),
+            guest_id: Property::Set("debian12_64Guest".into()),
+            tools_running: Property::Set(Named::Known(ToolsRunningStatus::Running)),
+            guest_operations_ready: Property::Set(true),
+            host: Property::Set(MoRef::new("HostSystem", &format!("host-{}", self.number % 3))),
             ..VirtualMachine::default()
         };
         ObjectReport {

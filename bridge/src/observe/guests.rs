@@ -34,7 +34,7 @@ struct Appointment {
 }
 
 /// Watches until stopped.
-pub async fn watch<S: Records>(engine: Engine<S>, hands: RealHands, stop: CancellationToken) {
+pub(crate) async fn watch<S: Records>(engine: Engine<S>, hands: RealHands, stop: CancellationToken) {
     let mut appointments: HashMap<VmId, Appointment> = HashMap::new();
     loop {
         tokio::select! {

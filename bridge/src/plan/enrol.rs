@@ -59,6 +59,29 @@ pub struct CredentialsPolicy {
 }
 
 impl EnrolPolicy {
+    /// Nothing is enrolled.
+    #[cfg(test)]
+    pub(crate) fn off() -> Self {
+        use std::time::Duration;
+        Self {
+            mode: Mode::Off,
+            vms: Selector::default(),
+            credentials: Vec::new(),
+            limits: Limits {
+                prepare: Duration::from_secs(600),
+                register: Duration::from_secs(300),
+                verify: Duration::from_secs(600),
+                retry: Duration::from_secs(60),
+                quarantine: 5,
+            },
+            reregister: false,
+            per_vcenter: 20,
+            per_host: 4,
+            node_limit: 1000,
+            deregister_after: None,
+        }
+    }
+
     /// The policy of a configuration.
     #[must_use]
     pub fn of(config: &Config) -> Self {
@@ -139,7 +162,12 @@ impl<'a> Planner<'a> {
             return blocked(self.go_on(&candidate.id, enrolment, Some((candidate, view)), cloud));
         }
         let target = match (sight, &candidate.route) {
-            (Sight::Node { .. }, _) => return blocked(Reason::InStep),
+            (Sight::Node { link, .. }, _) => {
+                if let Some(enrolment) = known.filter(|known| known.stage != Stage::Enrolled) {
+                    self.step(&candidate.id, enrolment, Event::Found(link.node.clone()), None);
+                }
+                return blocked(Reason::InStep);
+            }
             (Sight::Blocked(Reason::NotManaged), Ok(target)) => *target,
             (Sight::Blocked(reason), _) => return blocked(reason.clone()),
         };

@@ -181,6 +181,7 @@ impl Estate {
         let target = TargetPolicy {
             name: "main".into(),
             vms: Selector::default(),
+            node_role: "SSMServiceRole".into(),
             settle: SETTLE,
             poll_slow: Duration::from_secs(600),
         };
@@ -191,6 +192,7 @@ impl Estate {
             adopt_tags: false,
             writeback: Mode::Off,
             adopt_attributes: false,
+            enrol: crate::plan::EnrolPolicy::off(),
             guard: Guard {
                 max_change_percent: 100,
                 floor: 5,

@@ -55,6 +55,8 @@ fn done(owned: Vec<OwnedChange>) -> Conclusion {
         error: None,
         owned,
         failure: None,
+        step: None,
+        refusal: None,
     }
 }
 

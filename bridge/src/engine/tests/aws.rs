@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use mappings::tags::{TagKey, TagValue};
 
 use crate::aws::{
-    Activation, Answer, AwsError, AwsErrorKind, Identity, Node, NodeId, NodeTags, Page, Ping, Platform, Ssm,
-    Sts, Tagging,
+    Activation, ActivationId, ActivationRequest, Answer, AwsError, AwsErrorKind, Identity, NewActivation, Node,
+    NodeId, NodeTags, Page, Ping, Platform, Ssm, Sts, Tagging,
 };
 use crate::clock::Clock;
 use crate::fleet::testing::TestVm;
@@ -67,6 +67,11 @@ struct State {
     /// The tags as they were before each change, with when it was.
     history: Vec<(Timestamp, NodeId, NodeTags)>,
     happened: Vec<Happened>,
+    /// Activations with their codes and what they were made with.
+    activations: BTreeMap<ActivationId, (String, ActivationRequest)>,
+    /// Activations that were used up.
+    used: Vec<ActivationId>,
+    made: u32,
     faults: VecDeque<Fault>,
     calls: BTreeMap<&'static str, usize>,
 }
@@ -108,6 +113,73 @@ impl FakeAws {
         };
         self.lock().nodes.insert(id.clone(), node);
         id
+    }
+
+    /// The agent of a VM registers.
+    pub(super) fn register_with(&self, vm: &TestVm, activation: &str, code: &str) -> Option<NodeId> {
+        let activation = ActivationId::from(activation);
+        let tags = {
+            let mut state = self.lock();
+            let (known, wanted) = state.activations.get(&activation)?;
+            if known != code || state.used.contains(&activation) {
+                return None;
+            }
+            let tags = wanted.tags.clone();
+            state.used.push(activation.clone());
+            tags
+        };
+        let id = self.register(vm);
+        let mut state = self.lock();
+        state.nodes.get_mut(&id)?.activation = Some(activation);
+        let tags = tags.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+        state.tags.insert(id.clone(), tags.collect());
+        Some(id)
+    }
+
+    /// The activations that there are.
+    pub(super) fn activations(&self) -> Vec<ActivationId> {
+        self.lock().activations.keys().cloned().collect()
+    }
+
+    /// How many activations were made, ever.
+    pub(super) fn made(&self) -> u32 {
+        self.lock().made
+    }
+
+    /// A node is gone.
+    pub(super) fn forget(&self, node: &NodeId) {
+        self.lock().nodes.remove(node);
+    }
+
+    /// The guest of a node has another name.
+    pub(super) fn rename(&self, node: &NodeId, name: &str) {
+        if let Some(node) = self.lock().nodes.get_mut(node) {
+            node.computer_name = Some(name.into());
+        }
+    }
+
+    /// The ids of all nodes.
+    pub(super) fn node_ids(&self) -> Vec<NodeId> {
+        self.lock().nodes.keys().cloned().collect()
+    }
+
+    /// Goes wrong as the next fault says. Whether what was asked for takes place, and what is answered.
+    fn fate(&self, name: &'static str) -> (bool, Result<(), AwsError>) {
+        let fault = {
+            let mut state = self.lock();
+            *state.calls.entry(name).or_default() += 1;
+            state.faults.pop_front()
+        };
+        let error =
+            |kind| Err(AwsError { operation: name, object: None, kind, detail: "a fault of the test".to_owned() });
+        match fault {
+            Some(Fault::Throttled) => (false, error(AwsErrorKind::Throttled)),
+            Some(Fault::Denied) => (false, error(AwsErrorKind::Denied)),
+            Some(Fault::NotSent) => (false, error(AwsErrorKind::NotSent)),
+            Some(Fault::LostBefore) => (false, error(AwsErrorKind::Lost)),
+            Some(Fault::LostAfter) => (true, error(AwsErrorKind::Lost)),
+            Some(Fault::Slow) | None => (true, Ok(())),
+        }
     }
 
     /// Somebody else writes a tag.
@@ -229,8 +301,15 @@ impl Ssm for FakeAws {
     }
 
     fn activations(&self, _: Option<String>) -> Answer<'_, Page<Activation>> {
-        *self.lock().calls.entry("activations").or_default() += 1;
-        Box::pin(async { Ok(one_page(Vec::new())) })
+        let mut state = self.lock();
+        *state.calls.entry("activations").or_default() += 1;
+        let found = state.activations.iter().map(|(id, (_, wanted))| Activation {
+            id: id.clone(),
+            description: Some(wanted.description.as_str().into()),
+            limit: 1,
+        });
+        let page = one_page(found.collect());
+        Box::pin(async { Ok(page) })
     }
 
     fn tags_of<'a>(&'a self, node: &'a NodeId) -> Answer<'a, NodeTags> {
@@ -262,6 +341,34 @@ impl Ssm for FakeAws {
         let removed = keys.iter().map(|key| key.as_str().to_owned()).collect();
         let effect = Effect { node: node.clone(), added: BTreeMap::new(), removed };
         Box::pin(self.change("remove_tags", effect))
+    }
+
+    fn create_activation<'a>(&'a self, wanted: &'a ActivationRequest) -> Answer<'a, NewActivation> {
+        let (takes_place, answer) = self.fate("create_activation");
+        let mut state = self.lock();
+        state.made += u32::from(takes_place);
+        let id = ActivationId::from(format!("activation-{}", state.made));
+        let code = format!("code-{}", state.made);
+        if takes_place {
+            state.activations.insert(id.clone(), (code.clone(), wanted.clone()));
+        }
+        Box::pin(async move { answer.map(|()| NewActivation { id, code: code.into() }) })
+    }
+
+    fn delete_activation<'a>(&'a self, activation: &'a ActivationId) -> Answer<'a, ()> {
+        let (takes_place, answer) = self.fate("delete_activation");
+        if takes_place {
+            self.lock().activations.remove(activation);
+        }
+        Box::pin(async move { answer })
+    }
+
+    fn deregister<'a>(&'a self, node: &'a NodeId) -> Answer<'a, ()> {
+        let (takes_place, answer) = self.fate("deregister");
+        if takes_place {
+            self.lock().nodes.remove(node);
+        }
+        Box::pin(async move { answer })
     }
 }
 

@@ -27,6 +27,8 @@ struct State {
     journal: Vec<Entry>,
     failures: BTreeMap<Failing, FailureChange>,
     approvals: Vec<Approval>,
+    enrolments: BTreeMap<VmId, Enrolment>,
+    refused: BTreeMap<(VmId, Arc<str>), crate::store::Refusal>,
     refusals: VecDeque<Refusal>,
 }
 
@@ -57,6 +59,16 @@ impl Disk {
 
     pub(super) fn journal(&self) -> Vec<Entry> {
         self.lock().journal.clone()
+    }
+
+    /// How far enrolments are.
+    pub(super) fn enrolments(&self) -> BTreeMap<VmId, Enrolment> {
+        self.lock().enrolments.clone()
+    }
+
+    /// Which nodes are which VMs.
+    pub(super) fn identities(&self) -> Vec<Identity> {
+        self.lock().identities.values().cloned().collect()
     }
 
     /// What is owned of a node that has a value.
@@ -97,6 +109,20 @@ impl State {
         };
     }
 
+    fn put_identity(&mut self, identity: &Identity) {
+        let key = (identity.place.clone(), identity.node.clone(), identity.vm.clone());
+        self.identities.insert(key, identity.clone());
+    }
+
+    fn put_step(&mut self, step: &Step) {
+        match &step.enrolment {
+            Some(enrolment) => self.enrolments.insert(step.vm.clone(), enrolment.clone()),
+            None => self.enrolments.remove(&step.vm),
+        };
+        step.identity.iter().for_each(|identity| self.put_identity(identity));
+        step.owned.iter().for_each(|change| self.put_owned(change));
+    }
+
     fn put_failure(&mut self, change: &FailureChange) {
         match &change.failure {
             Some(_) => self.failures.insert(change.failing.clone(), change.clone()),
@@ -122,6 +148,8 @@ impl Records for Disk {
             open: state.journal.iter().filter(|entry| entry.outcome.is_none()).cloned().collect(),
             failures: state.failures.values().cloned().collect(),
             approvals: state.approvals.clone(),
+            enrolments: state.enrolments.clone().into_iter().collect(),
+            refusals: state.refused.values().cloned().collect(),
         })
     }
 
@@ -147,6 +175,11 @@ impl Records for Disk {
             entry.error.clone_from(&conclusion.error);
             conclusion.owned.iter().for_each(|change| state.put_owned(change));
             conclusion.failure.iter().for_each(|change| state.put_failure(change));
+            conclusion.step.iter().for_each(|step| state.put_step(step));
+            for refusal in &conclusion.refusal {
+                let key = (refusal.vm.clone(), refusal.credentials.clone());
+                state.refused.insert(key, refusal.clone());
+            }
         })
         .await
     }
@@ -157,10 +190,7 @@ impl Records for Disk {
 
     async fn put_identities(&self, identities: &[Identity]) -> Result<(), StoreError> {
         self.write(|state| {
-            for identity in identities {
-                let key = (identity.place.clone(), identity.node.clone(), identity.vm.clone());
-                state.identities.insert(key, identity.clone());
-            }
+            identities.iter().for_each(|identity| state.put_identity(identity));
         })
         .await
     }
@@ -175,6 +205,14 @@ impl Records for Disk {
 
     async fn put_failure(&self, change: &FailureChange) -> Result<(), StoreError> {
         self.write(|state| state.put_failure(change)).await
+    }
+
+    async fn put_steps(&self, steps: &[Step]) -> Result<(), StoreError> {
+        self.write(|state| steps.iter().for_each(|step| state.put_step(step))).await
+    }
+
+    async fn forget_refusals(&self, vm: &VmId) -> Result<(), StoreError> {
+        self.write(|state| state.refused.retain(|(refused, _), _| refused != vm)).await
     }
 
     async fn claim(&self) -> Result<(), StoreError> {

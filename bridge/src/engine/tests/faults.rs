@@ -11,11 +11,11 @@ use super::*;
 use aws::{Effect, Happened};
 
 /// A small generator of numbers: the same seed gives the same script.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     /// splitmix64
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,11 +24,11 @@ impl Dice {
         usize::try_from((mixed ^ (mixed >> 31)) % sides).unwrap()
     }
 
-    fn number(&mut self, sides: usize) -> u32 {
+    pub(super) fn number(&mut self, sides: usize) -> u32 {
         u32::try_from(self.roll(sides)).unwrap()
     }
 
-    fn milliseconds(&mut self, most: usize) -> Duration {
+    pub(super) fn milliseconds(&mut self, most: usize) -> Duration {
         Duration::from_millis(u64::try_from(self.roll(most)).unwrap())
     }
 }

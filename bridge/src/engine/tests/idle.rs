@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use mappings::tags::{TagKey, TagValue};
 
 use super::*;
-use crate::aws::{Activation, Answer, AwsError, Identity, Node, NodeTags, Page, Ping, Ssm, Sts, Tagging};
+use crate::aws::{
+    Activation, ActivationId, ActivationRequest, NewActivation, Answer, AwsError, Identity, Node, NodeTags, Page, Ping, Ssm, Sts, Tagging};
 use crate::fleet::FleetUpdate;
 
 /// An AWS that answers in pages as the real one does, counts every one of them, and whose agents report all the time.
@@ -52,7 +53,7 @@ impl Ssm for Paged {
 
     fn activations(&self, next: Option<String>) -> Answer<'_, Page<Activation>> {
         self.count("activations");
-        self.inner.activations(next)
+        Ssm::activations(&self.inner, next)
     }
 
     fn tags_of<'a>(&'a self, node: &'a NodeId) -> Answer<'a, NodeTags> {
@@ -68,6 +69,21 @@ impl Ssm for Paged {
     fn remove_tags<'a>(&'a self, node: &'a NodeId, keys: &'a [TagKey]) -> Answer<'a, ()> {
         self.count("remove_tags");
         self.inner.remove_tags(node, keys)
+    }
+
+    fn create_activation<'a>(&'a self, wanted: &'a ActivationRequest) -> Answer<'a, NewActivation> {
+        self.count("create_activation");
+        self.inner.create_activation(wanted)
+    }
+
+    fn delete_activation<'a>(&'a self, activation: &'a ActivationId) -> Answer<'a, ()> {
+        self.count("delete_activation");
+        self.inner.delete_activation(activation)
+    }
+
+    fn deregister<'a>(&'a self, node: &'a NodeId) -> Answer<'a, ()> {
+        self.count("deregister");
+        self.inner.deregister(node)
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod aws;
 mod disk;
+mod enrol;
 mod faults;
+mod guests;
 mod idle;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use crate::lane::LaneLimits;
 use crate::observe::aws::Watcher;
 use crate::plan::TargetPolicy;
 use aws::{FAULTS, FakeAws, Fault};
+use guests::FakeGuests;
 
 const SETTLE: Duration = Duration::from_secs(20);
 
@@ -32,6 +35,7 @@ pub(super) struct World {
     target: AwsTarget,
     nudge: Arc<Notify>,
     policy: Policy,
+    guests: FakeGuests,
 }
 
 fn rule(category: &str) -> RuleSpec {
@@ -76,6 +80,7 @@ impl World {
             fips: false,
             dual_stack: false,
             vms: mappings::selector::Selector::default(),
+            node_role: "SSMServiceRole".into(),
             reads_per_second: 50,
             writes_per_second: 50,
             concurrency: 4,
@@ -87,6 +92,7 @@ impl World {
             targets: vec![TargetPolicy {
                 name: "main".into(),
                 vms: target.vms.clone(),
+                node_role: "SSMServiceRole".into(),
                 settle: SETTLE,
                 poll_slow: target.poll_slow,
             }],
@@ -95,6 +101,7 @@ impl World {
             adopt_tags: false,
             writeback: Mode::Off,
             adopt_attributes: false,
+            enrol: crate::plan::EnrolPolicy::off(),
             guard: Guard {
                 max_change_percent: 20,
                 floor: 5,
@@ -105,7 +112,8 @@ impl World {
         };
         let directory = tempfile::tempdir().unwrap();
         let nudge = Arc::default();
-        Self { directory, clock, fleet, cloud, vcenter, vms, aws, services, target, nudge, policy }
+        let guests = FakeGuests::new(&vms, aws.clone(), clock);
+        Self { directory, clock, fleet, cloud, vcenter, vms, aws, services, target, nudge, policy, guests }
     }
 
     async fn engine(&self) -> Engine {
@@ -114,13 +122,24 @@ impl World {
 
     /// An engine that writes down what it does there.
     async fn engine_on<S: Records>(&self, records: S) -> Engine<S> {
+        self.engine_with_hands(records).await.0
+    }
+
+    async fn engine_with_hands<S: Records>(&self, records: S) -> (Engine<S>, RealHands) {
         let writeback =
             WritebackSettings { mode: Mode::Off, adopt: false, writes_per_second: 5, concurrency: 2 };
-        let hands = RealHands::new(self.cloud.clone(), VsphereHands::new(self.fleet.clone(), &writeback));
+        let hands = RealHands::new(
+            self.cloud.clone(),
+            VsphereHands::new(self.fleet.clone(), &writeback),
+            self.guests.hands(),
+        );
         let arm = Arm { services: self.services.clone(), nudge: self.nudge.clone(), settle: SETTLE };
         hands.set_arms(BTreeMap::from([(TargetName::from("main"), arm)]));
         let (fleet, cloud) = (self.fleet.clone(), self.cloud.clone());
-        Engine::new(fleet, cloud, records, Arc::new(hands), self.policy.clone(), self.clock).await.unwrap()
+        let acting = Arc::new(hands.clone());
+        let engine = Engine::new(fleet, cloud, records, acting, self.policy.clone(), self.clock).await.unwrap();
+        engine.set_keys(hands.guests().keys().await);
+        (engine, hands)
     }
 
     fn watcher(&self) -> Watcher {
