@@ -60,6 +60,8 @@ pub struct Memory {
     pub failures: HashMap<Failing, Failure>,
     /// How far enrolments are.
     pub enrolments: HashMap<VmId, Enrolment>,
+    /// VMs whose enrolment a person asked for.
+    pub asked: HashSet<VmId>,
     /// Credentials that guests refused, by VM and entry.
     pub refusals: HashMap<VmId, BTreeMap<Arc<str>, Refusal>>,
     /// What tells whether the user or password of an entry of `[[credentials]]` is another now; why it cannot be had.
@@ -151,7 +153,12 @@ impl Memory {
     /// Takes note of a step of an enrolment.
     pub fn put_step(&mut self, step: Step) {
         match step.enrolment {
-            Some(enrolment) => self.enrolments.insert(step.vm, enrolment),
+            Some(enrolment) => {
+                if !enrolment.stage.is_active() {
+                    self.asked.remove(&step.vm);
+                }
+                self.enrolments.insert(step.vm, enrolment)
+            }
             None => self.enrolments.remove(&step.vm),
         };
         if let Some(identity) = step.identity {

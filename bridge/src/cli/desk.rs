@@ -1,13 +1,15 @@
 //! Where a command takes what a person wants: to the daemon if one runs, and otherwise to a desk of its own.
 
 use serde::de::DeserializeOwned;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::plan::refuse_without_targets;
 use super::{Context, Failure, Hangup, Stop, picture};
 use crate::cloud::SharedCloud;
 use crate::config::Config;
 use crate::control::{Client, ClientError, Desk, Request};
-use crate::engine::{Engine, Targets, assemble};
+use crate::engine::{Engine, RealHands, Targets, assemble};
 use crate::fleet::SharedFleet;
 use crate::observe::{Mode, Observers};
 
@@ -16,7 +18,7 @@ pub(super) enum Counter {
     /// A daemon runs.
     Daemon(Client),
     /// None does: this process has read everything itself and holds the lock.
-    Here { desk: Box<Desk>, engine: Engine, observers: Observers },
+    Here { desk: Box<Desk>, engine: Engine, observers: Observers, work: Work },
 }
 
 impl Counter {
@@ -48,7 +50,24 @@ impl Counter {
         // What is written to a vCenter is written in the session that has read it.
         hands.vsphere().use_sessions(observers.connected());
         let desk = Box::new(Desk::new(engine.clone(), fleet, cloud, None));
-        Ok(Some(Self::Here { desk, engine, observers }))
+        let work = Work::new(&engine, hands, targets);
+        Ok(Some(Self::Here { desk, engine, observers, work }))
+    }
+
+    /// Sees to it that what needs time goes on: programs in guests are watched, and AWS is read again and again. A daemon does
+    /// so anyway.
+    pub(super) fn go_on(&mut self) {
+        if let Self::Here { work, .. } = self {
+            work.start();
+        }
+    }
+
+    /// Sees to it that what is planned is done until everything is closed. A daemon does so anyway.
+    pub(super) fn act(&mut self) {
+        self.go_on();
+        if let Self::Here { work, .. } = self {
+            work.act();
+        }
     }
 
     /// Asks.
@@ -65,12 +84,49 @@ impl Counter {
 
     /// Closes what was opened.
     pub(super) async fn close(self) {
-        if let Self::Here { desk, engine, observers } = self {
+        if let Self::Here { desk, engine, observers, work } = self {
+            work.stop().await;
             observers.close().await;
             drop(desk);
             if let Some(store) = engine.into_store() {
                 store.close().await;
             }
+        }
+    }
+}
+
+/// What goes on beside the asking, where there is no daemon.
+pub(super) struct Work {
+    engine: Engine,
+    hands: RealHands,
+    targets: Option<Targets>,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Work {
+    fn new(engine: &Engine, hands: RealHands, targets: Targets) -> Self {
+        let stop = CancellationToken::new();
+        Self { engine: engine.clone(), hands, targets: Some(targets), stop, tasks: Vec::new() }
+    }
+
+    fn start(&mut self) {
+        if let Some(targets) = self.targets.take() {
+            self.tasks.extend(targets.follow(&self.stop));
+            let (engine, hands, stop) = (self.engine.clone(), self.hands.clone(), self.stop.clone());
+            self.tasks.push(tokio::spawn(crate::observe::guests::watch(engine, hands, stop)));
+        }
+    }
+
+    fn act(&mut self) {
+        let (engine, stop) = (self.engine.clone(), self.stop.clone());
+        self.tasks.push(tokio::spawn(async move { engine.run(stop).await }));
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            let _ = task.await;
         }
     }
 }
@@ -81,6 +137,18 @@ pub(super) async fn daemon(config: &Config) -> Result<Option<Client>, Failure> {
         return Ok(None);
     }
     Client::reach(&config.state.directory).await.map_err(Failure::Daemon)
+}
+
+/// Asks one thing. Nothing is returned if a signal came first, or not everything could be read.
+pub(super) async fn answered<T: DeserializeOwned>(
+    context: &Context,
+    request: Request,
+) -> Result<Option<T>, Failure> {
+    let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
+    let Some(counter) = Counter::reach(context, &stop).await? else { return Ok(None) };
+    let answer = counter.ask(request).await;
+    counter.close().await;
+    answer.map(Some)
 }
 
 /// Asks one thing and prints the sentence that is answered.

@@ -10,10 +10,12 @@ mod check;
 mod config;
 mod decide;
 mod desk;
+mod enroll;
 mod explain;
 mod failure;
 mod find;
 mod inventory;
+mod nodes;
 mod output;
 mod picture;
 mod plan;
@@ -101,6 +103,10 @@ enum Command {
     Unlink(decide::UnlinkArguments),
     /// Try again at once what failed.
     Retry(decide::RetryArguments),
+    /// Make VMs managed nodes, and show how far it is.
+    Enroll(enroll::Arguments),
+    /// Print the managed nodes and which VMs they are.
+    Nodes(nodes::Arguments),
     /// Look after what is remembered.
     #[command(subcommand)]
     State(state::Subject),
@@ -185,6 +191,8 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Link(arguments) => in_runtime(decide::link(context, arguments)),
         Command::Unlink(arguments) => in_runtime(decide::unlink(context, arguments)),
         Command::Retry(arguments) => in_runtime(decide::retry(context, arguments)),
+        Command::Enroll(arguments) => in_runtime(enroll::run(context, arguments)),
+        Command::Nodes(arguments) => in_runtime(nodes::run(context, arguments)),
         Command::State(subject) => in_runtime(state::run(context, subject)),
         Command::Audit(arguments) => in_runtime(audit::run(context, arguments)),
         Command::Run => in_runtime(run::run(context)),

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// Print one JSON object; see `vmbridge schema plan`.
     #[arg(long)]
     json: bool,
-    /// Only this capability: `tags` or `writeback`. May be given several times.
+    /// Only this capability: `tags`, `writeback` or `enrol`. May be given several times.
     #[arg(long = "capability", value_name = "NAME", value_parser = capability)]
     capabilities: Vec<Capability>,
     #[command(flatten)]
@@ -145,9 +145,10 @@ fn show(document: &PlanDocument, json: bool) -> Result<Exit, Failure> {
 
 pub(super) async fn sync(context: &Context, arguments: SyncArguments) -> Result<Exit, Failure> {
     let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
-    let Some(counter) = Counter::reach(context, &stop).await? else {
+    let Some(mut counter) = Counter::reach(context, &stop).await? else {
         return Ok(stop.or(Exit::Problem));
     };
+    counter.go_on();
     let before: Progress = counter.ask(Request::Progress).await?;
     let shown = Work::new(super::can_show_progress(&context.environment));
     let work = async {

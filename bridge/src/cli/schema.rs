@@ -25,6 +25,8 @@ enum Subject {
     Plan,
     /// JSON Schema of `explain --json`.
     Explain,
+    /// JSON Schema of `nodes --json`.
+    Nodes,
     /// The vSphere properties that are read, by type of managed object.
     Paths,
 }
@@ -36,6 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             Subject::Change => serde_json::to_writer_pretty(&mut *out, &schema::change())?,
             Subject::Plan => serde_json::to_writer_pretty(&mut *out, &schema::plan())?,
             Subject::Explain => serde_json::to_writer_pretty(&mut *out, &schema::explain())?,
+            Subject::Nodes => serde_json::to_writer_pretty(&mut *out, &schema::nodes())?,
             Subject::Paths => {
                 let paths: BTreeMap<_, _> = built_in_paths().collect();
                 serde_json::to_writer_pretty(&mut *out, &paths)?;

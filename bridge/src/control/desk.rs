@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use vsphere_client::ids::InstanceUuid;
 
-use super::{Found, PlanQuery, Refusal, Request, find};
+use super::{Asked, Found, PlanQuery, Refusal, Request, documents, find};
 use crate::aws::{NodeId, Place};
 use crate::cloud::SharedCloud;
 use crate::engine::{Engine, RealHands};
@@ -95,6 +95,9 @@ impl Desk {
             Request::Link { vm, node } => self.link(&vm, &node).await,
             Request::Unlink { node, vm, forget } => self.unlink(&node, vm.as_deref(), forget).await,
             Request::Retry { objects } => self.retry(&objects).await,
+            Request::Enrol { vms, selectors, retry } => self.enrol(&vms, selectors, retry).await,
+            Request::Enrolments => json(&self.engine.look(|view| documents::enrolments(view, &view.plan()))),
+            Request::Nodes => json(&self.engine.look(|view| documents::nodes(view, &view.plan()))),
             Request::Claim => {
                 self.engine.claim().await?;
                 json(&())
@@ -212,6 +215,49 @@ impl Desk {
             wanted.insert(id.vm.to_string());
         }
         json(&self.engine.retry(Some(&wanted)).await?)
+    }
+
+    async fn enrol(&self, vms: &[String], selectors: Vec<String>, retry: bool) -> Result<Value, Refusal> {
+        let query = PlanQuery { selectors, ..PlanQuery::default() };
+        let filter = filter(&query)?;
+        let plan = self.engine.plan();
+        let mut wanted = HashSet::new();
+        for text in vms {
+            wanted.insert(self.vm(&plan, text)?.id);
+        }
+        let everything = vms.is_empty() && filter.selectors.is_empty();
+        {
+            let fleet = self.fleet.read();
+            let views = fleet.parts().flat_map(|part| part.vms().map(move |view| (part.uuid(), view)));
+            for (uuid, view) in views {
+                let Some(vcenter) = uuid else { continue };
+                if everything || (!filter.selectors.is_empty() && filter.asks_for(&view) == crate::inventory::Asked::Yes) {
+                    wanted.insert(VmId { vcenter, vm: view.moref().shared_value() });
+                }
+            }
+        }
+        if retry {
+            let objects: HashSet<String> = wanted.iter().map(|vm| vm.vm.to_string()).collect();
+            self.engine.retry(Some(&objects)).await?;
+        }
+        let (mut asked, mut answer) = (Vec::new(), Asked { vms: Vec::new(), not: Vec::new() });
+        self.engine.look(|view| {
+            for vm in view.plan().vms.iter().filter(|vm| wanted.contains(&vm.vm)) {
+                let [_, _, verdict] = &vm.verdicts;
+                let stage = view.memory.enrolments.get(&vm.vm).map(|enrolment| enrolment.stage);
+                if documents::can_be_asked(verdict.reason.as_ref(), stage) {
+                    asked.push(vm.vm.clone());
+                    answer.vms.push(documents::named(vm));
+                } else if let Some(reason) = &verdict.reason
+                    // Of a whole fleet only what somebody should look at is of interest.
+                    && (!everything || reason.is_problem())
+                {
+                    answer.not.push((vm.label.to_string(), documents::line(reason)));
+                }
+            }
+        });
+        self.engine.ask(asked);
+        json(&answer)
     }
 
     async fn sync(&self) -> Result<Value, Refusal> {

@@ -7,6 +7,7 @@
 
 mod client;
 mod desk;
+mod documents;
 mod find;
 mod server;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use client::{Client, ClientError};
 pub use desk::Desk;
+pub use documents::{Asked, EnrolmentDocument, NodeDocument};
 pub(crate) use desk::plan_document;
 pub use find::{Found, find};
 pub use server::Server;
@@ -60,6 +62,19 @@ pub enum Request {
         /// VMs and nodes, as a person names them; all that failed if there are none.
         objects: Vec<String>,
     },
+    /// Make VMs managed nodes although the capability is only observed: an [`Asked`].
+    Enrol {
+        /// VMs, as a person names them.
+        vms: Vec<String>,
+        /// VMs that any of these selects.
+        selectors: Vec<String>,
+        /// Forget first that they failed.
+        retry: bool,
+    },
+    /// How far enrolments are: a list of [`EnrolmentDocument`]s.
+    Enrolments,
+    /// All nodes: a list of [`NodeDocument`]s.
+    Nodes,
     /// This machine is the one that the state belongs to.
     Claim,
     /// Read everything anew and do what is to be done; answered when it is done: a [`Progress`](crate::engine::Progress).

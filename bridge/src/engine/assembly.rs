@@ -92,6 +92,12 @@ impl Targets {
         let readings = self.watchers.iter().map(|watcher| async { while watcher.read_once().await {} });
         futures_util::future::join_all(readings).await;
     }
+
+    /// Reads them again and again, until stopped.
+    #[must_use]
+    pub fn follow(self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+        self.watchers.into_iter().map(|watcher| tokio::spawn(watcher.follow(stop.clone()))).collect()
+    }
 }
 
 /// The running engine of a configuration.
@@ -142,7 +148,7 @@ impl Assembly {
         let guests = tokio::spawn(guests::watch(engine.clone(), hands.clone(), stop.clone()));
         let keys = tokio::spawn(keep_keys(engine.clone(), hands.clone(), stop.clone()));
         let watching = CancellationToken::new();
-        let tasks = follow(targets, &watching);
+        let tasks = targets.follow(&watching);
         let targets = config.aws.clone();
         Ok(Self { engine, cloud, hands, targets, stop, watching, tasks, work, tidying, guests, keys, journal, control })
     }
@@ -183,7 +189,7 @@ impl Assembly {
             }
             self.hands.set_arms(targets.arms.clone());
             self.watching = CancellationToken::new();
-            self.tasks = follow(targets, &self.watching);
+            self.tasks = targets.follow(&self.watching);
             self.targets.clone_from(&config.aws);
         }
         self.hands.vsphere().set_pace(&config.writeback);
@@ -247,10 +253,6 @@ async fn keep_keys(engine: Engine, hands: RealHands, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
     }
-}
-
-fn follow(targets: Targets, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-    targets.watchers.into_iter().map(|watcher| tokio::spawn(watcher.follow(stop.clone()))).collect()
 }
 
 /// The engine of a configuration, at rest.

@@ -352,6 +352,12 @@ impl<S: Records> Engine<S> {
         Ok(())
     }
 
+    /// Enrols these VMs although the capability is only observed.
+    pub fn ask(&self, vms: impl IntoIterator<Item = VmId>) {
+        self.0.memory().asked.extend(vms);
+        self.0.wake.notify_one();
+    }
+
     /// Enrolments that wait for a program in a guest, or for AWS to show their node.
     #[must_use]
     pub fn waiting_enrolments(&self) -> Vec<(VmId, Enrolment)> {
@@ -558,7 +564,7 @@ impl<S: Records> Inner<S> {
 
     /// Whether a VM is on its way to being a node, and is taken there.
     fn is_enrolling(&self, policy: &Policy) -> bool {
-        policy.enrol.mode == Mode::Enforce
+        policy.enrol.mode != Mode::Off
             && self.memory().enrolments.values().any(|enrolment| enrolment.stage.is_active())
     }
 
@@ -579,8 +585,8 @@ impl<S: Records> Inner<S> {
                 plan.housekeeping.iter().for_each(|change| memory.put_owned(change.clone()));
             }
         }
-        let enforced = self.policy.read().unwrap_or_else(PoisonError::into_inner).enrol.mode == Mode::Enforce;
-        if result.is_ok() && enforced && plan.problems.is_empty() && !plan.steps.is_empty() {
+        let mode = self.policy.read().unwrap_or_else(PoisonError::into_inner).enrol.mode;
+        if result.is_ok() && mode != Mode::Off && plan.problems.is_empty() && !plan.steps.is_empty() {
             result = self.store.put_steps(&plan.steps).await;
             if result.is_ok() {
                 let mut memory = self.memory();

@@ -53,6 +53,12 @@ pub fn plan() -> Schema {
     schema::<crate::plan::PlanDocument>("vmbridge plan --json")
 }
 
+/// Schema of `vmbridge nodes --json`.
+#[must_use]
+pub fn nodes() -> Schema {
+    schema::<Vec<crate::control::NodeDocument>>("vmbridge nodes --json")
+}
+
 /// Schema of `vmbridge explain --json`.
 #[must_use]
 pub fn explain() -> Schema {

@@ -219,6 +219,7 @@ impl ActionDocument {
     pub fn of(planned: &Planned, policy: &Policy) -> Self {
         let (action, holder) = (&planned.action, planned.action.holder());
         let state = match policy.mode(action.capability()) {
+            Mode::Observe if planned.asked => "ready",
             Mode::Off | Mode::Observe => "observed",
             Mode::Enforce if planned.held.is_some() => "held",
             Mode::Enforce if planned.approved => "approved",

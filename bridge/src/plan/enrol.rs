@@ -14,7 +14,7 @@ use vsphere_client::model::PowerState;
 use super::action::{Action, EnrolStep, short_hash};
 use super::identity::Candidate;
 use super::reason::Reason;
-use super::{Capability, CapabilityVerdict, Planner, Sight, TagWrite, planned, signed, tags};
+use super::{Capability, CapabilityVerdict, Planned, Planner, Sight, TagWrite, planned, signed, tags};
 use crate::aws::{NodeId, NodeTags, Ping, Place, TargetName};
 use crate::cloud::{Cloud, TargetView};
 use crate::config::{Config, Mode};
@@ -196,7 +196,8 @@ impl<'a> Planner<'a> {
         match self.begin(candidate, view, target, failures) {
             Err(reason) => blocked(reason),
             Ok(action) => {
-                self.plan.actions.push(planned(action));
+                let asked = self.memory.asked.contains(&candidate.id);
+                self.plan.actions.push(Planned { asked, ..planned(action) });
                 CapabilityVerdict { reason: None, notes: Vec::new() }
             }
         }
@@ -331,7 +332,7 @@ impl<'a> Planner<'a> {
             return hindrance;
         }
         let action = Action::Enrol { vm: vm.clone(), step, enrolment: Box::new(enrolment.clone()) };
-        self.plan.actions.push(planned(action));
+        self.plan.actions.push(Planned { asked: true, ..planned(action) });
         reason
     }
 

@@ -184,6 +184,8 @@ pub struct Planned {
     pub approved: bool,
     /// The number of the [`Held`] that it waits for.
     pub held: Option<usize>,
+    /// It is done although the capability is only observed: a person asked for it, or it ends what was begun.
+    pub asked: bool,
 }
 
 /// Changes that wait for a person.
@@ -253,7 +255,8 @@ impl Plan {
     pub fn doable<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a Planned> {
         let able = self.problems.is_empty();
         self.actions.iter().filter(move |planned| {
-            able && planned.held.is_none() && policy.mode(planned.action.capability()) == Mode::Enforce
+            let mode = policy.mode(planned.action.capability());
+            able && planned.held.is_none() && (mode == Mode::Enforce || (planned.asked && mode != Mode::Off))
         })
     }
 }
@@ -611,7 +614,7 @@ fn tags_unknown(cloud: &TargetView, node: &NodeId) -> Reason {
 const SETTLE_VSPHERE: Duration = Duration::from_secs(30);
 
 fn planned(action: Action) -> Planned {
-    Planned { fingerprint: action.fingerprint(), action, approved: false, held: None }
+    Planned { fingerprint: action.fingerprint(), action, approved: false, held: None, asked: false }
 }
 
 fn signed(duration: Duration) -> SignedDuration {

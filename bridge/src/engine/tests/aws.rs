@@ -141,6 +141,11 @@ impl FakeAws {
         self.lock().activations.keys().cloned().collect()
     }
 
+    /// How many agents registered, ever.
+    pub(super) fn registrations(&self) -> usize {
+        self.lock().used.len()
+    }
+
     /// How many activations were made, ever.
     pub(super) fn made(&self) -> u32 {
         self.lock().made

@@ -226,6 +226,7 @@ async fn script(seed: u64) {
     };
     assert_eq!(world.aws.node_ids().len(), world.vms.len(), "script {seed}: one node for each VM\n{}", told());
     assert!(disk.enrolments().values().all(|one| one.stage == Stage::Enrolled), "script {seed}\n{}", told());
+    assert_eq!(world.aws.registrations(), world.vms.len(), "script {seed}: nobody registers twice\n{}", told());
     assert_eq!(world.aws.activations(), Vec::<crate::aws::ActivationId>::new(), "script {seed}");
     for number in 1..=world.aws.made() {
         assert!(!world.guests.holds(&format!("code-{number}")), "a code is left in a guest, in script {seed}");
