@@ -578,13 +578,3 @@ fn effect_error(failure: GuestFailure, login: &Login) -> EffectError {
     }
 }
 
-// TEMPORARY
-impl GuestPort for super::VsphereHands {
-    fn make_directory<'a>(&'a self, _: &'a VmId, _: &'a Login, _: &'a str) -> InGuest<'a, String> { Box::pin(async { todo!() }) }
-    fn upload<'a>(&'a self, _: &'a VmId, _: &'a Login, _: &'a str, _: &'a Content) -> InGuest<'a, ()> { Box::pin(async { todo!() }) }
-    fn download<'a>(&'a self, _: &'a VmId, _: &'a Login, _: &'a str, _: u64) -> InGuest<'a, Vec<u8>> { Box::pin(async { todo!() }) }
-    fn start<'a>(&'a self, _: &'a VmId, _: &'a Login, _: &'a Program) -> InGuest<'a, i64> { Box::pin(async { todo!() }) }
-    fn processes<'a>(&'a self, _: &'a VmId, _: &'a Login, _: Option<i64>) -> InGuest<'a, Vec<Process>> { Box::pin(async { todo!() }) }
-    fn delete_directory<'a>(&'a self, _: &'a VmId, _: &'a Login, _: &'a str) -> InGuest<'a, ()> { Box::pin(async { todo!() }) }
-    fn exists<'a>(&'a self, _: &'a VmId, _: &'a Login, _: &'a str) -> InGuest<'a, bool> { Box::pin(async { todo!() }) }
-}

@@ -14,6 +14,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 mod vsphere;
+mod vsphere_guests;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

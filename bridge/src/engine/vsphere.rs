@@ -45,10 +45,10 @@ struct Lanes {
 }
 
 /// One vCenter to act on.
-struct Arm {
-    name: VcenterName,
+pub(super) struct Arm {
+    pub(super) name: VcenterName,
     uuid: VcenterUuid,
-    client: Vcenter,
+    pub(super) client: Vcenter,
 }
 
 fn limits(settings: &WritebackSettings) -> LaneLimits {
@@ -76,6 +76,11 @@ impl VsphereHands {
         if lanes.limits != limits {
             *lanes = Lanes { limits, lanes: BTreeMap::new() };
         }
+    }
+
+    /// The host that a VM is on, as the fleet knows it.
+    pub(super) fn host_of(&self, vcenter: &VcenterName, vm: &VmId) -> Option<MoRef> {
+        self.0.fleet.read().part(vcenter)?.vm(&vm.vm)?.host().cloned()
     }
 
     /// Defines an attribute for VMs.
@@ -154,7 +159,7 @@ impl VsphereHands {
     }
 
     /// The vCenter that is meant, if it can be told and reached.
-    async fn arm(&self, uuid: VcenterUuid) -> Result<Arm, EffectError> {
+    pub(super) async fn arm(&self, uuid: VcenterUuid) -> Result<Arm, EffectError> {
         let names: Vec<VcenterName> = {
             let fleet = self.0.fleet.read();
             fleet.parts().filter(|part| part.uuid() == Some(uuid)).map(|part| part.name().clone()).collect()
@@ -183,7 +188,7 @@ impl VsphereHands {
     }
 
     /// An account that was refused is not tried again until its observer does so, or it would soon be locked.
-    fn forget_refused(&self, name: &VcenterName, error: &Error) {
+    pub(super) fn forget_refused(&self, name: &VcenterName, error: &Error) {
         if error.is_login_refused() {
             self.0.connected.read().unwrap_or_else(PoisonError::into_inner).remove(name);
         }
@@ -250,7 +255,7 @@ impl VsphereHands {
     }
 }
 
-fn moref(vm: &VmId) -> MoRef {
+pub(super) fn moref(vm: &VmId) -> MoRef {
     MoRef::of(MoKind::VirtualMachine, &vm.vm)
 }
 

@@ -124,6 +124,11 @@ impl Vcenter {
         crate::truth::truth(&self.shared.world())
     }
 
+    /// What is known of the guests that somebody worked in.
+    pub fn guests(&self) -> Vec<crate::GuestTruth> {
+        self.shared.guests.truth()
+    }
+
     /// MoRefs of all VMs, in order of creation.
     pub fn vm_ids(&self) -> Vec<String> {
         self.shared.world().vms().map(|(e, _)| e.id.to_string()).collect()
@@ -141,6 +146,15 @@ impl Vcenter {
     ///
     /// When an object does not exist or the change is not possible on it.
     pub fn mutate(&self, mutation: &crate::Mutation) -> Result<Option<String>, MutateError> {
-        self.shared.change(|world| mutation.apply(world))
+        let made = self.shared.change(|world| mutation.apply(world))?;
+        match mutation {
+            crate::Mutation::SetGuest { id, guest } => {
+                self.shared.guests.set(crate::mutation::object(id)?, guest);
+            }
+            // What runs in a guest ends with it.
+            crate::Mutation::PowerOff { id } => self.shared.guests.stop(crate::mutation::object(id)?),
+            _ => {}
+        }
+        Ok(made)
     }
 }

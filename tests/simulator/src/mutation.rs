@@ -108,11 +108,13 @@ pub enum Mutation {
     RenameTag { tag: String, name: String },
     /// Deletes a tag with its attachments; no event tells of it.
     DeleteTag { tag: String },
+    /// Makes the guest of a VM different.
+    SetGuest { id: String, guest: crate::GuestSetting },
 }
 
 const USER: &str = "VSPHERE.LOCAL\\Administrator";
 
-fn object(id: &str) -> Result<ObjId, MutateError> {
+pub(crate) fn object(id: &str) -> Result<ObjId, MutateError> {
     ObjId::parse(id).ok_or_else(|| MutateError::NoSuchObject(id.to_owned()))
 }
 
@@ -204,6 +206,10 @@ impl Mutation {
                 world.set_host_connection(object(id)?, state)?;
             }
             Self::FreeSpace { id, bytes } => world.set_free_space(object(id)?, *bytes)?,
+            Self::SetGuest { id, .. } => {
+                let known = world.get(object(id)?).and_then(crate::world::Entity::vm);
+                known.ok_or_else(|| MutateError::NoSuchObject(id.clone()))?;
+            }
             Self::AttachTag { id, tag } => {
                 let tag = tag_id(world, tag)?;
                 world.attach_tag(&tag, object(id)?, USER).map_err(refused("attaching this tag", id))?;

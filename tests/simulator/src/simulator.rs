@@ -12,6 +12,7 @@ use crate::config::{SimulatorConfig, VmcConfig};
 use crate::control::Control;
 use crate::fault::{FaultBook, FaultRule, HeldCall, InjectedFault};
 use crate::fleet;
+use crate::guest;
 use crate::handle::Vcenter;
 use crate::ledger::{Effect, Ledger};
 use crate::net::server;
@@ -217,6 +218,9 @@ impl Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
+        for vcenter in &self.vcenters {
+            vcenter.shared.guests.set_aws(None);
+        }
         self.stop.cancel();
     }
 }
@@ -282,6 +286,16 @@ async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts,
         let (listener, address) = ports.bind().await?;
         let connections = Arc::clone(&shared.connections);
         tokio::spawn(server::serve(listener, Some(tls), Arc::clone(&shared), connections, stop.clone()));
+        // An authority that nobody knows: who trusts this host has learned its certificate from the vCenter.
+        let hosts = Identity::new(&Authority::new(config.listen, None)?)?;
+        let tls = hosts.server_config()?;
+        let mut free = Ports { listen: config.listen, next: None };
+        let (host_listener, host_address) = free.bind().await?;
+        shared.guests.set_host(host_address);
+        let certificate = hosts.pem();
+        shared.change(|world| world.host_certificate = Some(certificate.into()));
+        let host_files = Arc::new(guest::Host(Arc::clone(&shared)));
+        tokio::spawn(server::serve(host_listener, Some(tls), host_files, Arc::default(), stop.clone()));
         let sweeper = Arc::clone(&shared);
         let stop = stop.clone();
         tokio::spawn(async move {
@@ -325,6 +339,9 @@ async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts,
                 aws::seed(&aws, seeding);
             }
             tokio::spawn(server::serve(listener, Some(tls), shared, connections, stop.clone()));
+            for vcenter in &vcenters {
+                vcenter.shared.guests.set_aws(Some(aws.clone()));
+            }
             Some(aws)
         }
         None => None,

@@ -102,6 +102,7 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<Connections>,
     pub(crate) identity: Arc<Identity>,
     pub(crate) authority: Arc<Authority>,
+    pub(crate) guests: crate::guest::Guests,
     world: RwLock<World>,
     sessions: Mutex<Sessions>,
     users: RwLock<Vec<Arc<User>>>,
@@ -129,6 +130,7 @@ impl Shared {
             connections: Arc::default(),
             identity,
             authority,
+            guests: crate::guest::Guests::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod connect;
 mod custom_fields;
 mod events;
+pub mod guest;
 mod privileges;
 mod views;
 mod write;

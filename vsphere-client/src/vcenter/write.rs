@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::guest::GuestFault;
 use super::{Session, Vcenter};
 use crate::error::{Error, ErrorKind};
 use crate::soap::{FaultKind, Operation};
@@ -89,6 +90,8 @@ fn is_refusal(fault: &FaultKind) -> bool {
         | FaultKind::InvalidArgument(_)
         | FaultKind::DuplicateName(_)
         | FaultKind::UnsupportedVersion => true,
+        // Guest operations are refused before anything is done; a transfer or a program fails later, and elsewhere.
+        FaultKind::Other(name) if GuestFault::of_name(name).is_some() => true,
         FaultKind::Other(name) => matches!(
             name.as_str(),
             "InvalidRequest"

@@ -92,6 +92,16 @@ impl Identity {
         self.current.read().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
+    /// The certificate, in PEM form.
+    pub(crate) fn pem(&self) -> String {
+        use base64::Engine as _;
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let der = current.0.cert.first().map(|der| base64::engine::general_purpose::STANDARD.encode(der));
+        let text = der.unwrap_or_default();
+        let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    }
+
     /// The TLS settings of a server with this identity.
     pub(crate) fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, StartError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -17,6 +17,7 @@ mod wait;
 use std::sync::Arc;
 
 use crate::config::User;
+use crate::guest::soap as guest;
 use crate::net::{Reply, Request};
 use crate::vcenter::Shared;
 use crate::xml::{ENVELOPE_CLOSE, ENVELOPE_OPEN, Xml};
@@ -31,7 +32,7 @@ pub(crate) struct Caller {
 }
 
 /// The answer of a method: what goes inside `<FooResponse>`.
-type Answer = Result<String, Fault>;
+pub(crate) type Answer = Result<String, Fault>;
 
 /// The list of API versions: `GET /sdk/vimServiceVersions.xml`.
 pub(crate) fn versions(shared: &Shared) -> Reply {
@@ -183,6 +184,16 @@ async fn with_session(shared: &Arc<Shared>, request: &Request, call: &Node) -> A
         "HasPrivilegeOnEntities" | "HasPrivilegeOnEntity" => privileges::of_session(shared, &caller, call),
         "HasUserPrivilegeOnEntities" => privileges::of_user(shared, &caller, call),
         "FetchUserPrivilegeOnEntities" => privileges::all_of_user(shared, &caller, call),
+        "ValidateCredentialsInGuest" => guest::validate(shared, &caller, call),
+        "StartProgramInGuest" => guest::start(shared, &caller, call),
+        "ListProcessesInGuest" => guest::list(shared, &caller, call),
+        "TerminateProcessInGuest" => guest::terminate(shared, &caller, call),
+        "CreateTemporaryDirectoryInGuest" => guest::make_directory(shared, &caller, call),
+        "DeleteDirectoryInGuest" => guest::delete_directory(shared, &caller, call),
+        "DeleteFileInGuest" => guest::delete_file(shared, &caller, call),
+        "ListFilesInGuest" => guest::list_files(shared, &caller, call),
+        "InitiateFileTransferToGuest" => guest::upload(shared, &caller, call),
+        "InitiateFileTransferFromGuest" => guest::download(shared, &caller, call),
         _ => methods::other(shared, &caller, call),
     }
 }

@@ -56,6 +56,11 @@ const SERVICES: &[(&str, &str, &[&str])] = &[
     ("AuthorizationManager", "AuthorizationManager", &["roleList", "privilegeList"]),
     ("PropertyCollector", "propertyCollector", &["filter"]),
     ("ViewManager", "ViewManager", &["viewList"]),
+    (
+        "GuestOperationsManager",
+        "guestOperationsManager",
+        &["authManager", "fileManager", "processManager", "aliasManager"],
+    ),
 ];
 const VIEW_PATHS: &[&str] = &["view", "container", "type", "recursive"];
 const HISTORY_PATHS: &[&str] = &["latestPage", "filter"];

@@ -80,6 +80,15 @@ fn write_service(
             }
             xml.close(tag);
         }
+        ("GuestOperationsManager", "authManager") => {
+            xml.typed_ref(tag, "GuestAuthManager", "guestOperationsAuthManager");
+        }
+        ("GuestOperationsManager", "fileManager") => {
+            xml.typed_ref(tag, "GuestFileManager", "guestOperationsFileManager");
+        }
+        ("GuestOperationsManager", "processManager") => {
+            xml.typed_ref(tag, "GuestProcessManager", "guestOperationsProcessManager");
+        }
         ("PropertyCollector", "filter") => {
             xml.open_typed(tag, "ArrayOfManagedObjectReference");
             xml.close(tag);

@@ -29,6 +29,11 @@ type Field = (&'static str, Times, Of);
 use Of::{Bool, Int, Object, Ref, Text, Time};
 use Times::{Any, One, Optional};
 
+/// What every call of guest operations begins with.
+const VM: Field = ("vm", One, Ref);
+const AUTH: Field = ("auth", One, Object("GuestAuthentication"));
+const IN_GUEST: &[Field] = &[VM, AUTH];
+
 /// The members of a data object.
 fn members(type_name: &str) -> &'static [Field] {
     match type_name {
@@ -54,6 +59,31 @@ fn members(type_name: &str) -> &'static [Field] {
             ("path", One, Text),
             ("skip", Optional, Bool),
             ("selectSet", Any, Object("SelectionSpec")),
+        ],
+        "NamePasswordAuthentication" => {
+            &[("interactiveSession", One, Bool), ("username", One, Text), ("password", One, Text)]
+        }
+        "GuestProgramSpec" => &[
+            ("programPath", One, Text),
+            ("arguments", One, Text),
+            ("workingDirectory", Optional, Text),
+            ("envVariables", Any, Text),
+        ],
+        "GuestPosixFileAttributes" => &[
+            ("modificationTime", Optional, Time),
+            ("accessTime", Optional, Time),
+            ("symlinkTarget", Optional, Text),
+            ("ownerId", Optional, Int),
+            ("groupId", Optional, Int),
+            ("permissions", Optional, Int),
+        ],
+        "GuestWindowsFileAttributes" => &[
+            ("modificationTime", Optional, Time),
+            ("accessTime", Optional, Time),
+            ("symlinkTarget", Optional, Text),
+            ("hidden", Optional, Bool),
+            ("readOnly", Optional, Bool),
+            ("createTime", Optional, Time),
         ],
         "RetrieveOptions" => &[("maxObjects", Optional, Int)],
         "WaitOptions" => &[("maxWaitSeconds", Optional, Int), ("maxObjectUpdates", Optional, Int)],
@@ -148,6 +178,51 @@ fn method(name: &str) -> Option<(&'static str, &'static [Field])> {
         ),
         "SetField" => {
             ("CustomFieldsManager", &[("entity", One, Ref), ("key", One, Int), ("value", One, Text)])
+        }
+        "ValidateCredentialsInGuest" => ("GuestAuthManager", IN_GUEST),
+        "StartProgramInGuest" => {
+            ("GuestProcessManager", &[VM, AUTH, ("spec", One, Object("GuestProgramSpec"))])
+        }
+        "ListProcessesInGuest" => ("GuestProcessManager", &[VM, AUTH, ("pids", Any, Int)]),
+        "TerminateProcessInGuest" => ("GuestProcessManager", &[VM, AUTH, ("pid", One, Int)]),
+        "CreateTemporaryDirectoryInGuest" => (
+            "GuestFileManager",
+            &[
+                VM,
+                AUTH,
+                ("prefix", One, Text),
+                ("suffix", One, Text),
+                ("directoryPath", Optional, Text),
+            ],
+        ),
+        "DeleteDirectoryInGuest" => {
+            ("GuestFileManager", &[VM, AUTH, ("directoryPath", One, Text), ("recursive", One, Bool)])
+        }
+        "DeleteFileInGuest" => ("GuestFileManager", &[VM, AUTH, ("filePath", One, Text)]),
+        "ListFilesInGuest" => (
+            "GuestFileManager",
+            &[
+                VM,
+                AUTH,
+                ("filePath", One, Text),
+                ("index", Optional, Int),
+                ("maxResults", Optional, Int),
+                ("matchPattern", Optional, Text),
+            ],
+        ),
+        "InitiateFileTransferToGuest" => (
+            "GuestFileManager",
+            &[
+                VM,
+                AUTH,
+                ("guestFilePath", One, Text),
+                ("fileAttributes", One, Object("GuestFileAttributes")),
+                ("fileSize", One, Int),
+                ("overwrite", One, Bool),
+            ],
+        ),
+        "InitiateFileTransferFromGuest" => {
+            ("GuestFileManager", &[VM, AUTH, ("guestFilePath", One, Text)])
         }
         "ReadNextEvents" | "ReadPreviousEvents" => ("EventHistoryCollector", &[("maxCount", One, Int)]),
         "SetCollectorPageSize" => ("HistoryCollector", &[("maxCount", One, Int)]),
@@ -244,7 +319,12 @@ fn value(node: &Node, of: Of) -> Result<(), Fault> {
         }
         Object(declared) => {
             let actual = node.xsi_type.as_deref().unwrap_or(declared);
-            let derived = declared == "SelectionSpec" && actual == "TraversalSpec";
+            let derived = matches!(
+                (declared, actual),
+                ("SelectionSpec", "TraversalSpec")
+                    | ("GuestAuthentication", "NamePasswordAuthentication")
+                    | ("GuestFileAttributes", "GuestPosixFileAttributes" | "GuestWindowsFileAttributes")
+            );
             if actual != declared && !derived {
                 return Err(Fault::invalid_type(actual));
             }

@@ -11,6 +11,7 @@ pub(crate) mod mutate;
 pub(crate) mod tags;
 pub(crate) mod vm;
 
+use std::sync::Arc;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -34,6 +35,8 @@ pub(crate) struct World {
     pub(crate) events: EventStore,
     pub(crate) log: ChangeLog,
     pub(crate) clock_skew: i64,
+    /// The certificate of all hosts, in PEM form.
+    pub(crate) host_certificate: Option<Arc<str>>,
     next: u32,
 }
 
@@ -51,6 +54,7 @@ impl World {
             events: EventStore::default(),
             log: ChangeLog::new(log_limit),
             clock_skew,
+            host_certificate: None,
             next: first + 1,
         };
         world.insert(Entity {

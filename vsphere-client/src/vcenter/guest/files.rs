@@ -1,0 +1,270 @@
+//! Files and directories in a guest.
+
+use super::super::{Session, Vcenter, WriteError, returnval};
+use super::transfer::{self, Content, TransferError};
+use super::{GuestAuth, GuestFault};
+use crate::error::{Error, ErrorKind};
+use crate::ids::MoRef;
+use crate::model::data_object;
+use crate::soap::operation;
+use crate::xml::{Decoder, Element, XmlError};
+
+/// What a file in a guest is to be like (`GuestFileAttributes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileAttributes {
+    /// On Linux: the permissions, such as `0o600`.
+    Posix(u32),
+    /// On Windows: hidden or not, read-only or not.
+    Windows {
+        /// Hidden.
+        hidden: bool,
+        /// Read-only.
+        read_only: bool,
+    },
+}
+
+impl FileAttributes {
+    fn element(self) -> Element {
+        match self {
+            Self::Posix(mode) => {
+                Element::typed("fileAttributes", "GuestPosixFileAttributes").text("permissions", mode)
+            }
+            Self::Windows { hidden, read_only } => {
+                Element::typed("fileAttributes", "GuestWindowsFileAttributes")
+                    .text("hidden", hidden)
+                    .text("readOnly", read_only)
+            }
+        }
+    }
+}
+
+/// A file that was put into a guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    /// Its size in bytes.
+    pub size: u64,
+    /// SHA-256 of what was sent, in hexadecimal digits.
+    pub sha256: String,
+}
+
+data_object! {
+    /// Where a file of a guest is to be had (`FileTransferInformation`).
+    pub(crate) struct FileTransfer {
+        /// Its size in bytes.
+        "size" => size: one i64,
+        /// Where.
+        "url" => url: one String,
+    }
+}
+
+impl Vcenter {
+    /// Makes a directory with a name that nobody can foresee, for its maker only, and gives its path
+    /// (`CreateTemporaryDirectoryInGuest`). Needs `VirtualMachine.GuestOperations.Modify`.
+    ///
+    /// # Errors
+    /// As every call, and it says whether it may have been done; see [`GuestFault`].
+    pub async fn temporary_directory_in_guest(
+        &self,
+        vm: &MoRef,
+        auth: &GuestAuth,
+        prefix: &str,
+    ) -> Result<String, WriteError> {
+        let operation = operation!("CreateTemporaryDirectoryInGuest");
+        let managers = self.guest_managers().await.map_err(WriteError::refused)?;
+        let request = |_: &Session| {
+            Ok(Element::new("CreateTemporaryDirectoryInGuest")
+                .moref("_this", &managers.files)
+                .moref("vm", vm)
+                .child(auth.element())
+                .text("prefix", prefix)
+                .text("suffix", ""))
+        };
+        let path = self.write(operation, request, returnval::<String>).await?;
+        path.ok_or_else(|| {
+            WriteError::sent(self.inner.soap.error(operation.name, ErrorKind::Missing("the directory")))
+        })
+    }
+
+    /// Deletes a directory with all that is in it (`DeleteDirectoryInGuest`). Needs `VirtualMachine.GuestOperations.Modify`.
+    ///
+    /// # Errors
+    /// As every call, and it says whether it may have been done.
+    pub async fn delete_directory_in_guest(
+        &self,
+        vm: &MoRef,
+        auth: &GuestAuth,
+        path: &str,
+    ) -> Result<(), WriteError> {
+        let managers = self.guest_managers().await.map_err(WriteError::refused)?;
+        let request = |_: &Session| {
+            Ok(Element::new("DeleteDirectoryInGuest")
+                .moref("_this", &managers.files)
+                .moref("vm", vm)
+                .child(auth.element())
+                .text("directoryPath", path)
+                .text("recursive", true))
+        };
+        self.write(operation!("DeleteDirectoryInGuest"), request, Decoder::skip_rest).await
+    }
+
+    /// Deletes a file (`DeleteFileInGuest`). Needs `VirtualMachine.GuestOperations.Modify`.
+    ///
+    /// # Errors
+    /// As every call, and it says whether it may have been done.
+    pub async fn delete_file_in_guest(&self, vm: &MoRef, auth: &GuestAuth, path: &str) -> Result<(), WriteError> {
+        let managers = self.guest_managers().await.map_err(WriteError::refused)?;
+        let request = |_: &Session| {
+            Ok(Element::new("DeleteFileInGuest")
+                .moref("_this", &managers.files)
+                .moref("vm", vm)
+                .child(auth.element())
+                .text("filePath", path))
+        };
+        self.write(operation!("DeleteFileInGuest"), request, Decoder::skip_rest).await
+    }
+
+    /// Whether there is a file or directory at this path (`ListFilesInGuest`). Needs `VirtualMachine.GuestOperations.Query`.
+    ///
+    /// # Errors
+    /// As every call; see [`GuestFault`].
+    pub async fn exists_in_guest(&self, vm: &MoRef, auth: &GuestAuth, path: &str) -> Result<bool, Error> {
+        let managers = self.guest_managers().await?;
+        let request = |_: &Session| {
+            Ok(Element::new("ListFilesInGuest")
+                .moref("_this", &managers.files)
+                .moref("vm", vm)
+                .child(auth.element())
+                .text("filePath", path)
+                .text("index", 0)
+                .text("maxResults", 1))
+        };
+        match self.call(operation!("ListFilesInGuest"), request, Decoder::skip_rest).await {
+            Ok(()) => Ok(true),
+            Err(error) if GuestFault::of(&error) == Some(GuestFault::FileNotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts a file there, replacing one of the same name (`InitiateFileTransferToGuest`, then PUT to the host). `host` is the
+    /// one that the VM is on. Needs `VirtualMachine.GuestOperations.Modify`, and HTTPS to the host.
+    ///
+    /// # Errors
+    /// [`TransferError`].
+    pub async fn upload_to_guest(
+        &self,
+        vm: &MoRef,
+        auth: &GuestAuth,
+        host: Option<&MoRef>,
+        path: &str,
+        attributes: FileAttributes,
+        content: &Content,
+    ) -> Result<Uploaded, TransferError> {
+        let operation = operation!("InitiateFileTransferToGuest");
+        let managers = self.guest_managers().await.map_err(WriteError::refused)?;
+        let size = content.size().await.map_err(TransferError::Content)?;
+        let request = |_: &Session| {
+            Ok(Element::new("InitiateFileTransferToGuest")
+                .moref("_this", &managers.files)
+                .moref("vm", vm)
+                .child(auth.element())
+                .text("guestFilePath", path)
+                .child(attributes.element())
+                .text("fileSize", size)
+                .text("overwrite", true))
+        };
+        let url = self.write(operation, request, returnval::<String>).await?;
+        let url = url.ok_or_else(|| {
+            WriteError::sent(self.inner.soap.error(operation.name, ErrorKind::Missing("the address")))
+        })?;
+        let place = self.transfer_place(&url, host).await?;
+        transfer::put(place, content, size).await
+    }
+
+    /// Reads a file of at most `limit` bytes (`InitiateFileTransferFromGuest`, then GET from the host). Needs
+    /// `VirtualMachine.GuestOperations.Query`, and HTTPS to the host.
+    ///
+    /// # Errors
+    /// [`TransferError`].
+    pub async fn download_from_guest(
+        &self,
+        vm: &MoRef,
+        auth: &GuestAuth,
+        host: Option<&MoRef>,
+        path: &str,
+        limit: u64,
+    ) -> Result<Vec<u8>, TransferError> {
+        let operation = operation!("InitiateFileTransferFromGuest");
+        let managers = self.guest_managers().await.map_err(WriteError::refused)?;
+        let request = |_: &Session| {
+            Ok(Element::new("InitiateFileTransferFromGuest")
+                .moref("_this", &managers.files)
+                .moref("vm", vm)
+                .child(auth.element())
+                .text("guestFilePath", path))
+        };
+        let found = self.write(operation, request, returnval::<FileTransfer>).await?;
+        let found = found.ok_or_else(|| {
+            WriteError::sent(self.inner.soap.error(operation.name, ErrorKind::Missing("the address")))
+        })?;
+        let size = u64::try_from(found.size).unwrap_or(u64::MAX);
+        if size > limit {
+            return Err(TransferError::TooLarge { size, limit });
+        }
+        let place = self.transfer_place(&found.url, host).await?;
+        transfer::get(place, size).await
+    }
+
+    /// The certificate of a host as vCenter has it, in PEM form (`config.certificate`).
+    pub(super) async fn host_certificate(&self, host: &MoRef) -> Result<Option<Vec<u8>>, Error> {
+        let request = |session: &Session| {
+            let collector = session.content.property_collector.as_ref().ok_or("a property collector")?;
+            let properties = Element::new("propSet")
+                .text("type", "HostSystem")
+                .text("all", false)
+                .text("pathSet", "config.certificate");
+            let objects = Element::new("objectSet").moref("obj", host).text("skip", false);
+            Ok(Element::new("RetrievePropertiesEx")
+                .moref("_this", collector)
+                .child(Element::new("specSet").child(properties).child(objects))
+                .child(Element::new("options")))
+        };
+        self.call(operation!("RetrievePropertiesEx"), request, certificate).await
+    }
+}
+
+/// The most bytes of a certificate, in PEM form.
+const LONGEST_CERTIFICATE: usize = 64 << 10;
+
+/// Reads an array of bytes, each an element of its own, as vCenter writes `xsd:byte[]`.
+fn certificate(d: &mut Decoder) -> Result<Option<Vec<u8>>, XmlError> {
+    let mut found = None;
+    super::each_property(d, &mut |d, name| {
+        if name != "config.certificate" {
+            return d.skip();
+        }
+        let mut bytes = Vec::new();
+        while d.child()? {
+            let byte: i32 = d.read()?;
+            // `xsd:byte` has a sign.
+            bytes.extend(u8::try_from(byte & 0xff).ok().filter(|_| bytes.len() < LONGEST_CERTIFICATE));
+        }
+        found = Some(bytes);
+        Ok(())
+    })?;
+    Ok(found.filter(|bytes| !bytes.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::{Body, Limits};
+
+    #[test]
+    fn a_certificate_is_read_byte_by_byte() {
+        let xml = "<r><returnval><objects><obj type=\"HostSystem\">host-1</obj><propSet><name>config.certificate</name>\
+                   <val xsi:type=\"ArrayOfByte\" xmlns:xsi=\"x\"><byte>45</byte><byte>66</byte><byte>-1</byte></val></propSet></objects></returnval></r>";
+        let mut decoder = Decoder::new(Body::complete(xml.into(), Limits::default()));
+        assert!(decoder.child().unwrap());
+        assert_eq!(certificate(&mut decoder).unwrap(), Some(vec![45, 66, 255]));
+    }
+}
