@@ -18,9 +18,23 @@ const WORK: Duration = Duration::from_millis(300);
 
 /// The names that the installer is told.
 const PARAMETERS: [&str; 17] = [
-    "REGION", "ACTIVATION_ID", "ACTIVATION_CODE", "SOURCE", "PACKAGE_URL", "PACKAGE_SHA256", "SIGNATURE_URL",
-    "SIGNATURE_KEY", "PACKAGE_FILE", "PROXY", "NO_PROXY", "CA_FILE", "AGENT_CONFIG", "ENDPOINTS", "MINIMUM_VERSION",
-    "REREGISTER", "MINIMUM_DISK_MIB",
+    "REGION",
+    "ACTIVATION_ID",
+    "ACTIVATION_CODE",
+    "SOURCE",
+    "PACKAGE_URL",
+    "PACKAGE_SHA256",
+    "SIGNATURE_URL",
+    "SIGNATURE_KEY",
+    "PACKAGE_FILE",
+    "PROXY",
+    "NO_PROXY",
+    "CA_FILE",
+    "AGENT_CONFIG",
+    "ENDPOINTS",
+    "MINIMUM_VERSION",
+    "REREGISTER",
+    "MINIMUM_DISK_MIB",
 ];
 
 /// Works for a while and ends.
@@ -47,7 +61,14 @@ fn told(arguments: &str) -> Option<(String, String)> {
     Some(((*words.get(at + 1)?).to_owned(), (*words.get(at + 2)?).to_owned()))
 }
 
-fn step_of(shared: &Arc<Shared>, vm: ObjId, windows: bool, pid: i64, step: &str, directory: &str) -> Option<i32> {
+fn step_of(
+    shared: &Arc<Shared>,
+    vm: ObjId,
+    windows: bool,
+    pid: i64,
+    step: &str,
+    directory: &str,
+) -> Option<i32> {
     let separator = if windows { '\\' } else { '/' };
     let path = |name: &str| format!("{directory}{separator}{name}");
     let script = if windows { "install-ssm-agent.ps1" } else { "install-ssm-agent.sh" };
@@ -57,12 +78,15 @@ fn step_of(shared: &Arc<Shared>, vm: ObjId, windows: bool, pid: i64, step: &str,
         }
         let there = guest.files.contains_key(&path(script));
         // Whoever may read the parameters may register as this VM.
-        let parameters = guest.files.remove(&path("parameters")).filter(|file| windows || file.mode & 0o077 == 0);
+        let parameters =
+            guest.files.remove(&path("parameters")).filter(|file| windows || file.mode & 0o077 == 0);
         Some((parameters, guest.exits.pop_front(), there, guest.registered.clone()))
     })?;
     let told = parameters.and_then(|file| {
         let text = String::from_utf8(file.bytes).ok()?;
-        let pairs = text.lines().map(|line| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let pairs = text
+            .lines()
+            .map(|line| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
         pairs.collect::<Option<BTreeMap<String, String>>>()
     });
     let told = told.filter(|told| told.keys().all(|name| PARAMETERS.contains(&name.as_str())));
@@ -130,7 +154,12 @@ fn register(
         tags: BTreeMap::new(),
     };
     let node = aws.mutate(&add).ok().flatten().ok_or(31)?;
-    shared.record("RegisterManagedInstance", &vm.to_string(), json!({ "node": node, "activation": id }), true);
+    shared.record(
+        "RegisterManagedInstance",
+        &vm.to_string(),
+        json!({ "node": node, "activation": id }),
+        true,
+    );
     let silent = shared.guests.with(vm, |guest| guest.online_after);
     if !silent.is_zero() {
         let quiet = |status: &str| AwsMutation::SetNode {

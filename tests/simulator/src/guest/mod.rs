@@ -144,7 +144,8 @@ impl Guests {
     /// Makes a guest different.
     pub(crate) fn set(&self, vm: ObjId, setting: &GuestSetting) {
         self.with(vm, |guest| {
-            let GuestSetting { username, password, work_ms, exits, online_after_ms, registered, reboot } = setting;
+            let GuestSetting { username, password, work_ms, exits, online_after_ms, registered, reboot } =
+                setting;
             if let Some(username) = username {
                 guest.username = Some(username.clone());
             }

@@ -34,7 +34,9 @@ fn enter(shared: &Shared, caller: &Caller, call: &Node, privilege: &str) -> Resu
         let id = object(&world, node)?;
         let entity = world.get(id).ok_or_else(|| Fault::invalid_argument("vm"))?;
         let vm = entity.vm().ok_or_else(|| Fault::invalid_argument("vm"))?;
-        if !caller.user.has(privilege) || !sees(&world, &caller.user, id, world.get(id).and_then(Entity::container)) {
+        if !caller.user.has(privilege)
+            || !sees(&world, &caller.user, id, world.get(id).and_then(Entity::container))
+        {
             return Err(Fault::no_permission(id, privilege));
         }
         if vm.power != Power::On {
@@ -55,7 +57,8 @@ fn enter(shared: &Shared, caller: &Caller, call: &Node, privilege: &str) -> Resu
     if auth.xsi_type.as_deref() != Some("NamePasswordAuthentication") {
         return Err(Fault::invalid_argument("auth"));
     }
-    let (username, password) = (auth.str("username").unwrap_or_default(), auth.str("password").unwrap_or_default());
+    let (username, password) =
+        (auth.str("username").unwrap_or_default(), auth.str("password").unwrap_or_default());
     shared.guests.with(vm, |guest| {
         let usual = if windows { "Administrator" } else { ROOT };
         let known = guest.username.as_deref().unwrap_or(usual);
@@ -90,11 +93,7 @@ pub(crate) fn start(shared: &Arc<Shared>, caller: &Caller, call: &Node) -> Answe
     let path = spec.str("programPath").unwrap_or_default().to_owned();
     let arguments = spec.str("arguments").unwrap_or_default().to_owned();
     let variables: Vec<String> = spec.all("envVariables").map(|variable| variable.text.clone()).collect();
-    let there = [
-        "/bin/sh",
-        "/usr/bin/sudo",
-        r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe",
-    ];
+    let there = ["/bin/sh", "/usr/bin/sudo", r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"];
     if !there.contains(&path.as_str()) || windows != path.starts_with("C:") {
         return Err(not_found(&path));
     }
@@ -108,7 +107,12 @@ pub(crate) fn start(shared: &Arc<Shared>, caller: &Caller, call: &Node) -> Answe
         guest.processes.push(Process { pid, name, command_line: command_line.clone(), started, ended: None });
         pid
     });
-    shared.record("StartProgramInGuest", &vm.to_string(), json!({ "commandLine": command_line, "pid": pid }), true);
+    shared.record(
+        "StartProgramInGuest",
+        &vm.to_string(),
+        json!({ "commandLine": command_line, "pid": pid }),
+        true,
+    );
     tokio::spawn(installer::run(Arc::clone(shared), vm, windows, pid, arguments));
     let mut xml = Xml::new();
     xml.val("returnval", pid);
@@ -126,7 +130,9 @@ pub(crate) fn list(shared: &Shared, caller: &Caller, call: &Node) -> Answer {
             let age = |(ended, _): (jiff::Timestamp, i32)| moment.duration_since(ended).unsigned_abs();
             process.ended.is_none_or(|ended| age(ended) < REMEMBERED)
         });
-        for process in guest.processes.iter().filter(|process| wanted.is_empty() || wanted.contains(&process.pid)) {
+        for process in
+            guest.processes.iter().filter(|process| wanted.is_empty() || wanted.contains(&process.pid))
+        {
             xml.open("returnval");
             xml.text("name", &process.name);
             xml.val("pid", process.pid);
@@ -148,9 +154,10 @@ pub(crate) fn terminate(shared: &Shared, caller: &Caller, call: &Node) -> Answer
     let Entered { vm, .. } = enter(shared, caller, call, EXECUTE)?;
     let pid = call.int("pid").unwrap_or_default();
     shared.guests.with(vm, |guest| {
-        let process = guest.processes.iter_mut().find(|process| process.pid == pid && process.ended.is_none());
         let process =
-            process.ok_or_else(|| Fault::new("GuestProcessNotFound", &format!("Process {pid} was not found")))?;
+            guest.processes.iter_mut().find(|process| process.pid == pid && process.ended.is_none());
+        let process = process
+            .ok_or_else(|| Fault::new("GuestProcessNotFound", &format!("Process {pid} was not found")))?;
         process.ended = Some((now(0), 137));
         Ok(())
     })?;

@@ -61,7 +61,8 @@ impl Host {
                 Reply::empty(200)
             }
             ("GET", Some(Ticket::Get { vm, path })) => {
-                let found = shared.guests.with(vm, |guest| guest.files.get(&path).map(|file| file.bytes.clone()));
+                let found =
+                    shared.guests.with(vm, |guest| guest.files.get(&path).map(|file| file.bytes.clone()));
                 match found {
                     Some(bytes) => {
                         let mut reply = Reply::text(200, "application/octet-stream", String::new());

@@ -11,8 +11,8 @@ pub(crate) mod mutate;
 pub(crate) mod tags;
 pub(crate) mod vm;
 
-use std::sync::Arc;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;

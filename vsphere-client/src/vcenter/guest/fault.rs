@@ -60,7 +60,9 @@ impl GuestFault {
             "GuestAuthenticationChallenge" | "GuestMultipleMappings" => Self::GuestAuthenticationChallenge,
             "FileNotFound" => Self::FileNotFound,
             "FileAlreadyExists" => Self::FileAlreadyExists,
-            "FileFault" | "CannotAccessFile" | "NoDiskSpace" | "FileTooLarge" | "FileLocked" => Self::FileFault,
+            "FileFault" | "CannotAccessFile" | "NoDiskSpace" | "FileTooLarge" | "FileLocked" => {
+                Self::FileFault
+            }
             "InvalidPowerState" => Self::InvalidPowerState,
             "TaskInProgress" | "InvalidState" => Self::TaskInProgress,
             _ => return None,
@@ -71,17 +73,25 @@ impl GuestFault {
     #[must_use]
     pub fn remedy(self) -> Option<&'static str> {
         Some(match self {
-            Self::InvalidGuestLogin => "correct the user or the password, or see to the account in the guest (locked, expired, not allowed by PAM)",
+            Self::InvalidGuestLogin => {
+                "correct the user or the password, or see to the account in the guest (locked, expired, not allowed by PAM)"
+            }
             Self::GuestOperationsUnavailable => "start or update VMware Tools (open-vm-tools) in the guest",
             Self::GuestPermissionDenied => "give the user of the guest the right to do this",
-            Self::OperationNotSupportedByGuest => "the guest's operating system cannot do this through VMware Tools",
+            Self::OperationNotSupportedByGuest => {
+                "the guest's operating system cannot do this through VMware Tools"
+            }
             Self::OperationDisabledByGuest => "allow guest operations in the guest's tools.conf",
             Self::GuestComponentsOutOfDate => "update VMware Tools in the guest",
-            Self::TooManyGuestLogons => "restart VMware Tools in the guest: another product does not release its log-ins",
+            Self::TooManyGuestLogons => {
+                "restart VMware Tools in the guest: another product does not release its log-ins"
+            }
             Self::GuestAuthenticationChallenge => "use an account that needs a password only",
             Self::FileFault => "make room on the disk of the guest",
             Self::InvalidPowerState => "power the VM on",
-            Self::FileNotFound | Self::FileAlreadyExists | Self::TaskInProgress | Self::VmNotFound => return None,
+            Self::FileNotFound | Self::FileAlreadyExists | Self::TaskInProgress | Self::VmNotFound => {
+                return None;
+            }
         })
     }
 }

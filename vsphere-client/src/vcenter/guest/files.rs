@@ -111,7 +111,12 @@ impl Vcenter {
     ///
     /// # Errors
     /// As every call, and it says whether it may have been done.
-    pub async fn delete_file_in_guest(&self, vm: &MoRef, auth: &GuestAuth, path: &str) -> Result<(), WriteError> {
+    pub async fn delete_file_in_guest(
+        &self,
+        vm: &MoRef,
+        auth: &GuestAuth,
+        path: &str,
+    ) -> Result<(), WriteError> {
         let managers = self.guest_managers().await.map_err(WriteError::refused)?;
         let request = |_: &Session| {
             Ok(Element::new("DeleteFileInGuest")

@@ -39,12 +39,10 @@ pub enum GuestAuth {
 impl GuestAuth {
     fn element(&self) -> Element {
         match self {
-            Self::NamePassword { username, password } => {
-                Element::typed("auth", "NamePasswordAuthentication")
-                    .text("interactiveSession", false)
-                    .text("username", username)
-                    .text("password", password.expose_secret())
-            }
+            Self::NamePassword { username, password } => Element::typed("auth", "NamePasswordAuthentication")
+                .text("interactiveSession", false)
+                .text("username", username)
+                .text("password", password.expose_secret()),
         }
     }
 }
@@ -65,9 +63,12 @@ impl Vcenter {
         let request = |session: &Session| {
             let collector = session.content.property_collector.as_ref().ok_or("a property collector")?;
             let manager = session.content.guest_operations_manager.as_ref().ok_or("guest operations")?;
-            let properties = Element::new("propSet").text("type", "GuestOperationsManager").text("all", false);
             let properties =
-                properties.each(["authManager", "fileManager", "processManager"], |set, path| set.text("pathSet", path));
+                Element::new("propSet").text("type", "GuestOperationsManager").text("all", false);
+            let properties = properties
+                .each(["authManager", "fileManager", "processManager"], |set, path| {
+                    set.text("pathSet", path)
+                });
             let objects = Element::new("objectSet").moref("obj", manager).text("skip", false);
             Ok(Element::new("RetrievePropertiesEx")
                 .moref("_this", collector)
@@ -77,7 +78,10 @@ impl Vcenter {
         let found = self.call(operation, request, managers).await?;
         match found {
             (Some(auth), Some(files), Some(processes)) => Ok(Managers { auth, files, processes }),
-            _ => Err(self.lacks(operation, "the managers of guest operations, which this account may not read")),
+            _ => {
+                Err(self
+                    .lacks(operation, "the managers of guest operations, which this account may not read"))
+            }
         }
     }
 

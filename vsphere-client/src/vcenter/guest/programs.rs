@@ -56,8 +56,10 @@ impl Vcenter {
         let operation = operation!("StartProgramInGuest");
         let managers = self.guest_managers().await.map_err(WriteError::refused)?;
         let request = |_: &Session| {
-            let spec = Element::new("spec").text("programPath", &program.path).text("arguments", &program.arguments);
-            let spec = spec.each(&program.directory, |spec, directory| spec.text("workingDirectory", directory));
+            let spec =
+                Element::new("spec").text("programPath", &program.path).text("arguments", &program.arguments);
+            let spec =
+                spec.each(&program.directory, |spec, directory| spec.text("workingDirectory", directory));
             let spec = spec.each(&program.environment, |spec, variable| spec.text("envVariables", variable));
             Ok(Element::new("StartProgramInGuest")
                 .moref("_this", &managers.processes)

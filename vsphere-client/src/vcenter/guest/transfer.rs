@@ -128,7 +128,11 @@ pub(super) struct Place {
 
 impl Vcenter {
     /// Where the bytes of a transfer go.
-    pub(super) async fn transfer_place(&self, url: &str, host: Option<&MoRef>) -> Result<Place, TransferError> {
+    pub(super) async fn transfer_place(
+        &self,
+        url: &str,
+        host: Option<&MoRef>,
+    ) -> Result<Place, TransferError> {
         let options = &self.inner.options;
         // A host that is called directly names itself by a star.
         let named = url.replacen("//*", &format!("//{}", options.url.host_str().unwrap_or_default()), 1);
