@@ -16,7 +16,7 @@ use vmbridge_e2e::program::Running;
 use vmbridge_simulator::{Effect, FaultEffect, FaultRule, GUEST_PASSWORD, Mutation};
 
 /// Cells of the matrix at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Point {
@@ -103,7 +103,7 @@ async fn to_be_enrolled() -> Result<Managed> {
         vm["template"] == false
             && vm["managedBy"].is_null()
             && vm["guest"]["operationsReady"] == true
-            && vm["guest"]["family"] == "linux"
+            && vm["powerState"] == "poweredOn"
     });
     let id = suitable.and_then(|vm| vm["moref"].as_str()).with_context(|| format!("a VM: {:#}", vms[0]))?;
     managed.mutate(&Mutation::Rename { id: id.to_owned(), name: "crash-me".to_owned() })?;
