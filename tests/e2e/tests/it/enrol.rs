@@ -9,7 +9,7 @@ use vmbridge_e2e::managed::Managed;
 use vmbridge_simulator::{GUEST_PASSWORD, GuestSetting, GuestTruth, Mutation};
 
 /// What guest operations need in vCenter beyond reading.
-pub const PRIVILEGES: [&str; 3] = [
+pub(crate) const PRIVILEGES: [&str; 3] = [
     "VirtualMachine.GuestOperations.Query",
     "VirtualMachine.GuestOperations.Execute",
     "VirtualMachine.GuestOperations.Modify",

@@ -54,7 +54,7 @@ impl Host {
                 if request.body.len() as u64 != size {
                     return Reply::text(400, "text/plain", "The file is not as long as was said.".to_owned());
                 }
-                let bytes = request.body.to_vec();
+                let bytes = request.body.clone();
                 shared.guests.with(vm, |guest| guest.files.insert(path.clone(), File { bytes, mode }));
                 let detail = json!({ "path": path, "mode": format!("{mode:o}"), "size": size });
                 shared.record("PUT guestFile", &vm.to_string(), detail, true);
