@@ -177,6 +177,9 @@ class Installer(unittest.TestCase):
     def test_its_words_are_those_of_the_table(self):
         table = tomllib.loads((REPOSITORY / "mappings/defaults/guest-reasons.toml").read_text())["reason"]
         known = {(reason["code"], reason["word"]) for reason in table}
+        guide = (REPOSITORY / "docs/enrolment.md").read_text()
+        for reason in table:
+            self.assertIn(f"| `{reason['word']}` | {reason['code']} |", guide)
         used = {(int(code), word) for code, word in re.findall(r"finish (\d+) ([a-z-]+)", SCRIPT.read_text()) if code != "0"}
         self.assertEqual(used - known, set())
         self.assertEqual(known - used, set(), "all of the table are used")
