@@ -56,7 +56,9 @@ pub use crate::fault::{
     AWS_OPERATIONS, FaultEffect, FaultRule, HeldCall, HoldPoint, InjectedFault, OPERATIONS, aws_effects,
     aws_from_seed, effects, from_seed,
 };
-pub use crate::guest::{GuestRegistration, GuestSetting, GuestTruth, PASSWORD as GUEST_PASSWORD, ROOT as GUEST_USER};
+pub use crate::guest::{
+    GuestAccount, GuestRegistration, GuestSetting, GuestTruth, PASSWORD as GUEST_PASSWORD, ROOT as GUEST_USER,
+};
 pub use crate::handle::Vcenter;
 pub use crate::ledger::Effect;
 pub use crate::mutation::Mutation;

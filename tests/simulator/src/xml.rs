@@ -131,9 +131,7 @@ impl Xml {
 
     /// A reference to an object that lives outside the inventory (views, collectors, managers).
     pub(crate) fn typed_ref(&mut self, tag: &str, type_name: &str, value: &str) {
-        self.raw(&format!(
-            "<{tag} type=\"{type_name}\" xsi:type=\"ManagedObjectReference\">{value}</{tag}>"
-        ));
+        self.raw(&format!("<{tag} type=\"{type_name}\" xsi:type=\"ManagedObjectReference\">{value}</{tag}>"));
     }
 
     pub(crate) fn named_ref(&mut self, tag: &str, type_name: &str, value: &str) {

@@ -98,7 +98,8 @@ impl Identity {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let der = current.0.cert.first().map(|der| base64::engine::general_purpose::STANDARD.encode(der));
         let text = der.unwrap_or_default();
-        let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        let lines: Vec<&str> =
+            text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
     }
 

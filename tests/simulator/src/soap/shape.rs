@@ -187,13 +187,11 @@ fn method(name: &str) -> Option<(&'static str, &'static [Field])> {
         "TerminateProcessInGuest" => ("GuestProcessManager", &[VM, AUTH, ("pid", One, Int)]),
         "CreateTemporaryDirectoryInGuest" => (
             "GuestFileManager",
-            &[
-                VM,
-                AUTH,
-                ("prefix", One, Text),
-                ("suffix", One, Text),
-                ("directoryPath", Optional, Text),
-            ],
+            &[VM, AUTH, ("prefix", One, Text), ("suffix", One, Text), ("directoryPath", Optional, Text)],
+        ),
+        "MakeDirectoryInGuest" => (
+            "GuestFileManager",
+            &[VM, AUTH, ("directoryPath", One, Text), ("createParentDirectories", One, Bool)],
         ),
         "DeleteDirectoryInGuest" => {
             ("GuestFileManager", &[VM, AUTH, ("directoryPath", One, Text), ("recursive", One, Bool)])
@@ -221,9 +219,7 @@ fn method(name: &str) -> Option<(&'static str, &'static [Field])> {
                 ("overwrite", One, Bool),
             ],
         ),
-        "InitiateFileTransferFromGuest" => {
-            ("GuestFileManager", &[VM, AUTH, ("guestFilePath", One, Text)])
-        }
+        "InitiateFileTransferFromGuest" => ("GuestFileManager", &[VM, AUTH, ("guestFilePath", One, Text)]),
         "ReadNextEvents" | "ReadPreviousEvents" => ("EventHistoryCollector", &[("maxCount", One, Int)]),
         "SetCollectorPageSize" => ("HistoryCollector", &[("maxCount", One, Int)]),
         "RewindCollector" | "ResetCollector" | "DestroyCollector" => ("HistoryCollector", &[]),
