@@ -11,8 +11,8 @@ use crate::aws::{NodeId, Place};
 use crate::enrol::Enrolment;
 use crate::plan::{Action, Capability};
 use crate::store::{
-    Approval, Contents, EntryId, Failing, Failure, FailureChange, Holder, Identity, Owned, OwnedChange, Refusal,
-    Step, VmId,
+    Approval, Contents, EntryId, Failing, Failure, FailureChange, Holder, Identity, Owned, OwnedChange,
+    Refusal, Step, VmId,
 };
 use crate::texts::Texts;
 

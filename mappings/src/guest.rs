@@ -1,5 +1,10 @@
 //! What vSphere's names of guest operating systems mean.
 
+pub mod platform;
+mod reason;
+
+pub use reason::{Class, Reason, reason, reasons};
+
 use crate::selector::GuestFamily;
 
 /// Beginnings of ids (`VirtualMachineGuestOsIdentifier`, lower case) of Linux systems that do not say "linux".
@@ -109,15 +114,3 @@ mod tests {
         }
     }
 }
-
-/// TEMPORARY until the table is merged.
-pub mod platform {
-    pub enum Os { Linux, Windows }
-    pub enum Support { Supported { os: Os }, Unsupported { reason: &'static str }, Unknown }
-    pub fn by_guest_id(_: &str) -> Support { Support::Unknown }
-    pub struct Package;
-    pub struct NotSupported;
-    pub fn by_report(_: &str, _: &str, _: &str) -> Result<Package, NotSupported> { Ok(Package) }
-}
-pub struct Reason { pub code: i32, pub word: String, pub sentence: String, pub fix: String, pub retry: bool }
-pub fn reason(_: i32) -> Option<&'static Reason> { None }

@@ -176,10 +176,11 @@ fn by_code(code: &str, status: u16) -> AwsErrorKind {
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "IncompleteSignature" => AwsErrorKind::Credentials,
-        "InvalidResourceId" | "InvalidInstanceId" | "ResourceNotFoundException" | "InvalidActivation"
-        | "InvalidActivationId" => {
-            AwsErrorKind::NotFound
-        }
+        "InvalidResourceId"
+        | "InvalidInstanceId"
+        | "ResourceNotFoundException"
+        | "InvalidActivation"
+        | "InvalidActivationId" => AwsErrorKind::NotFound,
         "TooManyTagsError" => AwsErrorKind::TooManyTags,
         _ => by_status(status),
     }

@@ -145,11 +145,9 @@ impl Ssm for ssm::Client {
 
     fn deregister<'a>(&'a self, node: &'a NodeId) -> Answer<'a, ()> {
         Box::pin(async move {
-            self.deregister_managed_instance()
-                .instance_id(node.as_str())
-                .send()
-                .await
-                .map_err(|error| AwsError::of("ssm:DeregisterManagedInstance", Some(node.as_str()), &error))?;
+            self.deregister_managed_instance().instance_id(node.as_str()).send().await.map_err(|error| {
+                AwsError::of("ssm:DeregisterManagedInstance", Some(node.as_str()), &error)
+            })?;
             Ok(())
         })
     }

@@ -84,7 +84,8 @@ async fn dry_run(counter: &Counter, arguments: Arguments) -> Result<Exit, Failur
             vms.iter().any(|vm| vm == name || vm == moref || *vm == format!("{vcenter}/{moref}"))
         };
         plan.vms.retain(|vm| is_meant(&vm.name, &vm.moref, &vm.vcenter));
-        plan.actions.retain(|action| plan.vms.iter().any(|vm| vm.moref == action.object && vm.name == action.label));
+        plan.actions
+            .retain(|action| plan.vms.iter().any(|vm| vm.moref == action.object && vm.name == action.label));
     }
     output::write(|out| write_plan(out, &plan))?;
     Ok(if plan.actions.is_empty() { Exit::Done } else { Exit::Problem })
@@ -108,7 +109,9 @@ async fn watch(
         for one in &ours {
             if shown.insert(one.vm.clone(), one.stage.clone()).as_ref() != Some(&one.stage) {
                 let more = one.problem.as_deref().or(one.node.as_deref()).unwrap_or_default();
-                say(format!("{}  {}  {}", for_terminal(&one.name), one.stage, for_terminal(more)).trim_end().to_owned());
+                say(format!("{}  {}  {}", for_terminal(&one.name), one.stage, for_terminal(more))
+                    .trim_end()
+                    .to_owned());
             }
         }
         let at_rest = ours.iter().filter(|one| !one.active).count();

@@ -10,12 +10,13 @@ use crate::clock;
 use crate::cloud::{Cloud, SharedCloud};
 use crate::config::Config;
 use crate::control::{PlanQuery, Request, plan_document};
-use crate::engine::{Progress, Targets};
+use crate::engine::{Progress, Targets, credential_keys};
 use crate::fleet::SharedFleet;
 use crate::inventory::Filter;
 use crate::memory::Memory;
 use crate::observe::Mode;
 use crate::plan::{Capability, PlanDocument, Policy, View, write_plan};
+use crate::secret::SecretResolver;
 use crate::store::{Reader, StoreProblem};
 
 #[derive(Debug, Args)]
@@ -82,6 +83,8 @@ impl Known {
             () = targets.read_once() => {}
             () = stop.requested() => return Ok(None),
         }
+        let secrets = SecretResolver::new(context.environment.clone());
+        let keys = credential_keys(&config.credentials, &secrets).await;
         let (reader, memory) = match Reader::open(&config.state.directory).await {
             Ok(reader) => {
                 let contents = reader.contents().await.map_err(|error| Failure::Engine(error.into()))?;
@@ -96,6 +99,7 @@ impl Known {
             }
             Err(error) => return Err(Failure::Engine(error.into())),
         };
+        let memory = Memory { keys, ..memory };
         Ok(Some(Self { fleet, cloud: cloud.read(), memory, policy: Policy::of(config), reader }))
     }
 

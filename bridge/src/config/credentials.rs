@@ -76,11 +76,5 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<GuestCredentials> {
     let username = table.get(&USERNAME);
     let password = table.get(&PASSWORD);
     let sudo = table.get(&SUDO);
-    Some(GuestCredentials {
-        name: name?,
-        vms: vms?,
-        username: username?,
-        password: password?,
-        sudo: sudo?,
-    })
+    Some(GuestCredentials { name: name?, vms: vms?, username: username?, password: password?, sudo: sudo? })
 }

@@ -92,11 +92,7 @@ static VMS: Key<Scope> = Key {
 
 static SOURCE: Key<OneOf<Source>> = Key {
     name: "source",
-    kind: OneOf(&[
-        ("download", Source::Download),
-        ("push", Source::Push),
-        ("present", Source::Present),
-    ]),
+    kind: OneOf(&[("download", Source::Download), ("push", Source::Push), ("present", Source::Present)]),
     need: Need::Default("download"),
     doc: "Where a guest gets SSM Agent from. `download`: from AWS or from `package_url`. `push`: vmbridge puts a file from `package_dir` there. `present`: it is there already, and is only registered.",
     example: "\"push\"",

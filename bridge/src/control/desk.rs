@@ -231,7 +231,10 @@ impl Desk {
             let views = fleet.parts().flat_map(|part| part.vms().map(move |view| (part.uuid(), view)));
             for (uuid, view) in views {
                 let Some(vcenter) = uuid else { continue };
-                if everything || (!filter.selectors.is_empty() && filter.asks_for(&view) == crate::inventory::Asked::Yes) {
+                if everything
+                    || (!filter.selectors.is_empty()
+                        && filter.asks_for(&view) == crate::inventory::Asked::Yes)
+                {
                     wanted.insert(VmId { vcenter, vm: view.moref().shared_value() });
                 }
             }

@@ -104,13 +104,15 @@ pub(super) fn nodes(view: &View<'_>, plan: &Plan) -> Vec<NodeDocument> {
         let Some(cloud) = view.cloud.target(&target.name) else { continue };
         for (id, node) in &cloud.nodes {
             let is_it = |vm: &&VmPlan| {
-                vm.target.as_ref() == Some(&target.name) && vm.link.as_ref().is_some_and(|link| link.node == *id)
+                vm.target.as_ref() == Some(&target.name)
+                    && vm.link.as_ref().is_some_and(|link| link.node == *id)
             };
             let vm = plan.vms.iter().find(is_it);
             let lone = plan.lone.iter().find(|(at, lone, _)| *at == target.name && lone == id);
-            let troubles = vm.into_iter().flat_map(|vm| &vm.verdicts).filter_map(|verdict| {
-                verdict.reason.as_ref().filter(|reason| reason.is_problem()).map(line)
-            });
+            let troubles = vm
+                .into_iter()
+                .flat_map(|vm| &vm.verdicts)
+                .filter_map(|verdict| verdict.reason.as_ref().filter(|reason| reason.is_problem()).map(line));
             nodes.push(NodeDocument {
                 target: target.name.to_string(),
                 node: id.to_string(),
@@ -134,19 +136,35 @@ pub(super) fn nodes(view: &View<'_>, plan: &Plan) -> Vec<NodeDocument> {
             });
         }
     }
-    nodes.sort_by(|one, other| (&one.target, &one.name, &one.node).cmp(&(&other.target, &other.name, &other.node)));
+    nodes.sort_by(|one, other| {
+        (&one.target, &one.name, &one.node).cmp(&(&other.target, &other.name, &other.node))
+    });
     nodes
 }
 
 /// How far all enrolments are, in the order of their names.
 pub(super) fn enrolments(view: &View<'_>, plan: &Plan) -> Vec<EnrolmentDocument> {
-    let known = plan.vms.iter().filter_map(|vm| Some((vm, view.memory.enrolments.get(&vm.vm)?)));
-    let mut documents: Vec<_> = known.map(|(vm, enrolment)| EnrolmentDocument::of(vm, enrolment)).collect();
+    let document = |vm: &VmPlan| match (view.memory.enrolments.get(&vm.vm), &vm.verdicts[2].reason) {
+        (Some(enrolment), _) => Some(EnrolmentDocument::of(vm, enrolment)),
+        // A guest that refuses everybody is left as it was, so nothing else is known of it.
+        (None, Some(reason @ Reason::CredentialsRefused(_))) => Some(EnrolmentDocument {
+            vm: named(vm),
+            name: vm.label.to_string(),
+            stage: "refused".to_owned(),
+            active: false,
+            since: view.now.to_string(),
+            node: None,
+            problem: Some(format!("{}: {}", reason.word(), line(reason))),
+        }),
+        (None, _) => None,
+    };
+    let mut documents: Vec<_> = plan.vms.iter().filter_map(document).collect();
     documents.sort_by(|one, other| (&one.name, &one.vm).cmp(&(&other.name, &other.vm)));
     documents
 }
 
 /// Whether a person's wish to enrol this VM can be met now.
 pub(super) fn can_be_asked(reason: Option<&Reason>, stage: Option<Stage>) -> bool {
-    stage.is_some_and(Stage::is_active) || matches!(reason, None | Some(Reason::WaitsForOthers | Reason::UnderWay))
+    stage.is_some_and(Stage::is_active)
+        || matches!(reason, None | Some(Reason::WaitsForOthers | Reason::UnderWay))
 }

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use client::{Client, ClientError};
 pub use desk::Desk;
-pub use documents::{Asked, EnrolmentDocument, NodeDocument};
 pub(crate) use desk::plan_document;
+pub use documents::{Asked, EnrolmentDocument, NodeDocument};
 pub use find::{Found, find};
 pub use server::Server;
 

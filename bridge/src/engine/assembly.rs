@@ -150,7 +150,21 @@ impl Assembly {
         let watching = CancellationToken::new();
         let tasks = targets.follow(&watching);
         let targets = config.aws.clone();
-        Ok(Self { engine, cloud, hands, targets, stop, watching, tasks, work, tidying, guests, keys, journal, control })
+        Ok(Self {
+            engine,
+            cloud,
+            hands,
+            targets,
+            stop,
+            watching,
+            tasks,
+            work,
+            tidying,
+            guests,
+            keys,
+            journal,
+            control,
+        })
     }
 
     /// The engine.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::guest::Launch;
 use super::hands::{EffectError, Gain, RealHands, Trace, gone_is_done};
-use crate::aws::{ActivationRequest, Activation};
+use crate::aws::{Activation, ActivationRequest};
 use crate::enrol::{Enrolment, Problem};
 use crate::observe::aws::listing;
 use crate::plan::EnrolStep;
@@ -24,9 +24,7 @@ impl RealHands {
         enrolment: &Enrolment,
     ) -> Result<Gain, EffectError> {
         match step {
-            EnrolStep::Prepare => {
-                self.guests().launch(vm, enrolment, Launch::Prepare).await
-            }
+            EnrolStep::Prepare => self.guests().launch(vm, enrolment, Launch::Prepare).await,
             EnrolStep::Activate { role, expires, tags } => {
                 let arm = self.arm(&enrolment.place)?;
                 let wanted = ActivationRequest {
@@ -34,7 +32,10 @@ impl RealHands {
                     description: description(vm, enrolment),
                     name: enrolment.label.chars().take(LONGEST).collect(),
                     expires: *expires,
-                    tags: tags.iter().map(|tag| (tag.key.as_str().into(), tag.value.as_str().into())).collect(),
+                    tags: tags
+                        .iter()
+                        .map(|tag| (tag.key.as_str().into(), tag.value.as_str().into()))
+                        .collect(),
                 };
                 let made = arm.services.ssm.create_activation(&wanted).await?;
                 self.guests().keep_code(&made.id, made.code);

@@ -108,9 +108,21 @@ pub trait GuestPort: Send + Sync {
     /// Makes a directory that is for its maker only. Gives its path.
     fn make_directory<'a>(&'a self, vm: &'a VmId, login: &'a Login, prefix: &'a str) -> InGuest<'a, String>;
     /// Puts a file there, for its owner only.
-    fn upload<'a>(&'a self, vm: &'a VmId, login: &'a Login, path: &'a str, content: &'a Content) -> InGuest<'a, ()>;
+    fn upload<'a>(
+        &'a self,
+        vm: &'a VmId,
+        login: &'a Login,
+        path: &'a str,
+        content: &'a Content,
+    ) -> InGuest<'a, ()>;
     /// Reads a file of at most `limit` bytes.
-    fn download<'a>(&'a self, vm: &'a VmId, login: &'a Login, path: &'a str, limit: u64) -> InGuest<'a, Vec<u8>>;
+    fn download<'a>(
+        &'a self,
+        vm: &'a VmId,
+        login: &'a Login,
+        path: &'a str,
+        limit: u64,
+    ) -> InGuest<'a, Vec<u8>>;
     /// Starts a program.
     fn start<'a>(&'a self, vm: &'a VmId, login: &'a Login, program: &'a Program) -> InGuest<'a, i64>;
     /// One process, or all of them.
@@ -150,6 +162,22 @@ impl GuestSettings {
     pub fn of(config: &Config) -> Self {
         Self { enrol: config.enrol.clone(), credentials: config.credentials.clone() }
     }
+}
+
+/// What tells whether user and password of each entry of `[[credentials]]` are others now, or why they cannot be read.
+pub type CredentialKeys = BTreeMap<Arc<str>, Result<Arc<str>, Arc<str>>>;
+
+/// Reads the passwords of these entries, and keeps only what tells one from another.
+pub async fn credential_keys(credentials: &[GuestCredentials], secrets: &SecretResolver) -> CredentialKeys {
+    let mut keys = CredentialKeys::new();
+    for credentials in credentials {
+        let key = match secrets.resolve(&credentials.password).await {
+            Ok(password) => Ok(fingerprint(&credentials.username, &password)),
+            Err(error) => Err(vsphere_client::error::chain(&error).into()),
+        };
+        keys.insert(credentials.name.as_str().into(), key);
+    }
+    keys
 }
 
 /// Hands in guests. Clones share them.
@@ -197,18 +225,9 @@ impl GuestHands {
         self.0.codes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What tells whether user and password of each entry are others now, or why they cannot be read.
-    pub async fn keys(&self) -> BTreeMap<Arc<str>, Result<Arc<str>, Arc<str>>> {
-        let settings = self.settings();
-        let mut keys = BTreeMap::new();
-        for credentials in &settings.credentials {
-            let key = match self.0.secrets.resolve(&credentials.password).await {
-                Ok(password) => Ok(fingerprint(&credentials.username, &password)),
-                Err(error) => Err(vsphere_client::error::chain(&error).into()),
-            };
-            keys.insert(credentials.name.as_str().into(), key);
-        }
-        keys
+    /// The keys of all entries: see [`credential_keys`].
+    pub async fn keys(&self) -> CredentialKeys {
+        credential_keys(&self.settings().credentials, &self.0.secrets).await
     }
 
     async fn login(&self, enrolment: &Enrolment) -> Result<(Login, bool), EffectError> {
@@ -250,7 +269,8 @@ impl GuestHands {
             Some(directory) => directory.to_string(),
             None => {
                 let prefix = format!("{PREFIX}{}-", enrolment.mark);
-                let made = port.make_directory(vm, &login, &prefix).await.map_err(not_lost).map_err(failed)?;
+                let made =
+                    port.make_directory(vm, &login, &prefix).await.map_err(not_lost).map_err(failed)?;
                 checked_directory(&made, &prefix).map_err(EffectError::of_problem)?
             }
         };
@@ -299,16 +319,19 @@ impl GuestHands {
         let mark = format!("{PREFIX}{}-", enrolment.mark);
         match self.0.port.processes(vm, &login, None).await {
             Ok(processes) => {
-                let found = processes
-                    .into_iter()
-                    .find(|process| process.command_line.contains(&mark) && process.command_line.contains(step));
+                let found = processes.into_iter().find(|process| {
+                    process.command_line.contains(&mark) && process.command_line.contains(step)
+                });
                 if let Some(process) = found {
                     let directory = match &enrolment.directory {
                         Some(directory) => Some(directory.to_string()),
                         None => directory_of(&process.command_line, &mark),
                     };
                     if let Some(directory) = directory {
-                        return Ok(Trace::There(Gain::Started { directory: directory.into(), process: process.id }));
+                        return Ok(Trace::There(Gain::Started {
+                            directory: directory.into(),
+                            process: process.id,
+                        }));
                     }
                 }
                 // It may have ended so long ago that nobody remembers it; what it left behind tells.
@@ -468,7 +491,9 @@ impl Parameters {
         }
         let endpoints = if settings.endpoints.is_empty() {
             let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            ["ssm", "ssmmessages", "ec2messages"].map(|service| format!("https://{service}.{region}.{suffix}")).to_vec()
+            ["ssm", "ssmmessages", "ec2messages"]
+                .map(|service| format!("https://{service}.{region}.{suffix}"))
+                .to_vec()
         } else {
             settings.endpoints.clone()
         };
@@ -502,7 +527,9 @@ fn joined(system: System, directory: &str, name: &str) -> String {
 fn program(system: System, sudo: bool, script: &str, step: &str, directory: &str) -> Program {
     let (path, arguments) = match (system, sudo) {
         (System::Linux, false) => ("/bin/sh".to_owned(), format!("{script} {step} {directory}")),
-        (System::Linux, true) => ("/usr/bin/sudo".to_owned(), format!("-n /bin/sh {script} {step} {directory}")),
+        (System::Linux, true) => {
+            ("/usr/bin/sudo".to_owned(), format!("-n /bin/sh {script} {step} {directory}"))
+        }
         (System::Windows, _) => (
             r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe".to_owned(),
             format!(
@@ -520,7 +547,11 @@ fn checked_directory(path: &str, prefix: &str) -> Result<String, Problem> {
         return Ok(path.to_owned());
     }
     let sentence = "the guest gave a directory with a name that cannot be used";
-    Err(Problem::lasting("strange-directory", sentence, "set the temporary directory of the account to a plain path"))
+    Err(Problem::lasting(
+        "strange-directory",
+        sentence,
+        "set the temporary directory of the account to a plain path",
+    ))
 }
 
 /// Our directory as it stands in a command line.
@@ -532,15 +563,23 @@ fn directory_of(command_line: &str, mark: &str) -> Option<String> {
 
 fn fingerprint(username: &str, password: &SecretString) -> Arc<str> {
     let text = format!("vmbridge\n{username}\n{}", password.expose_secret());
-    digest(&SHA256, text.as_bytes()).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    digest(&SHA256, text.as_bytes()).as_ref()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>()
+        .into()
 }
 
 /// What was lost before anything was started is simply done again: a directory or a file that is there twice harms nobody.
 fn not_lost(failure: GuestFailure) -> GuestFailure {
-    GuestFailure { may_have_taken_place: false, kind: match failure.kind {
-        GuestErrorKind::Refused if failure.may_have_taken_place => GuestErrorKind::Transient,
-        kind => kind,
-    }, ..failure }
+    GuestFailure {
+        may_have_taken_place: false,
+        kind: match failure.kind {
+            GuestErrorKind::Refused if failure.may_have_taken_place => GuestErrorKind::Transient,
+            kind => kind,
+        },
+        ..failure
+    }
 }
 
 fn effect_error(failure: GuestFailure, login: &Login) -> EffectError {
@@ -577,4 +616,3 @@ fn effect_error(failure: GuestFailure, login: &Login) -> EffectError {
         }
     }
 }
-

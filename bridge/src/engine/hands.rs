@@ -256,9 +256,7 @@ impl Hands for RealHands {
 
     fn settle(&self, action: &Action) -> Duration {
         match action {
-            Action::AddTags { place, .. } | Action::RemoveTags { place, .. } => {
-                self.settle_of(place)
-            }
+            Action::AddTags { place, .. } | Action::RemoveTags { place, .. } => self.settle_of(place),
             Action::DefineAttribute { .. } | Action::SetAttribute { .. } => vsphere::SETTLE,
             Action::Enrol { step, enrolment, .. } => match step {
                 EnrolStep::Activate { .. } | EnrolStep::Withdraw => self.settle_of(&enrolment.place),

@@ -29,10 +29,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use assembly::{Assembly, AssemblyError, Targets, engine as assemble};
-pub use guest::{
-    Content, GuestErrorKind, GuestFailure, GuestHands, GuestPort, GuestSettings, InGuest, Login, Process, Program,
-};
 pub(crate) use guest::Seen;
+pub use guest::{
+    Content, CredentialKeys, GuestErrorKind, GuestFailure, GuestHands, GuestPort, GuestSettings, InGuest,
+    Login, Process, Program, credential_keys,
+};
 pub use hands::{Arm, EffectError, Gain, Hands, RealHands, Trace};
 pub use records::Records;
 pub use vsphere::VsphereHands;
@@ -46,8 +47,8 @@ use crate::fleet::SharedFleet;
 use crate::memory::{Memory, Open};
 use crate::plan::{Action, EnrolStep, Plan, Planned, Policy, View};
 use crate::store::{
-    Approval, Conclusion, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity, Outcome, Refusal,
-    Step, Store, StoreError, VmId,
+    Approval, Conclusion, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity, Outcome,
+    Refusal, Step, Store, StoreError, VmId,
 };
 
 /// Holders worked on at the same time. Their lanes set the pace; more would only wait there with their intents written.
@@ -369,7 +370,7 @@ impl<S: Records> Engine<S> {
     }
 
     /// What tells whether users and passwords of `[[credentials]]` are others now.
-    pub fn set_keys(&self, keys: BTreeMap<Arc<str>, Result<Arc<str>, Arc<str>>>) {
+    pub fn set_keys(&self, keys: CredentialKeys) {
         let mut memory = self.0.memory();
         if memory.keys != keys {
             memory.keys = keys;
@@ -761,6 +762,13 @@ impl<S: Records> Inner<S> {
         result: &Result<Gain, EffectError>,
         ended: Timestamp,
     ) -> (Option<Step>, Option<Refusal>) {
+        if let Action::DeregisterNode { vm, .. } = action
+            && result.is_ok()
+            && outcome != Outcome::FoundNotDone
+        {
+            let step = Step { vm: vm.clone(), enrolment: None, identity: None, owned: Vec::new() };
+            return (Some(step), None);
+        }
         let Action::Enrol { vm, step, enrolment } = action else { return (None, None) };
         let becomes = |enrolment: Option<Enrolment>| {
             Some(Step { vm: vm.clone(), enrolment, identity: None, owned: Vec::new() })

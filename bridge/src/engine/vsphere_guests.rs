@@ -5,7 +5,9 @@ use vsphere_client::ids::MoRef;
 use vsphere_client::retry::{Classify as _, Verdict};
 use vsphere_client::soap::FaultKind;
 use vsphere_client::vcenter::WriteError;
-use vsphere_client::vcenter::guest::{self, FileAttributes, GuestAuth, GuestFault, ProgramSpec, TransferError};
+use vsphere_client::vcenter::guest::{
+    self, FileAttributes, GuestAuth, GuestFault, ProgramSpec, TransferError,
+};
 
 use super::guest::{Content, GuestErrorKind, GuestFailure, GuestPort, InGuest, Login, Process, Program};
 use super::hands::EffectError;
@@ -50,7 +52,8 @@ impl GuestPort for VsphereHands {
                 Content::File(file) => guest::Content::File(file.clone()),
             };
             let host = self.host_of(&arm.name, vm);
-            let put = arm.client.upload_to_guest(&object, &auth, host.as_ref(), path, attributes, &content).await;
+            let put =
+                arm.client.upload_to_guest(&object, &auth, host.as_ref(), path, attributes, &content).await;
             put.map(drop).map_err(|error| self.transferred(&arm, &error))
         })
     }
@@ -84,12 +87,7 @@ impl GuestPort for VsphereHands {
         })
     }
 
-    fn processes<'a>(
-        &'a self,
-        vm: &'a VmId,
-        login: &'a Login,
-        id: Option<i64>,
-    ) -> InGuest<'a, Vec<Process>> {
+    fn processes<'a>(&'a self, vm: &'a VmId, login: &'a Login, id: Option<i64>) -> InGuest<'a, Vec<Process>> {
         Box::pin(async move {
             let (arm, object, auth) = self.within(vm, login).await?;
             let ids: Vec<i64> = id.into_iter().collect();

@@ -167,10 +167,7 @@ impl Enrolment {
                     ..Problem::passing("not-online", sentence)
                 })
             }
-            _ => Event::Failed(Problem::passing(
-                "timed-out",
-                format!("{what} took longer than {limit:?}"),
-            )),
+            _ => Event::Failed(Problem::passing("timed-out", format!("{what} took longer than {limit:?}"))),
         })
     }
 

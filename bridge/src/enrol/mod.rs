@@ -191,6 +191,9 @@ pub struct Enrolment {
     /// How it came to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// Since when its VM has been gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Timestamp>,
     /// Why it fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,

@@ -137,9 +137,10 @@ impl Report {
             os: shown(&raw.os.id),
             version: shown(&raw.os.version),
             arch: shown(&raw.arch),
-            agent: raw.agent.filter(|agent| agent.installed).map(|agent| {
-                agent.version.map_or_else(|| "unknown".into(), |version| shown(&version))
-            }),
+            agent: raw
+                .agent
+                .filter(|agent| agent.installed)
+                .map(|agent| agent.version.map_or_else(|| "unknown".into(), |version| shown(&version))),
             registration,
             clock: raw.clock,
             detail: shown(&raw.detail),

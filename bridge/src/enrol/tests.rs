@@ -36,6 +36,7 @@ fn fresh() -> Enrolment {
         reregister: false,
         node: None,
         origin: None,
+        gone: None,
         problem: None,
     }
 }
@@ -45,8 +46,12 @@ fn started() -> Event {
 }
 
 fn report(registered: Option<&str>) -> Report {
-    let registration = registered.map(|node| format!(r#","registration":{{"node":"{node}","region":"eu-central-1"}}"#));
-    let text = format!(r#"{{"v":1,"step":"register","code":0,"detail":"fine"{}}}"#, registration.unwrap_or_default());
+    let registration =
+        registered.map(|node| format!(r#","registration":{{"node":"{node}","region":"eu-central-1"}}"#));
+    let text = format!(
+        r#"{{"v":1,"step":"register","code":0,"detail":"fine"{}}}"#,
+        registration.unwrap_or_default()
+    );
     Report::read(text.as_bytes(), 0).unwrap()
 }
 
@@ -78,7 +83,17 @@ fn the_happy_path() {
         Event::Withdrawn,
         Event::Cleaned,
     ];
-    let stages = ["preparing", "decide", "activate", "register", "registering", "verify", "withdraw", "clean", "enrolled"];
+    let stages = [
+        "preparing",
+        "decide",
+        "activate",
+        "register",
+        "registering",
+        "verify",
+        "withdraw",
+        "clean",
+        "enrolled",
+    ];
     for (count, stage) in stages.iter().enumerate() {
         assert_eq!(all(path[..=count].iter().cloned()).stage.word(), *stage);
     }
@@ -90,8 +105,14 @@ fn the_happy_path() {
 #[test]
 fn another_node_that_is_online_is_not_believed() {
     let other = Event::Online("mi-0fedcba9876543210".into());
-    let events =
-        [started(), ended(0, None), Event::Unregistered { replace: false }, activated(), started(), ended(0, Some(NODE))];
+    let events = [
+        started(),
+        ended(0, None),
+        Event::Unregistered { replace: false },
+        activated(),
+        started(),
+        ended(0, Some(NODE)),
+    ];
     let wrong = all(events.into_iter().chain([other]));
     assert_eq!(wrong.stage, Stage::Withdraw);
     assert_eq!(&*wrong.problem.as_ref().unwrap().word, "wrong-node");

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, EnrolStep, Capability, Held, Plan, Planned, Policy, VmPlan, Why};
+use super::{Action, Capability, EnrolStep, Held, Plan, Planned, Policy, VmPlan, Why};
 use crate::config::Mode;
 
 /// The form of the document.

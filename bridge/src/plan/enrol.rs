@@ -6,9 +6,9 @@ use std::sync::Arc;
 use foldhash::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use mappings::guest::platform::{self, Support};
-use mappings::selector::{GuestFamily, Selector, Verdict, VmFacts as _};
 use mappings::selector::Fact;
-use vsphere_client::ids::VcenterUuid;
+use mappings::selector::{GuestFamily, Selector, Verdict, VmFacts as _};
+use vsphere_client::ids::{InstanceUuid, VcenterUuid};
 use vsphere_client::model::PowerState;
 
 use super::action::{Action, EnrolStep, short_hash};
@@ -18,7 +18,7 @@ use super::{Capability, CapabilityVerdict, Planned, Planner, Sight, TagWrite, pl
 use crate::aws::{NodeId, NodeTags, Ping, Place, TargetName};
 use crate::cloud::{Cloud, TargetView};
 use crate::config::{Config, Mode};
-use crate::enrol::{Enrolment, Event, Limits, Problem, Stage, System};
+use crate::enrol::{Enrolment, Event, Limits, Origin, Problem, Stage, System};
 use crate::fleet::VmView;
 use crate::memory::Memory;
 use crate::store::{Basis, Holder, Identity, Step, VmId};
@@ -183,7 +183,9 @@ impl<'a> Planner<'a> {
             Some(Enrolment { stage: Stage::Quarantined, problem: Some(problem), .. }) => {
                 return blocked(Reason::EnrolQuarantined(problem.clone()));
             }
-            Some(Enrolment { stage: Stage::Failed { retry_at }, problem: Some(problem), failures, .. }) => {
+            Some(Enrolment {
+                stage: Stage::Failed { retry_at }, problem: Some(problem), failures, ..
+            }) => {
                 if *retry_at > self.now {
                     let (failures, retry_at) = (*failures, *retry_at);
                     return blocked(Reason::EnrolFailed { problem: problem.clone(), failures, retry_at });
@@ -254,6 +256,7 @@ impl<'a> Planner<'a> {
             reregister: false,
             node: None,
             origin: None,
+            gone: None,
             problem: None,
         };
         let (vm, enrolment) = (candidate.id.clone(), Box::new(enrolment));
@@ -321,7 +324,11 @@ impl<'a> Planner<'a> {
                 let Some((candidate, view)) = seen else { return reason };
                 let Some(role) = self.role(&enrolment.place, cloud) else { return reason };
                 let expires = self.now.checked_add(ACTIVATION).unwrap_or(Timestamp::MAX);
-                EnrolStep::Activate { role, expires, tags: self.first_tags(candidate, view, &enrolment.place) }
+                EnrolStep::Activate {
+                    role,
+                    expires,
+                    tags: self.first_tags(candidate, view, &enrolment.place),
+                }
             }
             Stage::Register => EnrolStep::Register,
             Stage::Withdraw => EnrolStep::Withdraw,
@@ -362,6 +369,57 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Deregisters nodes that we registered and whose VM has been gone for long enough.
+    pub(super) fn deregister(
+        &mut self,
+        readable: &dyn Fn(VcenterUuid) -> bool,
+        is_there: &dyn Fn(&VmId, Option<InstanceUuid>) -> bool,
+        cloud: &Cloud,
+    ) {
+        let policy = self.policy;
+        let Some(grace) = policy.enrol.deregister_after.filter(|_| policy.enrol.mode != Mode::Off) else {
+            return;
+        };
+        let memory = self.memory;
+        let mut ours: Vec<(&VmId, &Enrolment)> = memory
+            .enrolments
+            .iter()
+            .filter(|(_, one)| one.stage == Stage::Enrolled && one.origin == Some(Origin::Registered))
+            .collect();
+        ours.sort_unstable_by_key(|(vm, _)| *vm);
+        for (vm, enrolment) in ours {
+            let Some(node) = &enrolment.node else { continue };
+            let note = |gone| Step {
+                vm: vm.clone(),
+                enrolment: Some(Enrolment { gone, ..enrolment.clone() }),
+                identity: None,
+                owned: Vec::new(),
+            };
+            // A VM that moved to another vCenter keeps its instance UUID, and its node.
+            match (is_there(vm, enrolment.instance), enrolment.gone) {
+                (true, Some(_)) => self.plan.steps.push(note(None)),
+                (true, None) => {}
+                // A vCenter that cannot be read says nothing of what is gone.
+                (false, _) if !readable(vm.vcenter) => {}
+                (false, None) => self.plan.steps.push(note(Some(self.now))),
+                (false, Some(gone)) if self.now.duration_since(gone) >= grace => {
+                    let target = self.target_at(&enrolment.place, cloud);
+                    let is_node = target.is_some_and(|target| target.nodes.contains_key(node));
+                    let holder = Holder::node(&enrolment.place, node);
+                    if is_node && self.hindered(Capability::Enrol, &holder).is_none() {
+                        self.plan.actions.push(planned(Action::DeregisterNode {
+                            place: enrolment.place.clone(),
+                            node: node.clone(),
+                            vm: vm.clone(),
+                            label: enrolment.label.clone(),
+                        }));
+                    }
+                }
+                (false, Some(_)) => {}
+            }
+        }
+    }
+
     /// What AWS, or what is remembered, says of an enrolment.
     fn event(
         &self,
@@ -391,10 +449,16 @@ impl<'a> Planner<'a> {
                     if here && !young {
                         return None;
                     }
-                    return Some((self.replaced_or("registered-elsewhere", format!(
-                        "its agent is registered as {} in {}, which is not a node of {}",
-                        registration.node, registration.region, enrolment.place
-                    )), None));
+                    return Some((
+                        self.replaced_or(
+                            "registered-elsewhere",
+                            format!(
+                                "its agent is registered as {} in {}, which is not a node of {}",
+                                registration.node, registration.region, enrolment.place
+                            ),
+                        ),
+                        None,
+                    ));
                 };
                 let claimed = self.memory.identities.get(&(enrolment.place.clone(), node.id.clone()));
                 let other = claimed.into_iter().flatten().find(|identity| {
@@ -438,7 +502,8 @@ impl<'a> Planner<'a> {
     fn step(&mut self, vm: &VmId, enrolment: &Enrolment, event: Event, identity: Option<Identity>) {
         let next = enrolment.after(event, &self.policy.enrol.limits, self.now);
         // That it is another node than it should be is no reason to believe that it is.
-        let identity = identity.filter(|identity| next.node.as_ref() == Some(&identity.node) && next.problem.is_none());
+        let identity =
+            identity.filter(|identity| next.node.as_ref() == Some(&identity.node) && next.problem.is_none());
         let owned = match &identity {
             Some(identity) if !next.tags.is_empty() => Action::AddTags {
                 place: identity.place.clone(),

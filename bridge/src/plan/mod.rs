@@ -349,6 +349,12 @@ pub fn plan<'a>(
         candidates.iter().for_each(|candidate| planner.meet(&candidate.id, &candidate.view));
     }
     planner.plan.vms.reserve(candidates.len());
+    // Only where it matters: going through a large fleet takes time.
+    let (mut present, mut instances) = (HashSet::new(), HashSet::new());
+    if policy.enrol.deregister_after.is_some() && !memory.enrolments.is_empty() {
+        present.extend(candidates.iter().map(|candidate| candidate.id.clone()));
+        instances.extend(candidates.iter().filter_map(|candidate| candidate.view.instance_uuid()));
+    }
     let mut defined: HashMap<&VcenterName, HashSet<&str>> = HashMap::new();
     for (number, candidate) in candidates.into_iter().enumerate() {
         let (part, stale) = &parts[candidate.part];
@@ -370,7 +376,12 @@ pub fn plan<'a>(
         };
         planner.vm(candidate, part, &sight, stale.clone(), &mut defined, cloud);
     }
-    planner.enrol_the_unseen(&|vcenter| index_readable.contains(&vcenter), cloud);
+    let readable = |vcenter| index_readable.contains(&vcenter);
+    planner.enrol_the_unseen(&readable, cloud);
+    let is_there = |vm: &VmId, instance: Option<_>| {
+        present.contains(vm) || instance.is_some_and(|instance| instances.contains(&instance))
+    };
+    planner.deregister(&readable, &is_there, cloud);
     let Planner { mut plan, .. } = planner;
     plan.held = guard::hold(&mut plan.actions, memory, &policy.guard, now);
     plan

@@ -290,7 +290,8 @@ impl Reason {
     pub fn fix(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::EnrolFailed { problem, .. } | Self::EnrolQuarantined(problem) => {
-                let fix = problem.fix.as_deref().unwrap_or("see to the cause; `vmbridge retry <vm>` tries at once");
+                let fix =
+                    problem.fix.as_deref().unwrap_or("see to the cause; `vmbridge retry <vm>` tries at once");
                 Some(fix.to_owned().into())
             }
             _ => self.fixed_fix().map(Cow::Borrowed),
@@ -310,7 +311,9 @@ impl Reason {
             Self::TargetUnreadable { .. } => {
                 "see to the target: `vmbridge check`; nothing is changed meanwhile"
             }
-            Self::EnrolUndecided => "see to the permissions of vmbridge's account in vCenter: docs/privileges.md",
+            Self::EnrolUndecided => {
+                "see to the permissions of vmbridge's account in vCenter: docs/privileges.md"
+            }
             Self::VmNotConnected => "see to its host in the vSphere client",
             Self::ToolsNotRunning => "install or start VMware Tools (open-vm-tools) in the guest",
             Self::GuestNotReady => "wait until the guest has started; or update VMware Tools",

@@ -10,8 +10,8 @@ use tokio::sync::Mutex;
 
 use super::{
     Approval, Basis, Contents, DATABASE, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity,
-    Outcome, Owned, OwnedChange, OwnedKind, Refusal, Store, StoreError, StoreProblem, VmId, micros, migration_problem,
-    options, refuse_foreign, timestamp,
+    Outcome, Owned, OwnedChange, OwnedKind, Refusal, Store, StoreError, StoreProblem, VmId, micros,
+    migration_problem, options, refuse_foreign, timestamp,
 };
 
 /// A view of the database that changes nothing.

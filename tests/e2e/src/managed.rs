@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use vmbridge_simulator::{
-    Aws, AwsConfig, AwsMutation, Effect, Mutation, Simulator, SimulatorConfig, User, Vcenter,
+    Aws, AwsActivation, AwsConfig, AwsMutation, AwsNode, Effect, Mutation, Simulator, SimulatorConfig, User,
+    Vcenter,
 };
 
 use crate::estate::Estate;
@@ -18,6 +19,9 @@ pub const WRITEBACK_PRIVILEGES: [&str; 2] = ["Global.ManageCustomFields", "Globa
 pub const CATEGORIES: [&str; 2] = ["Crash", "Patch Group"];
 /// The values in each category.
 pub const VALUES: [&str; 3] = ["red", "green", "blue"];
+
+/// Where the password of guests is.
+const GUEST_PASSWORD_FILE: &str = "guest-password";
 
 const RULES: &str = "\
 [[tags.rule]]
@@ -59,10 +63,18 @@ impl Managed {
     /// # Errors
     /// When it cannot be set up.
     pub async fn new(nodes: usize, sections: &str) -> Result<Self> {
+        Self::with_privileges(nodes, sections, &WRITEBACK_PRIVILEGES).await
+    }
+
+    /// The same with these privileges in vCenter beyond reading.
+    ///
+    /// # Errors
+    /// When it cannot be set up.
+    pub async fn with_privileges(nodes: usize, sections: &str, privileges: &[&str]) -> Result<Self> {
         let mut config =
             SimulatorConfig { aws: Some(AwsConfig::default()), ..SimulatorConfig::single(nodes * 3 + 8, 1) };
         let user = User::read_only("vmbridge@vsphere.local", "secret");
-        config.vcenters[0].users = vec![user.with_privileges(&WRITEBACK_PRIVILEGES)];
+        config.vcenters[0].users = vec![user.with_privileges(privileges)];
         let simulator = Simulator::start(config).await?;
         let mut estate = Estate::new()?;
         estate.simulated("dc1", &simulator.vcenters()[0], "")?;
@@ -89,6 +101,36 @@ impl Managed {
         Ok(managed)
     }
 
+    /// Lets enrolment go so far, with this password of guests.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn credentials(&mut self, mode: &str, password: &str) -> Result<()> {
+        self.credentials_with(mode, password, "")
+    }
+
+    /// The same, with more in `[enrol]`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn credentials_with(&mut self, mode: &str, password: &str, more: &str) -> Result<()> {
+        let file = self.estate.secret(GUEST_PASSWORD_FILE, password)?;
+        self.estate.add(&format!(
+            "[enrol]\nmode = \"{mode}\"\nverify_within = \"1m\"\n{more}\n\n[[credentials]]\nname = \"linux\"\nvms = \"guest=linux\"\nusername = \"root\"\npassword = {{ file = \"{0}\" }}\n\n\
+             [[credentials]]\nname = \"windows\"\nvms = \"guest=windows\"\nusername = \"Administrator\"\npassword = {{ file = \"{0}\" }}\n",
+            file.display()
+        ));
+        Ok(())
+    }
+
+    /// Another password of guests from now on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn guest_password(&self, password: &str) -> Result<()> {
+        self.estate.secret(GUEST_PASSWORD_FILE, password).map(drop)
+    }
+
     fn vcenter(&self) -> &Vcenter {
         &self.simulator.vcenters()[0]
     }
@@ -98,6 +140,24 @@ impl Managed {
     #[expect(clippy::expect_used, reason = "it was started with it")]
     pub fn aws(&self) -> &Aws {
         self.simulator.aws().expect("AWS is configured")
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> String {
+        self.aws().accounts().first().map(|account| account.id.clone()).unwrap_or_default()
+    }
+
+    /// The nodes that there are.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<AwsNode> {
+        self.aws().nodes(&self.account(), "eu-central-1")
+    }
+
+    /// The activations that there are.
+    #[must_use]
+    pub fn activations(&self) -> Vec<AwsActivation> {
+        self.aws().activations(&self.account(), "eu-central-1")
     }
 
     /// Changes vCenter.

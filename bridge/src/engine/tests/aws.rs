@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use mappings::tags::{TagKey, TagValue};
 
 use crate::aws::{
-    Activation, ActivationId, ActivationRequest, Answer, AwsError, AwsErrorKind, Identity, NewActivation, Node,
-    NodeId, NodeTags, Page, Ping, Platform, Ssm, Sts, Tagging,
+    Activation, ActivationId, ActivationRequest, Answer, AwsError, AwsErrorKind, Identity, NewActivation,
+    Node, NodeId, NodeTags, Page, Ping, Platform, Ssm, Sts, Tagging,
 };
 use crate::clock::Clock;
 use crate::fleet::testing::TestVm;
@@ -175,8 +175,9 @@ impl FakeAws {
             *state.calls.entry(name).or_default() += 1;
             state.faults.pop_front()
         };
-        let error =
-            |kind| Err(AwsError { operation: name, object: None, kind, detail: "a fault of the test".to_owned() });
+        let error = |kind| {
+            Err(AwsError { operation: name, object: None, kind, detail: "a fault of the test".to_owned() })
+        };
         match fault {
             Some(Fault::Throttled) => (false, error(AwsErrorKind::Throttled)),
             Some(Fault::Denied) => (false, error(AwsErrorKind::Denied)),

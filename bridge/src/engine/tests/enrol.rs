@@ -149,7 +149,12 @@ async fn what_fails_is_tried_again_and_then_left_to_people() {
     let (running, engine) = Running::start(&world, &disk).await;
     tokio::time::sleep(Duration::from_secs(48 * 3600)).await;
     let reason = engine.plan().vms[0].verdicts[2].reason.clone().unwrap();
-    assert_eq!((reason.word(), world.guests.started().len()), ("enrolQuarantined", 5), "{}", reason.sentence());
+    assert_eq!(
+        (reason.word(), world.guests.started().len()),
+        ("enrolQuarantined", 5),
+        "{}",
+        reason.sentence()
+    );
     assert_eq!(world.aws.made(), 0, "no activation is made for a guest that cannot be prepared");
     assert_eq!(world.guests.left(), Vec::<String>::new());
     engine.retry(None).await.unwrap();
@@ -214,22 +219,37 @@ async fn script(seed: u64) {
     for _ in 0..200 {
         tokio::time::sleep(Duration::from_secs(600)).await;
         let enrolments = disk.enrolments();
-        if enrolments.len() == world.vms.len() && enrolments.values().all(|one| one.stage == Stage::Enrolled) {
+        if enrolments.len() == world.vms.len() && enrolments.values().all(|one| one.stage == Stage::Enrolled)
+        {
             break;
         }
     }
     let told = || {
         let enrolments = disk.enrolments();
         let told = enrolments.values().map(|one| format!("{} {:?} {:?}", one.label, one.stage, one.problem));
-        let reasons = engine.plan().vms.into_iter().filter_map(|vm| Some(vm.verdicts[2].reason.as_ref()?.sentence()));
+        let reasons =
+            engine.plan().vms.into_iter().filter_map(|vm| Some(vm.verdicts[2].reason.as_ref()?.sentence()));
         told.chain(reasons).collect::<Vec<_>>().join("\n")
     };
-    assert_eq!(world.aws.node_ids().len(), world.vms.len(), "script {seed}: one node for each VM\n{}", told());
+    assert_eq!(
+        world.aws.node_ids().len(),
+        world.vms.len(),
+        "script {seed}: one node for each VM\n{}",
+        told()
+    );
     assert!(disk.enrolments().values().all(|one| one.stage == Stage::Enrolled), "script {seed}\n{}", told());
-    assert_eq!(world.aws.registrations(), world.vms.len(), "script {seed}: nobody registers twice\n{}", told());
+    assert_eq!(
+        world.aws.registrations(),
+        world.vms.len(),
+        "script {seed}: nobody registers twice\n{}",
+        told()
+    );
     assert_eq!(world.aws.activations(), Vec::<crate::aws::ActivationId>::new(), "script {seed}");
     for number in 1..=world.aws.made() {
-        assert!(!world.guests.holds(&format!("code-{number}")), "a code is left in a guest, in script {seed}");
+        assert!(
+            !world.guests.holds(&format!("code-{number}")),
+            "a code is left in a guest, in script {seed}"
+        );
     }
     drop(engine);
     running.stop().await;

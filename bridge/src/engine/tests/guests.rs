@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::config::{EnrolSettings, Environment, GuestCredentials};
 use crate::engine::{
-    Content, GuestErrorKind, GuestFailure, GuestHands, GuestPort, GuestSettings, InGuest, Login, Process, Program,
+    Content, GuestErrorKind, GuestFailure, GuestHands, GuestPort, GuestSettings, InGuest, Login, Process,
+    Program,
 };
 use crate::secret::{SecretRef, SecretResolver, SecretSource};
 use crate::store::VmId;
@@ -182,9 +183,10 @@ impl FakeGuests {
             }
         }
         let mut state = self.lock();
-        let registration = state.registered.get(&vm).map(|node| {
-            serde_json::json!({ "node": node.as_str(), "region": "eu-central-1" })
-        });
+        let registration = state
+            .registered
+            .get(&vm)
+            .map(|node| serde_json::json!({ "node": node.as_str(), "region": "eu-central-1" }));
         let mut report = serde_json::json!({
             "v": 1, "step": step, "code": code, "reason": "test", "detail": "a test",
             "os": { "id": "debian", "version": "12" }, "arch": "x86_64",
@@ -222,7 +224,13 @@ impl GuestPort for FakeGuests {
         Box::pin(async move { answer.map(|()| path) })
     }
 
-    fn upload<'a>(&'a self, vm: &'a VmId, login: &'a Login, path: &'a str, content: &'a Content) -> InGuest<'a, ()> {
+    fn upload<'a>(
+        &'a self,
+        vm: &'a VmId,
+        login: &'a Login,
+        path: &'a str,
+        content: &'a Content,
+    ) -> InGuest<'a, ()> {
         let (takes_place, answer) = self.fate(login);
         let Content::Bytes(bytes) = content else { unreachable!("the test has no files") };
         if takes_place {
@@ -256,7 +264,9 @@ impl GuestPort for FakeGuests {
         let (_, answer) = self.fate(login);
         let state = self.lock();
         let of_vm = state.processes.iter().filter(|running| *running.vm == *vm.vm);
-        let found = of_vm.map(|running| running.process.clone()).filter(|process| id.is_none_or(|id| process.id == id));
+        let found = of_vm
+            .map(|running| running.process.clone())
+            .filter(|process| id.is_none_or(|id| process.id == id));
         let found: Vec<_> = found.collect();
         Box::pin(async move { answer.map(|()| found) })
     }

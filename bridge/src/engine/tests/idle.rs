@@ -6,7 +6,9 @@ use mappings::tags::{TagKey, TagValue};
 
 use super::*;
 use crate::aws::{
-    Activation, ActivationId, ActivationRequest, NewActivation, Answer, AwsError, Identity, Node, NodeTags, Page, Ping, Ssm, Sts, Tagging};
+    Activation, ActivationId, ActivationRequest, Answer, AwsError, Identity, NewActivation, Node, NodeTags,
+    Page, Ping, Ssm, Sts, Tagging,
+};
 use crate::fleet::FleetUpdate;
 
 /// An AWS that answers in pages as the real one does, counts every one of them, and whose agents report all the time.

@@ -137,7 +137,8 @@ impl World {
         hands.set_arms(BTreeMap::from([(TargetName::from("main"), arm)]));
         let (fleet, cloud) = (self.fleet.clone(), self.cloud.clone());
         let acting = Arc::new(hands.clone());
-        let engine = Engine::new(fleet, cloud, records, acting, self.policy.clone(), self.clock).await.unwrap();
+        let engine =
+            Engine::new(fleet, cloud, records, acting, self.policy.clone(), self.clock).await.unwrap();
         engine.set_keys(hands.guests().keys().await);
         (engine, hands)
     }

@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use vmbridge::plan::ActionKind;
 use vmbridge_e2e::managed::Managed;
 use vmbridge_e2e::program::Running;
-use vmbridge_simulator::{Effect, FaultEffect, FaultRule, Mutation};
+use vmbridge_simulator::{Effect, FaultEffect, FaultRule, GUEST_PASSWORD, Mutation};
 
 /// Cells of the matrix at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Point {
@@ -35,6 +35,13 @@ fn operation(kind: ActionKind) -> (&'static str, &'static str) {
         ActionKind::RemoveTags => ("ssm:RemoveTagsFromResource", "RemoveTagsFromResource"),
         ActionKind::DefineAttribute => ("AddCustomFieldDef", "AddCustomFieldDef"),
         ActionKind::SetAttribute => ("SetField", "SetField"),
+        ActionKind::PrepareGuest | ActionKind::RegisterAgent => {
+            ("StartProgramInGuest", "StartProgramInGuest")
+        }
+        ActionKind::CreateActivation => ("ssm:CreateActivation", "CreateActivation"),
+        ActionKind::DeleteActivation => ("ssm:DeleteActivation", "DeleteActivation"),
+        ActionKind::CleanGuest => ("DeleteDirectoryInGuest", "DeleteDirectoryInGuest"),
+        ActionKind::DeregisterNode => ("ssm:DeregisterManagedInstance", "DeregisterManagedInstance"),
     }
 }
 
@@ -57,6 +64,21 @@ async fn ready_for(kind: ActionKind) -> Result<Managed> {
             }
             Ok(managed)
         }
+        ActionKind::PrepareGuest
+        | ActionKind::CreateActivation
+        | ActionKind::RegisterAgent
+        | ActionKind::DeleteActivation
+        | ActionKind::CleanGuest => to_be_enrolled().await,
+        ActionKind::DeregisterNode => {
+            let managed = to_be_enrolled().await?;
+            settled(&managed).await?;
+            let vm = managed.simulator.vcenters()[0].guests().remove(0).vm;
+            managed.mutate(&Mutation::Remove { id: vm })?;
+            // Since when it is gone is noted, and has to be long enough ago.
+            managed.ran(&["sync"]).await?;
+            tokio::time::sleep(Duration::from_secs(11)).await;
+            Ok(managed)
+        }
         ActionKind::DefineAttribute => Managed::new(2, WRITEBACK).await,
         ActionKind::SetAttribute => {
             let managed = Managed::new(2, WRITEBACK).await?;
@@ -67,6 +89,45 @@ async fn ready_for(kind: ActionKind) -> Result<Managed> {
             Ok(managed)
         }
     }
+}
+
+/// An estate in which one VM is to be enrolled.
+async fn to_be_enrolled() -> Result<Managed> {
+    const OFF: &str = "[tags]\nmode = \"off\"\ndefaults = false\n[guard]\nmax_change_percent = 100\n";
+    let mut managed = Managed::with_privileges(0, OFF, &super::enrol::PRIVILEGES).await?;
+    let more = "retry_after = \"1s\"\nderegister_after = \"10s\"\nvms = \"name=crash-me\"";
+    managed.credentials_with("enforce", GUEST_PASSWORD, more)?;
+    let inventory: Value = serde_json::from_str(&managed.ran(&["inventory", "--json"]).await?.stdout)?;
+    let vms = inventory["vms"].as_array().context("VMs")?;
+    let suitable = vms.iter().find(|vm| {
+        vm["template"] == false
+            && vm["managedBy"].is_null()
+            && vm["guest"]["operationsReady"] == true
+            && vm["powerState"] == "poweredOn"
+    });
+    let id = suitable.and_then(|vm| vm["moref"].as_str()).with_context(|| format!("a VM: {:#}", vms[0]))?;
+    managed.mutate(&Mutation::Rename { id: id.to_owned(), name: "crash-me".to_owned() })?;
+    Ok(managed)
+}
+
+/// Does what is to be done, as often as it takes: what failed is tried again a second later.
+async fn settled(managed: &Managed) -> Result<()> {
+    for _ in 0..5 {
+        managed.ran(&["sync"]).await?;
+        let (code, _) = managed.plan().await?;
+        if code == Some(0) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+    bail!("something is left to do: {:#}", managed.plan().await?.1)
+}
+
+fn is_of_enrolment(kind: ActionKind) -> bool {
+    !matches!(
+        kind,
+        ActionKind::AddTags | ActionKind::RemoveTags | ActionKind::DefineAttribute | ActionKind::SetAttribute
+    )
 }
 
 /// Waits until `done` says so.
@@ -118,7 +179,9 @@ async fn cell(kind: ActionKind, point: Point) -> Result<()> {
         Point::BeforeEffect | Point::BeforeOutcome => {
             let late = point == Point::BeforeOutcome;
             let hold = if late { FaultEffect::HoldAfter } else { FaultEffect::HoldBefore };
-            managed.simulator.add_faults([FaultRule::once(operation, hold)]);
+            // The registration is the second program that is started in the guest.
+            let skip = u32::from(kind == ActionKind::RegisterAgent);
+            managed.simulator.add_faults([FaultRule { skip, ..FaultRule::once(operation, hold) }]);
             let running = managed.vmbridge(&["sync"])?.start()?;
             until("the call is held", held).await?;
             killed(running).await?;
@@ -144,8 +207,12 @@ async fn cell(kind: ActionKind, point: Point) -> Result<()> {
     managed.simulator.clear_faults();
     managed.simulator.release_holds();
 
-    let synced = managed.ran(&["sync", "--json"]).await?;
-    ensure!(synced.code == Some(0), "the restart does the rest: {synced:?}");
+    if is_of_enrolment(kind) {
+        settled(&managed).await?;
+    } else {
+        let synced = managed.ran(&["sync", "--json"]).await?;
+        ensure!(synced.code == Some(0), "the restart does the rest: {synced:?}");
+    }
     right(&managed, kind)?;
     once(&managed.simulator.effects())?;
     let journal = managed.journal().await?;
@@ -166,7 +233,21 @@ fn right(managed: &Managed, kind: ActionKind) -> Result<()> {
                 ensure!(managed.tags(vm) == managed.wanted(vm), "{:?}", managed.tags(vm));
             }
         }
-        ActionKind::DefineAttribute | ActionKind::SetAttribute => {
+        ActionKind::DeregisterNode => {
+            let nodes = managed.nodes();
+            ensure!(nodes.is_empty(), "{nodes:#?}");
+        }
+        _ if is_of_enrolment(kind) => {
+            let nodes = managed.nodes();
+            ensure!(nodes.len() == 1, "{nodes:#?}");
+            ensure!(managed.effects("RegisterManagedInstance").len() == 1, "it registers once");
+            let activations = managed.activations();
+            ensure!(activations.is_empty(), "{activations:#?}");
+            let guest = managed.simulator.vcenters()[0].guests().remove(0);
+            let code = |text: &String| text.contains("ACTIVATION_CODE");
+            ensure!(!guest.files.values().any(code) && !guest.started.iter().any(code), "{guest:#?}");
+        }
+        _ => {
             let truth = managed.simulator.vcenters()[0].truth();
             for vm in &managed.vms {
                 let vms = truth["vms"].as_array().context("VMs")?;

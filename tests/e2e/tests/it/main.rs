@@ -8,6 +8,7 @@ mod check;
 mod commands;
 mod crash;
 mod daemon;
+mod enrol;
 mod faults;
 mod iam;
 mod inventory;

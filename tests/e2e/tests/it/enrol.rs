@@ -1,0 +1,198 @@
+//! VMs become managed nodes: the real program, guest operations over SOAP and HTTPS, activations at AWS.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use vmbridge_e2e::managed::Managed;
+use vmbridge_simulator::{GUEST_PASSWORD, GuestSetting, GuestTruth, Mutation};
+
+/// What guest operations need in vCenter beyond reading.
+pub const PRIVILEGES: [&str; 3] = [
+    "VirtualMachine.GuestOperations.Query",
+    "VirtualMachine.GuestOperations.Execute",
+    "VirtualMachine.GuestOperations.Modify",
+];
+
+/// An estate without nodes, in which guests let us in.
+async fn bare(mode: &str) -> Managed {
+    bare_with(mode, GUEST_PASSWORD).await
+}
+
+async fn bare_with(mode: &str, password: &str) -> Managed {
+    let mut managed =
+        Managed::with_privileges(0, "[tags]\nmode = \"enforce\"\ndefaults = false\n", &PRIVILEGES)
+            .await
+            .unwrap();
+    managed.credentials(mode, password).unwrap();
+    managed
+}
+
+/// VMs that can be enrolled, by name, in the order of their names.
+async fn eligible(managed: &Managed) -> Vec<(String, String)> {
+    let plan = managed.plan().await.unwrap().1;
+    let vms = plan["vms"].as_array().unwrap();
+    let can = vms.iter().filter(|vm| vm["capabilities"]["enrol"]["reason"] == "planned");
+    can.map(|vm| (vm["name"].as_str().unwrap().to_owned(), vm["moref"].as_str().unwrap().to_owned()))
+        .collect()
+}
+
+fn guest(managed: &Managed, moref: &str) -> GuestTruth {
+    let guests = managed.simulator.vcenters()[0].guests();
+    guests.into_iter().find(|guest| guest.vm == moref).unwrap()
+}
+
+/// Nothing of ours is in a guest, and no code anywhere.
+fn clean(managed: &Managed) -> Result<()> {
+    for guest in managed.simulator.vcenters()[0].guests() {
+        ensure!(guest.files.is_empty() && guest.directories.is_empty(), "{guest:#?}");
+    }
+    let activations = managed.activations();
+    ensure!(activations.is_empty(), "activations are left: {activations:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_person_enrols_one_vm() {
+    let managed = bare("observe").await;
+    let vms = eligible(&managed).await;
+    let (name, moref) = &vms[0];
+    let dry = managed.vmbridge(&["enroll", name, "--dry-run"]).unwrap().run().await.unwrap();
+    assert_eq!(dry.code, Some(1), "{dry:?}");
+    assert!(dry.stdout.contains("prepareGuest"), "{}", dry.stdout);
+    assert!(managed.simulator.effects().is_empty());
+
+    let enrolled = managed.vmbridge(&["enroll", name]).unwrap().run().await.unwrap();
+    assert_eq!(enrolled.code, Some(0), "{enrolled:?}");
+    assert!(enrolled.stdout.contains("1 enrolled, 0 failed"), "{}", enrolled.stdout);
+    for stage in ["preparing", "registering", "enrolled"] {
+        assert!(enrolled.stderr.contains(stage), "{}", enrolled.stderr);
+    }
+    clean(&managed).unwrap();
+    let nodes: Value =
+        serde_json::from_str(&managed.ran(&["nodes", "--json"]).await.unwrap().stdout).unwrap();
+    let node = &nodes.as_array().unwrap()[0];
+    assert_eq!(
+        (node["name"].as_str(), node["basis"].as_str(), node["ping"].as_str()),
+        (Some(&**name), Some("enrolled"), Some("online")),
+        "{nodes:#}"
+    );
+    assert_eq!(guest(&managed, moref).registered.unwrap().node, node["node"].as_str().unwrap());
+    // Nothing more is done, and the others are only observed.
+    let plan = managed.plan().await.unwrap().1;
+    let states: BTreeSet<&str> =
+        plan["actions"].as_array().unwrap().iter().filter_map(|action| action["state"].as_str()).collect();
+    assert_eq!(states, BTreeSet::from(["observed"]), "{plan:#}");
+}
+
+#[tokio::test]
+async fn the_code_is_nowhere() {
+    let managed = bare("observe").await;
+    let (name, moref) = eligible(&managed).await.remove(0);
+    let (aws, account) = (managed.aws().clone(), managed.account());
+    let codes = tokio::spawn(async move {
+        let mut codes = BTreeSet::new();
+        loop {
+            codes
+                .extend(aws.activations(&account, "eu-central-1").into_iter().map(|one| one.activation_code));
+            if codes.len() == 1 && aws.activations(&account, "eu-central-1").is_empty() {
+                return codes;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let enrolled = managed
+        .vmbridge(&["enroll", &name, "--log", "vmbridge=trace,vsphere_client=trace,aws_sdk_ssm=debug"])
+        .unwrap()
+        .run()
+        .await
+        .unwrap();
+    assert_eq!(enrolled.code, Some(0), "{enrolled:?}");
+    let codes = tokio::time::timeout(Duration::from_secs(10), codes).await.unwrap().unwrap();
+    let secrets: Vec<String> = codes.into_iter().chain([GUEST_PASSWORD.to_owned()]).collect();
+    assert_eq!(secrets.len(), 2);
+    let exported = managed.ran(&["state", "export"]).await.unwrap().stdout;
+    let audit = managed.ran(&["audit", "--json"]).await.unwrap().stdout;
+    let started = guest(&managed, &moref).started.join("\n");
+    assert_eq!(started.lines().count(), 2, "{started}");
+    let database = std::fs::read(managed.estate.folder().join("state/vmbridge.db")).unwrap();
+    let database = String::from_utf8_lossy(&database).into_owned();
+    for secret in &secrets {
+        for (what, text) in [
+            ("standard output", &enrolled.stdout),
+            ("the log", &enrolled.stderr),
+            ("the export", &exported),
+            ("the journal", &audit),
+            ("a command line", &started),
+            ("the database", &database),
+        ] {
+            assert!(!text.contains(secret.as_str()), "a secret is in {what}");
+        }
+    }
+    clean(&managed).unwrap();
+}
+
+#[tokio::test]
+async fn the_daemon_enrols_all_that_can_be_and_their_tags_come_with_them() {
+    let managed = bare("enforce").await;
+    let vms = eligible(&managed).await;
+    let moref = vms[0].1.clone();
+    managed.mutate(&Mutation::AttachTag { id: moref.clone(), tag: "Patch Group:red".to_owned() }).unwrap();
+    let mut running = managed.vmbridge(&["run"]).unwrap().start().unwrap();
+    running.says("the first picture of the fleet is there").await.unwrap();
+    let enrolled = || managed.nodes().len();
+    for _ in 0..600 {
+        if enrolled() == vms.len() && clean(&managed).is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(enrolled(), vms.len());
+    clean(&managed).unwrap();
+    let node = guest(&managed, &moref).registered.unwrap().node;
+    assert_eq!(managed.aws().tags(&node).unwrap()["Patch Group"], "red");
+    // They came with the activation: nobody had to write them.
+    let written =
+        managed.effects("AddTagsToResource").into_iter().filter(|effect| effect.resource == node).count();
+    assert_eq!(written, 0);
+    running.signal("TERM").await.unwrap();
+    let ended = running.ended().await.unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(managed.aws().mistakes().is_empty(), "{:?}", managed.aws().mistakes());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_tried_once() {
+    let managed = bare_with("observe", "wrong").await;
+    let (name, moref) = eligible(&managed).await.remove(0);
+    for _ in 0..2 {
+        let refused = managed.vmbridge(&["enroll", &name]).unwrap().run().await.unwrap();
+        assert_ne!(refused.code, Some(0), "{refused:?}");
+    }
+    assert_eq!(guest(&managed, &moref).refused, 1);
+    let plan = managed.plan().await.unwrap().1;
+    let vm =
+        plan["vms"].as_array().unwrap().iter().find(|vm| vm["moref"] == *moref).context("the VM").unwrap();
+    assert_eq!(vm["capabilities"]["enrol"]["reason"], "credentialsRefused", "{vm:#}");
+    // The password is another now.
+    managed.guest_password(GUEST_PASSWORD).unwrap();
+    let enrolled = managed.vmbridge(&["enroll", &name]).unwrap().run().await.unwrap();
+    assert_eq!(enrolled.code, Some(0), "{enrolled:?}");
+}
+
+#[tokio::test]
+async fn why_it_failed_is_one_sentence_with_the_fix() {
+    let managed = bare("observe").await;
+    let (name, moref) = eligible(&managed).await.remove(0);
+    let setting = GuestSetting { exits: Some(vec![12]), ..GuestSetting::default() };
+    managed.mutate(&Mutation::SetGuest { id: moref.clone(), guest: setting }).unwrap();
+    let failed = managed.vmbridge(&["enroll", &name]).unwrap().run().await.unwrap();
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.stdout.contains("0 enrolled, 1 failed"), "{}", failed.stdout);
+    assert!(failed.stderr.contains("disk-full"), "{}", failed.stderr);
+    clean(&managed).unwrap();
+    let enrolled = managed.vmbridge(&["enroll", &name, "--retry"]).unwrap().run().await.unwrap();
+    assert_eq!(enrolled.code, Some(0), "{enrolled:?}");
+    assert_eq!(managed.effects("RegisterManagedInstance").len(), 1);
+}
