@@ -263,7 +263,8 @@ fn address(url: &str, vcenter: &Url) -> Result<Url, TransferError> {
     if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
         return Err(TransferError::Address("it is not a plain https URL"));
     }
-    if url.host_str().is_none_or(str::is_empty) {
+    // Any other star is no name of a host, though it can be written in a URL.
+    if url.host_str().is_none_or(|host| host.is_empty() || host.contains('*')) {
         return Err(TransferError::Address("it has no host"));
     }
     Ok(url)
