@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::User;
+use crate::guest::soap::is_windows;
 use crate::soap::session::SessionCounts;
 use crate::vcenter::{CallCounts, Shared};
 use crate::{MutateError, StartError};
@@ -149,7 +150,15 @@ impl Vcenter {
         let made = self.shared.change(|world| mutation.apply(world))?;
         match mutation {
             crate::Mutation::SetGuest { id, guest } => {
-                self.shared.guests.set(crate::mutation::object(id)?, guest);
+                let vm = crate::mutation::object(id)?;
+                let machine = self.shared.world().get(vm).and_then(crate::world::Entity::vm).map(is_windows);
+                self.shared.guests.set(vm, machine.unwrap_or_default(), guest);
+            }
+            crate::Mutation::Clone { id, .. } => {
+                if let Some(copy) = &made {
+                    let (from, to) = (crate::mutation::object(id)?, crate::mutation::object(copy)?);
+                    self.shared.guests.copy(from, to);
+                }
             }
             // What runs in a guest ends with it.
             crate::Mutation::PowerOff { id } => self.shared.guests.stop(crate::mutation::object(id)?),

@@ -57,7 +57,7 @@ pub use crate::fault::{
     aws_from_seed, effects, from_seed,
 };
 pub use crate::guest::{
-    GuestRegistration, GuestSetting, GuestTruth, PASSWORD as GUEST_PASSWORD, ROOT as GUEST_USER,
+    GuestAccount, GuestRegistration, GuestSetting, GuestTruth, PASSWORD as GUEST_PASSWORD, ROOT as GUEST_USER,
 };
 pub use crate::handle::Vcenter;
 pub use crate::ledger::Effect;

@@ -12,6 +12,7 @@ use crate::world::{Kind, ObjId, World};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields say what they are; the variants say what happens")]
+#[expect(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum Mutation {
     /// Gives any object a new name (plain; it is escaped as vCenter does).
     Rename { id: String, name: String },
@@ -108,6 +109,9 @@ pub enum Mutation {
     RenameTag { tag: String, name: String },
     /// Deletes a tag with its attachments; no event tells of it.
     DeleteTag { tag: String },
+    /// Gives a host a new certificate. Where `told` is false, vCenter goes on telling the old one, as when somebody else
+    /// answers for the host.
+    HostCertificate { id: String, told: bool },
     /// Makes the guest of a VM different.
     SetGuest { id: String, guest: crate::GuestSetting },
 }
@@ -206,6 +210,14 @@ impl Mutation {
                 world.set_host_connection(object(id)?, state)?;
             }
             Self::FreeSpace { id, bytes } => world.set_free_space(object(id)?, *bytes)?,
+            Self::HostCertificate { id, told } => {
+                let host = object(id)?;
+                if host.kind != Kind::Host || world.get(host).is_none() {
+                    return Err(MutateError::NoSuchObject(id.clone()));
+                }
+                let renewed = world.doors.renew(host, *told);
+                renewed.ok_or_else(|| not_possible("making a certificate", id))?;
+            }
             Self::SetGuest { id, .. } => {
                 let known = world.get(object(id)?).and_then(crate::world::Entity::vm);
                 known.ok_or_else(|| MutateError::NoSuchObject(id.clone()))?;

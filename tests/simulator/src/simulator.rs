@@ -12,7 +12,6 @@ use crate::config::{SimulatorConfig, VmcConfig};
 use crate::control::Control;
 use crate::fault::{FaultBook, FaultRule, HeldCall, InjectedFault};
 use crate::fleet;
-use crate::guest;
 use crate::handle::Vcenter;
 use crate::ledger::{Effect, Ledger};
 use crate::net::server;
@@ -286,16 +285,7 @@ async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts,
         let (listener, address) = ports.bind().await?;
         let connections = Arc::clone(&shared.connections);
         tokio::spawn(server::serve(listener, Some(tls), Arc::clone(&shared), connections, stop.clone()));
-        // An authority that nobody knows: who trusts this host has learned its certificate from the vCenter.
-        let hosts = Identity::new(&Authority::new(config.listen, None)?)?;
-        let tls = hosts.server_config()?;
-        let mut free = Ports { listen: config.listen, next: None };
-        let (host_listener, host_address) = free.bind().await?;
-        shared.guests.set_host(host_address);
-        let certificate = hosts.pem();
-        shared.change(|world| world.host_certificate = Some(certificate.into()));
-        let host_files = Arc::new(guest::Host(Arc::clone(&shared)));
-        tokio::spawn(server::serve(host_listener, Some(tls), host_files, Arc::default(), stop.clone()));
+        shared.guests.listen(config.listen, stop.clone());
         let sweeper = Arc::clone(&shared);
         let stop = stop.clone();
         tokio::spawn(async move {

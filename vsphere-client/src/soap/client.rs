@@ -60,6 +60,11 @@ impl SoapClient {
         Error::new(operation, &self.server, kind)
     }
 
+    /// The client that requests are sent with. It keeps no cookies: whoever uses it shows no session.
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
     /// Asks which versions of the API the server speaks.
     pub(crate) async fn versions(&self) -> Result<ServiceVersions, Error> {
         const OPERATION: &str = "GET /sdk/vimServiceVersions.xml";

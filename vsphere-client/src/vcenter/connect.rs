@@ -81,6 +81,7 @@ impl Vcenter {
                 options,
                 session: SessionCell::new(),
                 farewells: Farewells::default(),
+                hosts: super::guest::Hosts::default(),
             }),
         })
     }
@@ -147,7 +148,15 @@ async fn log_in_to(
             }
         })
     });
-    Ok(Session { version, key: user.key, user: user.user_name, cookie, farewell, content })
+    Ok(Session {
+        version,
+        key: user.key,
+        user: user.user_name,
+        cookie,
+        farewell,
+        content,
+        guest_managers: tokio::sync::OnceCell::new(),
+    })
 }
 
 data_object! {

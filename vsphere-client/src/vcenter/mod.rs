@@ -46,6 +46,7 @@ struct Inner {
     options: ConnectOptions,
     session: SessionCell<Arc<Session>, Error>,
     farewells: Farewells,
+    hosts: guest::Hosts,
 }
 
 impl fmt::Debug for Vcenter {
@@ -66,6 +67,7 @@ pub struct Session {
     pub user: String,
     cookie: Arc<str>,
     farewell: Farewell,
+    guest_managers: tokio::sync::OnceCell<guest::Managers>,
 }
 
 impl fmt::Debug for Session {

@@ -4,6 +4,7 @@
 
 mod cloud;
 mod custom_fields;
+mod guest;
 mod hostile;
 mod live;
 mod tagging;

@@ -10,6 +10,7 @@ mod crash;
 mod daemon;
 mod enrol;
 mod faults;
+mod guests;
 mod iam;
 mod inventory;
 mod scripts;

@@ -187,7 +187,7 @@ impl AwsMutation {
             Self::SetNode { node, ping_status, computer_name, ip_address, agent_version } => {
                 if ping_status
                     .as_deref()
-                    .is_some_and(|status| !["Online", "ConnectionLost"].contains(&status))
+                    .is_some_and(|status| !["Online", "ConnectionLost", "Inactive"].contains(&status))
                 {
                     return Err(MutateError::NotPossible {
                         what: "setting that ping status",

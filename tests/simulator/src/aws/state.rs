@@ -39,7 +39,7 @@ pub struct AwsNode {
     pub instance_id: String,
     /// `ManagedInstance` or `EC2Instance`.
     pub resource_type: String,
-    /// `Online` or `ConnectionLost`.
+    /// `Online`, `ConnectionLost` or `Inactive`.
     pub ping_status: String,
     /// When the agent was last heard of.
     pub last_ping: Timestamp,

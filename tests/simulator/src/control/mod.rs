@@ -120,6 +120,7 @@ impl Control {
         match (request.method.as_str(), parts.as_slice()) {
             ("GET", ["stats"]) => Ok(self.stats()),
             ("GET", ["truth", name]) => Ok(self.vcenter(name)?.truth()),
+            ("GET", ["guests", name]) => Ok(json!(self.vcenter(name)?.guests())),
             ("GET", ["vms", name]) => Ok(json!(self.vcenter(name)?.vm_ids())),
             ("GET", ["faults"]) => Ok(json!({ "injected": self.faults.injected() })),
             (method, ["aws", what @ ("truth" | "stats" | "mutate" | "policy" | "settings")]) => {

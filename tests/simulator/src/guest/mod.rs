@@ -2,26 +2,33 @@
 //! Agent does when it is started there.
 //!
 //! A guest exists as soon as somebody works in it. What it is like is decided by its VM (Linux or Windows, Tools, power), and
-//! by [`GuestSetting`]s that tests give it. Bytes of files go over a listener of its own, the "ESXi host", whose certificate
-//! no authority signed: it is trusted because vCenter tells it.
+//! by [`GuestSetting`]s that tests give it. Bytes of files go over listeners of their own, the "ESXi hosts", whose
+//! certificates no authority signed: they are trusted because vCenter tells them.
 
+mod account;
+mod doors;
 mod installer;
+mod outcome;
+mod setting;
 pub(crate) mod soap;
 mod transfer;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
+use self::account::{Accounts, Who};
 use crate::aws::Aws;
+use crate::clock::uptime;
 use crate::vcenter::lock;
 use crate::world::ObjId;
 
-pub(crate) use transfer::Host;
+pub(crate) use self::doors::Doors;
+pub use self::setting::{GuestAccount, GuestRegistration, GuestSetting, GuestTruth};
 
 /// The user that every guest has unless it is told otherwise, on Linux. On Windows it is `Administrator`.
 pub const ROOT: &str = "root";
@@ -29,92 +36,160 @@ pub const ROOT: &str = "root";
 pub const PASSWORD: &str = "Guest-Passw0rd!";
 /// Exit codes are told for so long.
 const REMEMBERED: Duration = Duration::from_secs(300);
-
-/// What is different about a guest. Absent parts stay as they are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct GuestSetting {
-    /// Another user.
-    pub username: Option<String>,
-    /// Another password.
-    pub password: Option<String>,
-    /// How long the installer works, in milliseconds.
-    pub work_ms: Option<u64>,
-    /// Exit codes of the next programs, instead of what they would do.
-    pub exits: Option<Vec<i32>>,
-    /// The agent registers, and says nothing for so long, in milliseconds.
-    pub online_after_ms: Option<u64>,
-    /// A registration that the guest has, such as that of the VM that it was cloned from.
-    pub registered: Option<GuestRegistration>,
-    /// Every process ends without a word, as when the guest is started again.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub reboot: bool,
-}
-
-/// A registration that a guest has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GuestRegistration {
-    /// The node.
-    pub node: String,
-    /// Its Region.
-    pub region: String,
-}
-
-/// What is known of a guest, for tests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GuestTruth {
-    /// The VM.
-    pub vm: String,
-    /// The files that are there, with their contents as far as they are text.
-    pub files: BTreeMap<String, String>,
-    /// The directories that were made and are there.
-    pub directories: Vec<String>,
-    /// Every command line that was ever started, with its variables.
-    pub started: Vec<String>,
-    /// How often a password was refused.
-    pub refused: u32,
-    /// The registration.
-    pub registered: Option<GuestRegistration>,
-}
+/// The address of a transfer can be used for so long.
+const TICKET: Duration = Duration::from_secs(120);
+/// Room on the disk of a guest.
+const DISK: u64 = 4 << 30;
 
 #[derive(Debug, Clone)]
 struct File {
     bytes: Vec<u8>,
     mode: u32,
+    owner: String,
 }
 
 #[derive(Debug, Clone)]
 struct Process {
     pid: i64,
     name: String,
+    owner: String,
     command_line: String,
     started: Timestamp,
     ended: Option<(Timestamp, i32)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone)]
 struct Guest {
-    username: Option<String>,
-    password: Option<String>,
+    windows: bool,
+    accounts: Accounts,
     work: Option<Duration>,
     online_after: Duration,
+    ticket: Duration,
+    disk: u64,
     exits: VecDeque<i32>,
+    outcomes: BTreeMap<String, VecDeque<String>>,
     files: BTreeMap<String, File>,
-    directories: BTreeSet<String>,
+    /// Directories that were made, and whose they are.
+    directories: BTreeMap<String, String>,
     processes: Vec<Process>,
     started: Vec<String>,
-    refused: u32,
     registered: Option<GuestRegistration>,
+    /// The activation by which it was registered.
+    activation: Option<String>,
+    agent: Option<String>,
     last: i64,
+}
+
+impl Guest {
+    fn new(windows: bool) -> Self {
+        Self {
+            windows,
+            accounts: Accounts::usual(windows),
+            work: None,
+            online_after: Duration::ZERO,
+            ticket: TICKET,
+            disk: DISK,
+            exits: VecDeque::new(),
+            outcomes: BTreeMap::new(),
+            files: BTreeMap::new(),
+            directories: BTreeMap::new(),
+            processes: Vec::new(),
+            started: Vec::new(),
+            registered: None,
+            activation: None,
+            agent: None,
+            last: 0,
+        }
+    }
+
+    /// Where everybody may write.
+    fn temporary(&self) -> &'static str {
+        if self.windows { r"C:\Users\ADMINI~1\AppData\Local\Temp" } else { "/tmp" }
+    }
+
+    /// Whose the directory is that a path is in; nothing when there is none. Where everybody may write it is anybody's.
+    fn parent_of(&self, path: &str, who: &Who) -> Option<String> {
+        let parent = path.rsplit_once(if self.windows { '\\' } else { '/' })?.0;
+        if parent == self.temporary() {
+            return Some(who.username.clone());
+        }
+        self.directories.get(parent).cloned()
+    }
+
+    /// Bytes that a file at this path may have.
+    fn room_for(&self, path: &str) -> u64 {
+        let others = self.files.iter().filter(|(known, _)| *known != path);
+        let used: u64 = others.map(|(_, file)| file.bytes.len() as u64).sum();
+        self.disk.saturating_sub(used)
+    }
+
+    fn set(&mut self, setting: &GuestSetting) {
+        let GuestSetting {
+            username,
+            password,
+            accounts,
+            lock_after,
+            work_ms,
+            exits,
+            outcomes,
+            online_after_ms,
+            registered,
+            agent,
+            disk_bytes,
+            ticket_ms,
+            reboot,
+        } = setting;
+        if let Some(accounts) = accounts {
+            self.accounts.replace(accounts);
+        }
+        if let Some(username) = username {
+            self.accounts.rename(username);
+        }
+        if let Some(password) = password {
+            self.accounts.set_password(password);
+        }
+        if let Some(times) = lock_after {
+            self.accounts.set_lock_after(*times);
+        }
+        self.work = work_ms.map(Duration::from_millis).or(self.work);
+        if let Some(exits) = exits {
+            self.exits = exits.iter().copied().collect();
+        }
+        for (step, reasons) in outcomes.iter().flatten() {
+            self.outcomes.insert(step.clone(), reasons.iter().cloned().collect());
+        }
+        self.online_after = online_after_ms.map_or(self.online_after, Duration::from_millis);
+        if let Some(registered) = registered {
+            self.registered = Some(registered.clone());
+            self.activation = None;
+            self.agent.get_or_insert_with(|| installer::VERSION.to_owned());
+        }
+        if let Some(version) = agent {
+            self.agent = Some(version.clone()).filter(|version| !version.is_empty());
+        }
+        self.disk = disk_bytes.unwrap_or(self.disk);
+        self.ticket = ticket_ms.map_or(self.ticket, Duration::from_millis);
+        if *reboot {
+            self.processes.clear();
+        }
+    }
 }
 
 /// What a ticket is for.
 #[derive(Debug, Clone)]
-enum Ticket {
-    Put { vm: ObjId, path: String, mode: u32, size: u64 },
-    Get { vm: ObjId, path: String },
+enum What {
+    Put { path: String, mode: u32, size: u64, owner: String },
+    Get { path: String },
+}
+
+/// A transfer that may be made.
+#[derive(Debug, Clone)]
+struct Ticket {
+    vm: ObjId,
+    host: ObjId,
+    /// As [`uptime`] counts.
+    until: Duration,
+    what: What,
 }
 
 /// The guests of one vCenter.
@@ -122,14 +197,15 @@ enum Ticket {
 pub(crate) struct Guests {
     guests: Mutex<HashMap<ObjId, Guest>>,
     tickets: Mutex<HashMap<String, Ticket>>,
-    host: OnceLock<SocketAddr>,
+    /// Where hosts listen, and until when.
+    listen: OnceLock<(IpAddr, CancellationToken)>,
     aws: Mutex<Option<Aws>>,
 }
 
 impl Guests {
-    /// Where the bytes of files go.
-    pub(crate) fn set_host(&self, address: SocketAddr) {
-        let _ = self.host.set(address);
+    /// Where hosts listen, until `stop`.
+    pub(crate) fn listen(&self, address: IpAddr, stop: CancellationToken) {
+        let _ = self.listen.set((address, stop));
     }
 
     /// Where agents register.
@@ -137,37 +213,19 @@ impl Guests {
         *lock(&self.aws) = aws;
     }
 
+    /// Works on the guest of a VM, which is there since somebody came [in](Self::enter).
     fn with<T>(&self, vm: ObjId, act: impl FnOnce(&mut Guest) -> T) -> T {
-        act(lock(&self.guests).entry(vm).or_default())
+        self.enter(vm, false, act)
+    }
+
+    /// The guest of a VM is there from now on.
+    fn enter<T>(&self, vm: ObjId, windows: bool, act: impl FnOnce(&mut Guest) -> T) -> T {
+        act(lock(&self.guests).entry(vm).or_insert_with(|| Guest::new(windows)))
     }
 
     /// Makes a guest different.
-    pub(crate) fn set(&self, vm: ObjId, setting: &GuestSetting) {
-        self.with(vm, |guest| {
-            let GuestSetting { username, password, work_ms, exits, online_after_ms, registered, reboot } =
-                setting;
-            if let Some(username) = username {
-                guest.username = Some(username.clone());
-            }
-            if let Some(password) = password {
-                guest.password = Some(password.clone());
-            }
-            if let Some(ms) = work_ms {
-                guest.work = Some(Duration::from_millis(*ms));
-            }
-            if let Some(exits) = exits {
-                guest.exits = exits.iter().copied().collect();
-            }
-            if let Some(ms) = online_after_ms {
-                guest.online_after = Duration::from_millis(*ms);
-            }
-            if let Some(registered) = registered {
-                guest.registered = Some(registered.clone());
-            }
-            if *reboot {
-                guest.processes.clear();
-            }
-        });
+    pub(crate) fn set(&self, vm: ObjId, windows: bool, setting: &GuestSetting) {
+        self.enter(vm, windows, |guest| guest.set(setting));
     }
 
     /// Every process of a VM ends without a word.
@@ -177,22 +235,40 @@ impl Guests {
         }
     }
 
+    /// A copy of a VM has all that is on its disks, its registration too.
+    pub(crate) fn copy(&self, from: ObjId, to: ObjId) {
+        let mut guests = lock(&self.guests);
+        if let Some(guest) = guests.get(&from) {
+            let copy = Guest { processes: Vec::new(), started: Vec::new(), ..guest.clone() };
+            guests.insert(to, copy);
+        }
+    }
+
+    /// A ticket that is good for a while; those that nobody used are thrown away.
+    fn ticket(&self, id: String, vm: ObjId, host: ObjId, what: What) {
+        let until = uptime() + lock(&self.guests).get(&vm).map_or(TICKET, |guest| guest.ticket);
+        let mut tickets = lock(&self.tickets);
+        tickets.retain(|_, ticket| ticket.until > uptime());
+        tickets.insert(id, Ticket { vm, host, until, what });
+    }
+
     /// What is known of all guests that somebody worked in.
     pub(crate) fn truth(&self) -> Vec<GuestTruth> {
         let guests = lock(&self.guests);
+        let text = |(path, file): (&String, &File)| {
+            (path.clone(), String::from_utf8_lossy(&file.bytes).into_owned())
+        };
         let mut all: Vec<GuestTruth> = guests
             .iter()
             .map(|(vm, guest)| GuestTruth {
                 vm: vm.to_string(),
-                files: guest
-                    .files
-                    .iter()
-                    .map(|(path, file)| (path.clone(), String::from_utf8_lossy(&file.bytes).into_owned()))
-                    .collect(),
-                directories: guest.directories.iter().cloned().collect(),
+                files: guest.files.iter().map(text).collect(),
+                directories: guest.directories.keys().cloned().collect(),
                 started: guest.started.clone(),
-                refused: guest.refused,
+                refused: guest.accounts.refused,
+                locked: guest.accounts.locked(),
                 registered: guest.registered.clone(),
+                agent: guest.agent.clone(),
             })
             .collect();
         all.sort_by(|one, other| one.vm.cmp(&other.vm));

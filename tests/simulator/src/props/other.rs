@@ -83,7 +83,15 @@ pub(super) fn write(world: &World, entity: &Entity, path: &str, tag: &str, xml: 
             let here = world.vms().filter(|(_, vm)| vm.host == Some(entity.id)).map(|(e, _)| e.id);
             xml.moref_array(tag, here);
         }
-        (Body::Host(host), _) => return write_host(world.host_certificate.as_deref(), host, path, tag, xml),
+        (Body::Host(_), "config.certificate") => {
+            let Some(certificate) = world.doors.told(entity.id) else { return false };
+            xml.open_typed(tag, "ArrayOfByte");
+            for byte in certificate.bytes() {
+                xml.val("byte", byte.cast_signed());
+            }
+            xml.close(tag);
+        }
+        (Body::Host(host), _) => return write_host(host, path, tag, xml),
         (Body::Datastore(_), "vm") => {
             let here = world.vms().filter(|(_, vm)| vm.datastores.contains(&entity.id)).map(|(e, _)| e.id);
             xml.moref_array(tag, here);
@@ -125,16 +133,8 @@ fn child_types(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-fn write_host(certificate: Option<&str>, host: &Host, path: &str, tag: &str, xml: &mut Xml) -> bool {
+fn write_host(host: &Host, path: &str, tag: &str, xml: &mut Xml) -> bool {
     match path {
-        "config.certificate" => {
-            let Some(certificate) = certificate else { return false };
-            xml.open_typed(tag, "ArrayOfByte");
-            for byte in certificate.bytes() {
-                xml.val("byte", byte);
-            }
-            xml.close(tag);
-        }
         "summary.config.product" => {
             // A host that was never reached has no product information.
             if host.connection == "notResponding" && host.power == "unknown" {

@@ -189,6 +189,7 @@ async fn with_session(shared: &Arc<Shared>, request: &Request, call: &Node) -> A
         "ListProcessesInGuest" => guest::list(shared, &caller, call),
         "TerminateProcessInGuest" => guest::terminate(shared, &caller, call),
         "CreateTemporaryDirectoryInGuest" => guest::make_directory(shared, &caller, call),
+        "MakeDirectoryInGuest" => guest::make_named_directory(shared, &caller, call),
         "DeleteDirectoryInGuest" => guest::delete_directory(shared, &caller, call),
         "DeleteFileInGuest" => guest::delete_file(shared, &caller, call),
         "ListFilesInGuest" => guest::list_files(shared, &caller, call),

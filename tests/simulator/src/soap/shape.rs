@@ -189,6 +189,10 @@ fn method(name: &str) -> Option<(&'static str, &'static [Field])> {
             "GuestFileManager",
             &[VM, AUTH, ("prefix", One, Text), ("suffix", One, Text), ("directoryPath", Optional, Text)],
         ),
+        "MakeDirectoryInGuest" => (
+            "GuestFileManager",
+            &[VM, AUTH, ("directoryPath", One, Text), ("createParentDirectories", One, Bool)],
+        ),
         "DeleteDirectoryInGuest" => {
             ("GuestFileManager", &[VM, AUTH, ("directoryPath", One, Text), ("recursive", One, Bool)])
         }

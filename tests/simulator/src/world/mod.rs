@@ -22,6 +22,7 @@ pub(crate) use self::entity::{Body, CustomField, Entity};
 pub(crate) use self::events::EventStore;
 pub(crate) use self::id::{Kind, ObjId};
 pub(crate) use self::tags::TagStore;
+use crate::guest::Doors;
 
 /// Everything that one vCenter knows.
 #[derive(Debug)]
@@ -35,8 +36,8 @@ pub(crate) struct World {
     pub(crate) events: EventStore,
     pub(crate) log: ChangeLog,
     pub(crate) clock_skew: i64,
-    /// The certificate of all hosts, in PEM form.
-    pub(crate) host_certificate: Option<Arc<str>>,
+    /// The hosts as far as files of guests go over them.
+    pub(crate) doors: Arc<Doors>,
     next: u32,
 }
 
@@ -54,7 +55,7 @@ impl World {
             events: EventStore::default(),
             log: ChangeLog::new(log_limit),
             clock_skew,
-            host_certificate: None,
+            doors: Arc::default(),
             next: first + 1,
         };
         world.insert(Entity {

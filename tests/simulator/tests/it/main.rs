@@ -14,6 +14,7 @@ mod client;
 mod control;
 mod custom_fields;
 mod faults;
+mod guest;
 mod json;
 mod reading;
 mod rest;

@@ -27,11 +27,15 @@ pub enum GuestFault {
     FileNotFound,
     /// There is such a file already.
     FileAlreadyExists,
-    /// The file cannot be used: a directory, or no room.
+    /// The file cannot be used in this way: it is locked, too large, or there is no room for it.
     FileFault,
+    /// The user cannot get at the file.
+    CannotAccessFile,
+    /// There is no such process.
+    ProcessNotFound,
     /// The VM is not powered on.
     InvalidPowerState,
-    /// Another operation is under way in the VM.
+    /// Another operation is under way in the VM, or it is just changing its state.
     TaskInProgress,
     /// The VM is gone.
     VmNotFound,
@@ -60,9 +64,11 @@ impl GuestFault {
             "GuestAuthenticationChallenge" | "GuestMultipleMappings" => Self::GuestAuthenticationChallenge,
             "FileNotFound" => Self::FileNotFound,
             "FileAlreadyExists" => Self::FileAlreadyExists,
-            "FileFault" | "CannotAccessFile" | "NoDiskSpace" | "FileTooLarge" | "FileLocked" => {
+            "FileFault" | "NoDiskSpace" | "FileTooLarge" | "FileLocked" | "FileNotWritable" => {
                 Self::FileFault
             }
+            "CannotAccessFile" => Self::CannotAccessFile,
+            "GuestProcessNotFound" => Self::ProcessNotFound,
             "InvalidPowerState" => Self::InvalidPowerState,
             "TaskInProgress" | "InvalidState" => Self::TaskInProgress,
             _ => return None,
@@ -87,11 +93,14 @@ impl GuestFault {
                 "restart VMware Tools in the guest: another product does not release its log-ins"
             }
             Self::GuestAuthenticationChallenge => "use an account that needs a password only",
+            Self::CannotAccessFile => "give the user of the guest the right to this file",
             Self::FileFault => "make room on the disk of the guest",
             Self::InvalidPowerState => "power the VM on",
-            Self::FileNotFound | Self::FileAlreadyExists | Self::TaskInProgress | Self::VmNotFound => {
-                return None;
-            }
+            Self::FileNotFound
+            | Self::FileAlreadyExists
+            | Self::ProcessNotFound
+            | Self::TaskInProgress
+            | Self::VmNotFound => return None,
         })
     }
 }

@@ -1,13 +1,15 @@
 //! Files and directories in a guest.
 
+use tokio::io::AsyncWrite;
+
 use super::super::{Session, Vcenter, WriteError, returnval};
-use super::transfer::{self, Content, TransferError};
+use super::transfer::{self, Content, TransferError, Transferred};
 use super::{GuestAuth, GuestFault};
 use crate::error::{Error, ErrorKind};
 use crate::ids::MoRef;
 use crate::model::data_object;
 use crate::soap::operation;
-use crate::xml::{Decoder, Element, XmlError};
+use crate::xml::{Decoder, Element};
 
 /// What a file in a guest is to be like (`GuestFileAttributes`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +38,6 @@ impl FileAttributes {
             }
         }
     }
-}
-
-/// A file that was put into a guest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Uploaded {
-    /// Its size in bytes.
-    pub size: u64,
-    /// SHA-256 of what was sent, in hexadecimal digits.
-    pub sha256: String,
 }
 
 data_object! {
@@ -83,6 +76,30 @@ impl Vcenter {
         path.ok_or_else(|| {
             WriteError::sent(self.inner.soap.error(operation.name, ErrorKind::Missing("the directory")))
         })
+    }
+
+    /// Makes a directory (`MakeDirectoryInGuest`), with those that it is in where `parents` says so. Needs
+    /// `VirtualMachine.GuestOperations.Modify`.
+    ///
+    /// # Errors
+    /// As every call, and it says whether it may have been done; [`GuestFault::FileAlreadyExists`] when it is there.
+    pub async fn make_directory_in_guest(
+        &self,
+        vm: &MoRef,
+        auth: &GuestAuth,
+        path: &str,
+        parents: bool,
+    ) -> Result<(), WriteError> {
+        let managers = self.guest_managers().await.map_err(WriteError::refused)?;
+        let request = |_: &Session| {
+            Ok(Element::new("MakeDirectoryInGuest")
+                .moref("_this", &managers.files)
+                .moref("vm", vm)
+                .child(auth.element())
+                .text("directoryPath", path)
+                .text("createParentDirectories", parents))
+        };
+        self.write(operation!("MakeDirectoryInGuest"), request, Decoder::skip_rest).await
     }
 
     /// Deletes a directory with all that is in it (`DeleteDirectoryInGuest`). Needs `VirtualMachine.GuestOperations.Modify`.
@@ -151,7 +168,7 @@ impl Vcenter {
     }
 
     /// Puts a file there, replacing one of the same name (`InitiateFileTransferToGuest`, then PUT to the host). `host` is the
-    /// one that the VM is on. Needs `VirtualMachine.GuestOperations.Modify`, and HTTPS to the host.
+    /// one that the VM is believed to be on; when the VM is elsewhere, or nobody knows, vCenter is asked. Needs `VirtualMachine.GuestOperations.Modify`, and HTTPS to the host.
     ///
     /// # Errors
     /// [`TransferError`].
@@ -163,7 +180,7 @@ impl Vcenter {
         path: &str,
         attributes: FileAttributes,
         content: &Content,
-    ) -> Result<Uploaded, TransferError> {
+    ) -> Result<Transferred, TransferError> {
         let operation = operation!("InitiateFileTransferToGuest");
         let managers = self.guest_managers().await.map_err(WriteError::refused)?;
         let size = content.size().await.map_err(TransferError::Content)?;
@@ -181,8 +198,14 @@ impl Vcenter {
         let url = url.ok_or_else(|| {
             WriteError::sent(self.inner.soap.error(operation.name, ErrorKind::Missing("the address")))
         })?;
-        let place = self.transfer_place(&url, host).await?;
-        transfer::put(place, content, size).await
+        let place = self.transfer_place(&url, vm, host).await?;
+        match transfer::put(&place, content, size).await {
+            Err(untrusted @ TransferError::Untrusted { .. }) => match self.moved_place(&place, vm).await? {
+                Some(moved) => transfer::put(&moved, content, size).await,
+                None => Err(untrusted),
+            },
+            outcome => outcome,
+        }
     }
 
     /// Reads a file of at most `limit` bytes (`InitiateFileTransferFromGuest`, then GET from the host). Needs
@@ -198,6 +221,25 @@ impl Vcenter {
         path: &str,
         limit: u64,
     ) -> Result<Vec<u8>, TransferError> {
+        let mut bytes = Vec::new();
+        self.download_from_guest_into(vm, auth, host, path, limit, &mut bytes).await?;
+        Ok(bytes)
+    }
+
+    /// As [`download_from_guest`](Self::download_from_guest), piece by piece into `into`; what is there after a failure is
+    /// a part of the file.
+    ///
+    /// # Errors
+    /// [`TransferError`].
+    pub async fn download_from_guest_into<W: AsyncWrite + Unpin + Send>(
+        &self,
+        vm: &MoRef,
+        auth: &GuestAuth,
+        host: Option<&MoRef>,
+        path: &str,
+        limit: u64,
+        into: &mut W,
+    ) -> Result<Transferred, TransferError> {
         let operation = operation!("InitiateFileTransferFromGuest");
         let managers = self.guest_managers().await.map_err(WriteError::refused)?;
         let request = |_: &Session| {
@@ -215,61 +257,13 @@ impl Vcenter {
         if size > limit {
             return Err(TransferError::TooLarge { size, limit });
         }
-        let place = self.transfer_place(&found.url, host).await?;
-        transfer::get(place, size).await
-    }
-
-    /// The certificate of a host as vCenter has it, in PEM form (`config.certificate`).
-    pub(super) async fn host_certificate(&self, host: &MoRef) -> Result<Option<Vec<u8>>, Error> {
-        let request = |session: &Session| {
-            let collector = session.content.property_collector.as_ref().ok_or("a property collector")?;
-            let properties = Element::new("propSet")
-                .text("type", "HostSystem")
-                .text("all", false)
-                .text("pathSet", "config.certificate");
-            let objects = Element::new("objectSet").moref("obj", host).text("skip", false);
-            Ok(Element::new("RetrievePropertiesEx")
-                .moref("_this", collector)
-                .child(Element::new("specSet").child(properties).child(objects))
-                .child(Element::new("options")))
-        };
-        self.call(operation!("RetrievePropertiesEx"), request, certificate).await
-    }
-}
-
-/// The most bytes of a certificate, in PEM form.
-const LONGEST_CERTIFICATE: usize = 64 << 10;
-
-/// Reads an array of bytes, each an element of its own, as vCenter writes `xsd:byte[]`.
-fn certificate(d: &mut Decoder) -> Result<Option<Vec<u8>>, XmlError> {
-    let mut found = None;
-    super::each_property(d, &mut |d, name| {
-        if name != "config.certificate" {
-            return d.skip();
+        let place = self.transfer_place(&found.url, vm, host).await?;
+        match transfer::get(&place, size, into).await {
+            Err(untrusted @ TransferError::Untrusted { .. }) => match self.moved_place(&place, vm).await? {
+                Some(moved) => transfer::get(&moved, size, into).await,
+                None => Err(untrusted),
+            },
+            outcome => outcome,
         }
-        let mut bytes = Vec::new();
-        while d.child()? {
-            let byte: i32 = d.read()?;
-            // `xsd:byte` has a sign.
-            bytes.extend(u8::try_from(byte & 0xff).ok().filter(|_| bytes.len() < LONGEST_CERTIFICATE));
-        }
-        found = Some(bytes);
-        Ok(())
-    })?;
-    Ok(found.filter(|bytes| !bytes.is_empty()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::xml::{Body, Limits};
-
-    #[test]
-    fn a_certificate_is_read_byte_by_byte() {
-        let xml = "<r><returnval><objects><obj type=\"HostSystem\">host-1</obj><propSet><name>config.certificate</name>\
-                   <val xsi:type=\"ArrayOfByte\" xmlns:xsi=\"x\"><byte>45</byte><byte>66</byte><byte>-1</byte></val></propSet></objects></returnval></r>";
-        let mut decoder = Decoder::new(Body::complete(xml.into(), Limits::default()));
-        assert!(decoder.child().unwrap());
-        assert_eq!(certificate(&mut decoder).unwrap(), Some(vec![45, 66, 255]));
     }
 }

@@ -6,15 +6,17 @@
 
 mod fault;
 mod files;
+mod host;
 mod programs;
 mod transfer;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use fault::GuestFault;
-pub use files::{FileAttributes, Uploaded};
+pub use files::FileAttributes;
+pub(super) use host::Hosts;
 pub use programs::{GuestProcess, ProgramSpec};
-pub use transfer::{Content, TransferError};
+pub use transfer::{Content, TransferError, Transferred};
 
 use super::{Session, Vcenter, WriteError};
 use crate::error::Error;
@@ -47,36 +49,29 @@ impl GuestAuth {
     }
 }
 
-/// The managers of guest operations.
+/// The managers of guest operations, as the server calls them in one session.
 #[derive(Debug, Clone)]
-struct Managers {
+pub(super) struct Managers {
     auth: MoRef,
     files: MoRef,
     processes: MoRef,
 }
 
 impl Vcenter {
-    /// Where guest operations are found. They are read from the server, because nothing says that they are always called the
-    /// same.
+    /// Where guest operations are found. They are read from the server, once in each session, because nothing says that they
+    /// are always called the same.
     async fn guest_managers(&self) -> Result<Managers, Error> {
+        let session = self.session().await?;
+        session.guest_managers.get_or_try_init(|| self.read_guest_managers()).await.cloned()
+    }
+
+    async fn read_guest_managers(&self) -> Result<Managers, Error> {
         let operation = operation!("RetrievePropertiesEx");
         let request = |session: &Session| {
-            let collector = session.content.property_collector.as_ref().ok_or("a property collector")?;
             let manager = session.content.guest_operations_manager.as_ref().ok_or("guest operations")?;
-            let properties =
-                Element::new("propSet").text("type", "GuestOperationsManager").text("all", false);
-            let properties = properties
-                .each(["authManager", "fileManager", "processManager"], |set, path| {
-                    set.text("pathSet", path)
-                });
-            let objects = Element::new("objectSet").moref("obj", manager).text("skip", false);
-            Ok(Element::new("RetrievePropertiesEx")
-                .moref("_this", collector)
-                .child(Element::new("specSet").child(properties).child(objects))
-                .child(Element::new("options")))
+            properties_of(session, manager, &["authManager", "fileManager", "processManager"])
         };
-        let found = self.call(operation, request, managers).await?;
-        match found {
+        match self.call(operation, request, managers).await? {
             (Some(auth), Some(files), Some(processes)) => Ok(Managers { auth, files, processes }),
             _ => {
                 Err(self
@@ -103,6 +98,18 @@ impl Vcenter {
 }
 
 type Found = (Option<MoRef>, Option<MoRef>, Option<MoRef>);
+
+/// Asks for some properties of one object.
+fn properties_of(session: &Session, object: &MoRef, paths: &[&str]) -> Result<Element, &'static str> {
+    let collector = session.content.property_collector.as_ref().ok_or("a property collector")?;
+    let properties = Element::new("propSet").text("type", object.kind()).text("all", false);
+    let properties = properties.each(paths, |set, path| set.text("pathSet", path));
+    let objects = Element::new("objectSet").moref("obj", object).text("skip", false);
+    Ok(Element::new("RetrievePropertiesEx")
+        .moref("_this", collector)
+        .child(Element::new("specSet").child(properties).child(objects))
+        .child(Element::new("options")))
+}
 
 /// Reads `RetrieveResult` with the three managers.
 fn managers(d: &mut Decoder) -> Result<Found, XmlError> {

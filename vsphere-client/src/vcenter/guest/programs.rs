@@ -1,5 +1,7 @@
 //! Programs in a guest.
 
+use std::fmt;
+
 use super::super::{Session, Vcenter, WriteError, returnval, returnvals};
 use super::GuestAuth;
 use crate::error::{Error, ErrorKind};
@@ -9,7 +11,7 @@ use crate::soap::operation;
 use crate::xml::Element;
 
 /// A program to start (`GuestProgramSpec`). It has no standard input, and its output goes nowhere.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ProgramSpec {
     /// Its path in the guest.
     pub path: String,
@@ -19,6 +21,17 @@ pub struct ProgramSpec {
     pub directory: Option<String>,
     /// Variables, as `NAME=value`; none: those of the user.
     pub environment: Vec<String>,
+}
+
+impl fmt::Debug for ProgramSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values of variables may be secret, and there is no need for their names either.
+        f.debug_struct("ProgramSpec")
+            .field("path", &self.path)
+            .field("arguments", &self.arguments)
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
 }
 
 data_object! {
