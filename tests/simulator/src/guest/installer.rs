@@ -325,7 +325,24 @@ fn register(shared: &Arc<Shared>, vm: ObjId, told: &Parameters) -> Result<(), i3
         activation: Some(id.to_owned()),
         tags: BTreeMap::new(),
     };
-    let node = aws.mutate(&add).ok().flatten().ok_or(failed)?;
+    // Tools may not have told a name or an address (yet); the agent has both all the same.
+    let told_nothing = |add: &AwsMutation| match add.clone() {
+        AwsMutation::AddNode { account, region, computer_name, activation, tags, .. } => {
+            AwsMutation::AddNode {
+                account,
+                region,
+                vm: None,
+                computer_name: computer_name.or_else(|| Some(format!("guest-{vm}"))),
+                ip_address: None,
+                platform_type: None,
+                activation,
+                tags,
+            }
+        }
+        other => other,
+    };
+    let made = aws.mutate(&add).or_else(|_| aws.mutate(&told_nothing(&add)));
+    let node = made.ok().flatten().ok_or(failed)?;
     shared.record(
         "RegisterManagedInstance",
         &vm.to_string(),

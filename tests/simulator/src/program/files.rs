@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use vmbridge_simulator::{Simulator, Vcenter};
+use vmbridge_simulator::{GUEST_PASSWORD, Simulator, Vcenter};
 
 use super::args::PASSWORD;
 
 const ENDPOINTS: &str = "endpoints.json";
 /// Everything that is written, in the order in which it is removed.
-const ALL: &[&str] = &[ENDPOINTS, "demo.env", "token", "password", "ca.pem"];
+const ALL: &[&str] = &[ENDPOINTS, "demo.env", "token", "guest-password", "password", "ca.pem"];
 
 /// The files in one folder.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ impl Files {
     pub(crate) fn write(&mut self, simulator: &Simulator, control: &str) -> anyhow::Result<()> {
         self.put("ca.pem", 0o644, simulator.ca_pem())?;
         self.put("password", 0o600, PASSWORD)?;
+        self.put("guest-password", 0o600, GUEST_PASSWORD)?;
         if let Some(vmc) = simulator.vmc() {
             self.put("token", 0o600, vmc.refresh_token())?;
         }
@@ -102,6 +103,9 @@ impl Files {
         if let Some(aws) = simulator.aws() {
             set("AWS__MAIN__ENDPOINT".to_owned(), &aws.url());
             set("AWS__MAIN__CA_FILE".to_owned(), &ca);
+            for system in ["LINUX", "WINDOWS"] {
+                set(format!("CREDENTIALS__{system}__PASSWORD__FILE"), &self.path("guest-password"));
+            }
             if let Some(account) = aws.accounts().first() {
                 export(&mut lines, "AWS_ACCESS_KEY_ID", &account.access_key_id);
                 export(&mut lines, "AWS_SECRET_ACCESS_KEY", account.secret());
