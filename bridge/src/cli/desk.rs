@@ -12,6 +12,7 @@ use crate::control::{Client, ClientError, Desk, Request};
 use crate::engine::{Engine, RealHands, Targets, assemble};
 use crate::fleet::SharedFleet;
 use crate::observe::{Mode, Observers};
+use crate::plan::Capability;
 
 /// Where it is taken.
 pub(super) enum Counter {
@@ -62,11 +63,11 @@ impl Counter {
         }
     }
 
-    /// Sees to it that what is planned is done until everything is closed. A daemon does so anyway.
-    pub(super) fn act(&mut self) {
+    /// Sees to it that what is planned of this capability is done until everything is closed. A daemon does so anyway.
+    pub(super) fn act(&mut self, capability: Capability) {
         self.go_on();
         if let Self::Here { work, .. } = self {
-            work.act();
+            work.act(capability);
         }
     }
 
@@ -118,7 +119,8 @@ impl Work {
         }
     }
 
-    fn act(&mut self) {
+    fn act(&mut self, capability: Capability) {
+        self.engine.only(capability);
         let (engine, stop) = (self.engine.clone(), self.stop.clone());
         self.tasks.push(tokio::spawn(async move { engine.run(stop).await }));
     }

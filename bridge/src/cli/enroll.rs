@@ -58,7 +58,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
     for (name, why) in &not {
         eprintln!("{}: {}", for_terminal(name), for_terminal(why));
     }
-    counter.act();
+    counter.act(Capability::Enrol);
     let watched = tokio::select! {
         watched = watch(context, &counter, &vms) => watched,
         () = stop.requested() => Ok(None),

@@ -45,7 +45,7 @@ use crate::config::Mode;
 use crate::enrol::{Enrolment, Event, Problem, Stage};
 use crate::fleet::SharedFleet;
 use crate::memory::{Memory, Open};
-use crate::plan::{Action, EnrolStep, Plan, Planned, Policy, View};
+use crate::plan::{Action, Capability, EnrolStep, Plan, Planned, Policy, View};
 use crate::store::{
     Approval, Conclusion, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity, Outcome,
     Refusal, Step, Store, StoreError, VmId,
@@ -86,6 +86,8 @@ struct Inner<S> {
     clock: Clock,
     memory: Mutex<Memory>,
     policy: RwLock<Arc<Policy>>,
+    /// Only this is done.
+    only: std::sync::OnceLock<Capability>,
     wake: Notify,
     progress: tokio::sync::watch::Sender<Progress>,
 }
@@ -141,6 +143,7 @@ impl<S: Records> Engine<S> {
             hands,
             clock,
             memory: Mutex::new(memory),
+            only: std::sync::OnceLock::new(),
             policy: RwLock::new(Arc::new(policy)),
             wake: Notify::new(),
             progress: tokio::sync::watch::Sender::default(),
@@ -303,7 +306,9 @@ impl<S: Records> Engine<S> {
         self.0.memory().trim(now, policy.guard.window);
         let plan = self.plan();
         self.0.record(&plan).await;
-        work.replace(plan.doable(&policy));
+        let only = self.0.only.get();
+        let wanted = |planned: &&Planned| only.is_none_or(|only| planned.action.capability() == *only);
+        work.replace(plan.doable(&policy).filter(wanted));
         self.0.progress.send_modify(|progress| {
             progress.cycles += 1;
             progress.problems.clone_from(&plan.problems);
@@ -352,6 +357,11 @@ impl<S: Records> Engine<S> {
             self.0.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Does only what belongs to this capability from now on: a command that was asked for one thing does no other.
+    pub fn only(&self, capability: Capability) {
+        let _ = self.0.only.set(capability);
     }
 
     /// Enrols these VMs although the capability is only observed.

@@ -237,3 +237,19 @@ async fn the_documented_policy_is_enough() {
         managed.ran(&["sync"]).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn who_is_asked_to_enrol_does_nothing_else() {
+    let mut managed =
+        Managed::with_privileges(1, "[tags]\nmode = \"enforce\"\ndefaults = false\n", &PRIVILEGES)
+            .await
+            .unwrap();
+    managed.credentials("observe", GUEST_PASSWORD).unwrap();
+    managed.tag(0, "Crash", Some("red")).unwrap();
+    let (name, _) = eligible(&managed).await.remove(0);
+    let enrolled = managed.vmbridge(&["enroll", &name]).unwrap().run().await.unwrap();
+    assert_eq!(enrolled.code, Some(0), "{enrolled:?}");
+    assert!(managed.effects("AddTagsToResource").is_empty(), "{:?}", managed.effects("AddTagsToResource"));
+    managed.ran(&["sync"]).await.unwrap();
+    assert!(!managed.effects("AddTagsToResource").is_empty());
+}
