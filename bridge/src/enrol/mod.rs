@@ -99,6 +99,12 @@ impl Stage {
         !matches!(self, Self::Enrolled | Self::Failed { .. } | Self::Quarantined)
     }
 
+    /// Whether something is done in the guest, which vCenter and the host have to bear.
+    #[must_use]
+    pub fn is_in_guest(self) -> bool {
+        self.is_active() && !matches!(self, Self::Verify | Self::Withdraw | Self::Clean)
+    }
+
     /// The process in the guest that is waited for.
     #[must_use]
     pub fn process(self) -> Option<i64> {

@@ -1,7 +1,8 @@
 //! Watches programs in guests, and has AWS read while a node is awaited.
 //!
-//! vCenter tells nobody how a process in a guest is, so it is asked: soon after the start, then ever more rarely. A guest that
-//! cannot be asked is asked again; when it takes too long, the plan gives up.
+//! vCenter tells nobody how a process in a guest is, so it is asked: at about the time at which such programs have ended lately,
+//! then ever more rarely. So few questions are enough, and no time is lost. A guest that cannot be asked is asked again; when it
+//! takes too long, the plan gives up.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,8 +17,10 @@ use crate::store::VmId;
 
 /// How often it is looked whether it is time to ask anybody.
 const TICK: Duration = Duration::from_millis(500);
-/// The first pause after a start.
+/// The first pause after a start, as long as nobody knows how long such a program takes.
 const FIRST: SignedDuration = SignedDuration::from_secs(2);
+/// The shortest pause between two questions.
+const SHORTEST: SignedDuration = SignedDuration::from_secs(1);
 /// The longest pause between two questions.
 const LONGEST: SignedDuration = SignedDuration::from_secs(20);
 /// Pause between two readings of AWS while a node is awaited.
@@ -33,18 +36,51 @@ struct Appointment {
     pause: SignedDuration,
 }
 
+/// How long programs took lately, by what they do: a moving average.
+#[derive(Debug, Default)]
+struct Typical {
+    preparing: Option<SignedDuration>,
+    registering: Option<SignedDuration>,
+}
+
+impl Typical {
+    fn of(&mut self, stage: Stage) -> &mut Option<SignedDuration> {
+        match stage {
+            Stage::Registering { .. } => &mut self.registering,
+            _ => &mut self.preparing,
+        }
+    }
+
+    /// Takes note of one that took so long.
+    fn note(&mut self, stage: Stage, took: SignedDuration) {
+        let known = self.of(stage);
+        *known = Some(known.map_or(took, |known| (known * 3 + took) / 4));
+    }
+
+    /// When it is asked first, and the pause after that.
+    fn first(&mut self, stage: Stage) -> (SignedDuration, SignedDuration) {
+        match *self.of(stage) {
+            None => (FIRST, FIRST),
+            // A little later than most: asking once is better than asking twice.
+            Some(typical) => (typical + SHORTEST / 2, (typical / 10).clamp(SHORTEST, LONGEST)),
+        }
+    }
+}
+
 /// Watches until stopped.
 pub(crate) async fn watch<S: Records>(engine: Engine<S>, hands: RealHands, stop: CancellationToken) {
-    let mut appointments: HashMap<VmId, Appointment> = HashMap::new();
+    let (mut appointments, mut typical) = (HashMap::new(), Typical::default());
     loop {
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
             () = stop.cancelled() => return,
         }
-        let due = due(&engine, &hands, &mut appointments);
+        let due = due(&engine, &hands, &mut appointments, &mut typical);
         let looks = due.into_iter().map(|(vm, enrolment)| look(&engine, &hands, vm, enrolment));
         tokio::select! {
-            () = futures_util::stream::iter(looks).buffer_unordered(AT_ONCE).collect::<()>() => {}
+            ended = futures_util::stream::iter(looks).buffer_unordered(AT_ONCE).collect::<Vec<_>>() => {
+                ended.into_iter().flatten().for_each(|(stage, took)| typical.note(stage, took));
+            }
             () = stop.cancelled() => return,
         }
     }
@@ -55,6 +91,7 @@ fn due<S: Records>(
     engine: &Engine<S>,
     hands: &RealHands,
     appointments: &mut HashMap<VmId, Appointment>,
+    typical: &mut Typical,
 ) -> Vec<(VmId, Enrolment)> {
     let now = engine.now();
     let waiting = engine.waiting_enrolments();
@@ -63,7 +100,9 @@ fn due<S: Records>(
     waiting
         .into_iter()
         .filter(|(vm, enrolment)| {
-            let first = Appointment { since: enrolment.since, next: after(FIRST), pause: FIRST };
+            let (wait, pause) = typical.first(enrolment.stage);
+            let next = enrolment.since.checked_add(wait).unwrap_or(Timestamp::MAX);
+            let first = Appointment { since: enrolment.since, next, pause };
             let appointment = appointments.entry(vm.clone()).or_insert(first);
             if appointment.since != enrolment.since {
                 *appointment = first;
@@ -76,27 +115,36 @@ fn due<S: Records>(
                 hands.nudge(&enrolment.place);
                 return false;
             }
-            appointment.pause = (appointment.pause * 3 / 2).min(LONGEST);
             appointment.next = after(appointment.pause);
+            appointment.pause = (appointment.pause * 3 / 2).min(LONGEST);
             true
         })
         .collect()
 }
 
-async fn look<S: Records>(engine: &Engine<S>, hands: &RealHands, vm: VmId, enrolment: Enrolment) {
+/// Asks one guest; tells how long the program took, if it has ended.
+async fn look<S: Records>(
+    engine: &Engine<S>,
+    hands: &RealHands,
+    vm: VmId,
+    enrolment: Enrolment,
+) -> Option<(Stage, SignedDuration)> {
     let event = match hands.guests().look(&vm, &enrolment).await {
-        Ok(Seen::Running) => return,
+        Ok(Seen::Running) => return None,
         Ok(Seen::Ended { code, report }) => Event::Ended { code, report },
         Ok(Seen::Vanished) => Event::Vanished,
         Err(error) => {
             tracing::debug!(vm = %enrolment.label, error = error.reason, "the program in the guest cannot be seen now");
-            return;
+            return None;
         }
     };
+    let ended = matches!(event, Event::Ended { .. });
+    let took = engine.now().duration_since(enrolment.since);
     if matches!(enrolment.stage, Stage::Registering { .. }) {
         hands.nudge(&enrolment.place);
     }
     if let Err(error) = engine.saw(&vm, event).await {
         tracing::warn!(vm = %enrolment.label, %error, "what a program in a guest did cannot be written down yet");
     }
+    ended.then_some((enrolment.stage, took))
 }

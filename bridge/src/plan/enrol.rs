@@ -124,7 +124,9 @@ impl<'a> Taken<'a> {
     pub(super) fn of(memory: &'a Memory) -> Self {
         let mut taken = Self::default();
         for (vm, enrolment) in memory.enrolments.iter().filter(|(_, one)| one.stage.is_active()) {
-            *taken.by_vcenter.entry(vm.vcenter).or_default() += 1;
+            if enrolment.stage.is_in_guest() {
+                *taken.by_vcenter.entry(vm.vcenter).or_default() += 1;
+            }
             // What is already registered is counted as a node.
             if !matches!(enrolment.stage, Stage::Withdraw | Stage::Clean) {
                 *taken.by_place.entry(enrolment.place.as_str()).or_default() += 1;
@@ -134,7 +136,6 @@ impl<'a> Taken<'a> {
     }
 
     fn meets(&mut self, vm: &VmId, host: Option<&'a str>) {
-        self.seen.insert(vm.clone());
         if let Some(host) = host {
             *self.by_host.entry((vm.vcenter, host)).or_default() += 1;
         }
@@ -144,7 +145,11 @@ impl<'a> Taken<'a> {
 impl<'a> Planner<'a> {
     /// Counts an enrolment that is under way to the host that its VM is on.
     pub(super) fn meet<'v: 'a>(&mut self, vm: &VmId, view: &VmView<'v>) {
-        if self.memory.enrolments.get(vm).is_some_and(|enrolment| enrolment.stage.is_active()) {
+        let stage = self.memory.enrolments.get(vm).map(|enrolment| enrolment.stage);
+        if stage.is_some_and(Stage::is_active) {
+            self.taken.seen.insert(vm.clone());
+        }
+        if stage.is_some_and(Stage::is_in_guest) {
             self.taken.meets(vm, view.host().map(MoRef::value));
         }
     }
