@@ -1,0 +1,569 @@
+#!/bin/sh
+# Installs and registers SSM Agent in a Linux guest. vmbridge puts this file there and starts it:
+#
+#   install-ssm-agent.sh STEP DIR      STEP: preflight, prepare, register, restart, cleanup
+#
+# What it has to know is in DIR/parameters, lines NAME=value, which is deleted as soon as it was read. What it found and did is
+# in DIR/result.json at its end, whatever happens; the exit code says the same (see mappings/defaults/guest-reasons.toml).
+# It can be started again after any interruption. No secret is in an argument list but that of the agent itself, which takes
+# the activation in no other way; the activation is good for one registration and an hour.
+#
+# POSIX sh. Values are never evaluated by the shell.
+set -u
+umask 077
+LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin
+export LC_ALL PATH
+
+step=${1:-}
+dir=${2:-}
+reason=ok
+detail=
+agent=
+agent_version=
+running=false
+node=
+node_region=
+os_id=
+os_version=
+os_name=
+arch=
+family=
+platform=
+file=
+free=0
+selinux=
+
+# --- reporting --------------------------------------------------------------------------------------------------------
+
+# Text as the inside of a JSON string: short, one line, no control characters.
+json() {
+    printf '%s' "$1" | cut -c1-300 | tr -d '\000-\037\177' | sed 's/\\/\\\\/g; s/"/\\"/g'
+}
+
+report() {
+    code=$1
+    [ -d "$dir" ] || return 0
+    {
+        printf '{"v":1,"step":"%s","code":%s,"reason":"%s","detail":"%s",' "$(json "$step")" "$code" "$reason" "$(json "$detail")"
+        printf '"os":{"id":"%s","version":"%s","name":"%s"},' "$(json "$os_id")" "$(json "$os_version")" "$(json "$os_name")"
+        printf '"arch":"%s","family":"%s","diskFreeMiB":%s,"clock":%s,' "$(json "$arch")" "$family" "$free" "$(date +%s)"
+        if [ -n "$agent" ]; then
+            printf '"agent":{"installed":true,"version":"%s","running":%s}' "$(json "$agent_version")" "$running"
+        else
+            printf '"agent":{"installed":false}'
+        fi
+        if [ -n "$node" ]; then
+            printf ',"registration":{"node":"%s","region":"%s"}' "$(json "$node")" "$(json "$node_region")"
+        fi
+        if [ -n "$selinux" ]; then
+            printf ',"selinux":"%s"' "$(json "$selinux")"
+        fi
+        printf '}\n'
+    } >"$dir/result.json.new" && mv -f "$dir/result.json.new" "$dir/result.json"
+}
+
+finish() {
+    [ -n "$dir" ] && rm -f "$dir/parameters"
+    code=$1
+    reason=$2
+    detail=${3:-}
+    report "$code"
+    unlock
+    trap - EXIT
+    exit "$code"
+}
+
+progress() {
+    printf '%s\n' "$1" >>"$dir/progress"
+}
+
+# --- one at a time ----------------------------------------------------------------------------------------------------
+
+lock=/run/vmbridge-install
+[ -d /run ] || lock=/var/run/vmbridge-install
+locked=false
+
+lock() {
+    tries=0
+    until mkdir "$lock" 2>/dev/null; do
+        holder=$(cat "$lock/pid" 2>/dev/null)
+        # Whoever was killed cannot let go of it.
+        if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then
+            rm -rf "$lock"
+            continue
+        fi
+        [ -d "$lock" ] || finish 41 internal "$lock cannot be made"
+        tries=$((tries + 1))
+        [ "$tries" -lt 300 ] || finish 22 package-manager-busy "another installation of the agent is under way"
+        sleep 1
+    done
+    locked=true
+    printf '%s\n' "$$" >"$lock/pid"
+}
+
+unlock() {
+    if [ "$locked" = true ]; then
+        rm -rf "$lock"
+        locked=false
+    fi
+}
+
+# --- parameters -------------------------------------------------------------------------------------------------------
+
+region=
+activation_id=
+activation_code=
+source=download
+package_url=
+package_sha256=
+signature_url=
+signature_key=
+package_file=
+proxy=
+no_proxy_list=
+ca_file=
+agent_config=
+endpoints=
+minimum_version=
+reregister=false
+minimum_disk=300
+
+take() {
+    case $1 in
+        REGION) region=$2 ;;
+        ACTIVATION_ID) activation_id=$2 ;;
+        ACTIVATION_CODE) activation_code=$2 ;;
+        SOURCE) source=$2 ;;
+        PACKAGE_URL) package_url=$2 ;;
+        PACKAGE_SHA256) package_sha256=$2 ;;
+        SIGNATURE_URL) signature_url=$2 ;;
+        SIGNATURE_KEY) signature_key=$2 ;;
+        PACKAGE_FILE) package_file=$2 ;;
+        PROXY) proxy=$2 ;;
+        NO_PROXY) no_proxy_list=$2 ;;
+        CA_FILE) ca_file=$2 ;;
+        AGENT_CONFIG) agent_config=$2 ;;
+        ENDPOINTS) endpoints=$2 ;;
+        MINIMUM_VERSION) minimum_version=$2 ;;
+        REREGISTER) reregister=$2 ;;
+        MINIMUM_DISK_MIB) minimum_disk=$2 ;;
+        *) finish 40 bad-parameters "the parameter is not known" ;;
+    esac
+}
+
+read_parameters() {
+    if [ -f "$dir/parameters" ]; then
+        # Others may have read it: then the activation is not used.
+        # shellcheck disable=SC2012 # The name has no special characters; `stat` differs between systems.
+        mode=$(ls -ld "$dir/parameters" | cut -c5-10)
+        if [ "$mode" != "------" ]; then
+            finish 40 bad-parameters "the parameters can be read by others"
+        fi
+        while IFS= read -r line || [ -n "$line" ]; do
+            case $line in
+                *=*) take "${line%%=*}" "${line#*=}" ;;
+                '') ;;
+                *) finish 40 bad-parameters "a line of the parameters is not NAME=value" ;;
+            esac
+        done <"$dir/parameters"
+        rm -f "$dir/parameters"
+    elif [ "$step" != restart ]; then
+        finish 40 bad-parameters "there are no parameters"
+    fi
+    case $source in
+        download | push | present) ;;
+        *) finish 40 bad-parameters "SOURCE is none of download, push, present" ;;
+    esac
+    case $minimum_disk in
+        '' | *[!0-9]*) finish 40 bad-parameters "MINIMUM_DISK_MIB is not a number" ;;
+    esac
+}
+
+# --- what there is ----------------------------------------------------------------------------------------------------
+
+value_of() {
+    sed -n "s/^$1=//p" /etc/os-release 2>/dev/null | head -n 1 | sed 's/^"\(.*\)"$/\1/; s/^'"'"'\(.*\)'"'"'$/\1/'
+}
+
+look() {
+    os_id=$(value_of ID)
+    os_version=$(value_of VERSION_ID)
+    os_name=$(value_of PRETTY_NAME)
+    arch=$(uname -m)
+    case $arch in
+        x86_64 | amd64) machine=amd64 ;;
+        aarch64 | arm64) machine=arm64 ;;
+        *) machine= ;;
+    esac
+    if command -v snap >/dev/null 2>&1 && [ -d /snap/amazon-ssm-agent ]; then
+        family=snap
+    elif command -v dpkg >/dev/null 2>&1; then
+        family=deb
+        platform=debian_$machine
+        file=amazon-ssm-agent.deb
+    elif command -v rpm >/dev/null 2>&1; then
+        family=rpm
+        platform=linux_$machine
+        file=amazon-ssm-agent.rpm
+    fi
+    free=$(df -Pk /usr 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')
+    case $free in '' | *[!0-9]*) free=0 ;; esac
+    if command -v getenforce >/dev/null 2>&1; then
+        selinux=$(getenforce 2>/dev/null | tr '[:upper:]' '[:lower:]')
+    fi
+    look_at_agent
+}
+
+look_at_agent() {
+    agent=
+    for candidate in /snap/amazon-ssm-agent/current/amazon-ssm-agent /usr/bin/amazon-ssm-agent; do
+        if [ -x "$candidate" ]; then
+            agent=$candidate
+            break
+        fi
+    done
+    agent_version=
+    running=false
+    if [ -n "$agent" ]; then
+        agent_version=$("$agent" -version 2>/dev/null | sed -n 's/.*[Vv]ersion[: ]*\([0-9][0-9.]*\).*/\1/p' | head -n 1)
+        if pidof amazon-ssm-agent >/dev/null 2>&1 || pgrep -x amazon-ssm-agen >/dev/null 2>&1; then
+            running=true
+        fi
+    fi
+    node=
+    node_region=
+    for registration in /var/snap/amazon-ssm-agent/current/var/lib/amazon/ssm/registration /var/lib/amazon/ssm/registration; do
+        if [ -f "$registration" ]; then
+            text=$(head -c 4096 "$registration" | tr -d '\n')
+            node=$(printf '%s' "$text" | sed -n 's/.*"ManagedInstanceID" *: *"\(mi-[0-9a-f]*\)".*/\1/p')
+            node_region=$(printf '%s' "$text" | sed -n 's/.*"Region" *: *"\([a-z0-9-]*\)".*/\1/p')
+            [ -n "$node" ] && break
+        fi
+    done
+}
+
+older() {
+    # Whether version $1 is lower than $2.
+    awk -v a="$1" -v b="$2" 'BEGIN {
+        n = split(a, x, "."); m = split(b, y, ".")
+        for (i = 1; i <= (n > m ? n : m); i++) { if (x[i] + 0 < y[i] + 0) exit 0; if (x[i] + 0 > y[i] + 0) exit 1 }
+        exit 1
+    }'
+}
+
+# --- the network ------------------------------------------------------------------------------------------------------
+
+# fetch URL FILE: 0 done, 5/6/7 as curl says it (proxy, name, connection), anything else another failure.
+fetch() {
+    if command -v curl >/dev/null 2>&1; then
+        set -- "$1" "$2" -sS --connect-timeout 15 --max-time 600 --proto '=https'
+        [ -n "$ca_file" ] && set -- "$@" --cacert "$ca_file"
+        [ -n "$proxy" ] && set -- "$@" --proxy "$proxy"
+        [ -n "$no_proxy_list" ] && set -- "$@" --noproxy "$no_proxy_list"
+        url=$1
+        to=$2
+        shift 2
+        curl "$@" -f -o "$to" -- "$url"
+    elif command -v wget >/dev/null 2>&1; then
+        set -- "$1" "$2" -q --timeout=30 --tries=1
+        [ -n "$ca_file" ] && set -- "$@" --ca-certificate="$ca_file"
+        url=$1
+        to=$2
+        shift 2
+        https_proxy=$proxy no_proxy=$no_proxy_list wget "$@" -O "$to" -- "$url"
+    else
+        return 127
+    fi
+}
+
+# reach URL: like fetch, but any answer of the server is good.
+reach() {
+    if command -v curl >/dev/null 2>&1; then
+        set -- "$1" -sS --connect-timeout 15 --max-time 30 --proto '=https' -o /dev/null
+        [ -n "$ca_file" ] && set -- "$@" --cacert "$ca_file"
+        [ -n "$proxy" ] && set -- "$@" --proxy "$proxy"
+        [ -n "$no_proxy_list" ] && set -- "$@" --noproxy "$no_proxy_list"
+        url=$1
+        shift
+        curl "$@" -- "$url"
+    elif command -v wget >/dev/null 2>&1; then
+        url=$1
+        https_proxy=$proxy no_proxy=$no_proxy_list wget -q --timeout=30 --tries=1 --spider -- "$url"
+        # 8: the server answered with an error, so it is there.
+        status=$?
+        [ "$status" -ne 8 ] || status=0
+        return "$status"
+    else
+        return 127
+    fi
+}
+
+try_endpoints() {
+    for endpoint in $endpoints; do
+        message=$(reach "$endpoint" 2>&1)
+        case $? in
+            0) ;;
+            5) finish 16 proxy-refused "the proxy cannot be resolved: $message" ;;
+            6) finish 14 no-dns "$endpoint cannot be resolved" ;;
+            56) finish 16 proxy-refused "$endpoint: $message" ;;
+            127) finish 15 endpoint-unreachable "there is neither curl nor wget to try it with" ;;
+            *) finish 15 endpoint-unreachable "$endpoint: $message" ;;
+        esac
+    done
+}
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+preflight() {
+    progress checking
+    [ -n "$family" ] || finish 10 unsupported-os "there is neither dpkg nor rpm nor the agent's snap ($os_name)"
+    [ -n "$machine" ] || finish 11 unsupported-architecture "the architecture is $arch"
+    if [ -z "$agent" ] && [ "$free" -lt "$minimum_disk" ]; then
+        finish 12 disk-full "$free MiB are free, $minimum_disk are needed"
+    fi
+    set -f
+    try_endpoints
+    set +f
+}
+
+hash_of() {
+    if command -v sha256sum >/dev/null 2>&1; then
+        sha256sum "$1" | cut -d' ' -f1
+    else
+        openssl dgst -sha256 -r "$1" | cut -d' ' -f1
+    fi
+}
+
+verify() {
+    progress verifying
+    wanted=
+    set -f
+    for pin in $package_sha256; do
+        case $pin in
+            "$platform="*) wanted=${pin#*=} ;;
+        esac
+    done
+    set +f
+    if [ -n "$wanted" ]; then
+        found=$(hash_of "$1")
+        wanted=$(printf '%s' "$wanted" | tr '[:upper:]' '[:lower:]')
+        [ "$found" = "$wanted" ] || finish 21 verification-failed "its SHA-256 is $found"
+        return
+    fi
+    # Without a hash the signature decides: of the package, made with the key that vmbridge sent.
+    [ -n "$signature_key" ] || finish 21 verification-failed "there is neither a hash for $platform nor a key to verify a signature with"
+    command -v gpg >/dev/null 2>&1 || finish 21 verification-failed "there is no gpg to verify the signature with; set package_sha256"
+    if [ -n "$signature_url" ]; then
+        fetch "$(filled "$signature_url")" "$1.sig" 2>"$dir/message" || finish 20 download-failed "the signature: $(cat "$dir/message")"
+    fi
+    mkdir -p "$dir/gpg"
+    gpg --homedir "$dir/gpg" --batch -q --import "$signature_key" 2>/dev/null
+    gpg --homedir "$dir/gpg" --batch -q --verify "$1.sig" "$1" 2>"$dir/message" || finish 21 verification-failed "$(tail -n 1 "$dir/message")"
+}
+
+# The placeholders of an address.
+filled() {
+    printf '%s' "$1" | sed "s/{region}/$region/g; s/{platform}/$platform/g; s/{file}/$file/g"
+}
+
+get_package() {
+    package=$dir/$file
+    case $source in
+        push)
+            [ -f "$package_file" ] || finish 40 bad-parameters "the package was not sent"
+            package=$package_file
+            ;;
+        download)
+            progress downloading
+            suffix=amazonaws.com
+            case $region in cn-*) suffix=amazonaws.com.cn ;; esac
+            [ -n "$package_url" ] || package_url="https://amazon-ssm-$region.s3.$region.$suffix/latest/{platform}/{file}"
+            [ -n "$signature_url" ] || signature_url=$package_url.sig
+            fetch "$(filled "$package_url")" "$package" 2>"$dir/message"
+            case $? in
+                0) ;;
+                5 | 6 | 7 | 35 | 60) finish 17 source-unreachable "$(tail -n 1 "$dir/message")" ;;
+                127) finish 17 source-unreachable "there is neither curl nor wget to download with" ;;
+                *) finish 20 download-failed "$(tail -n 1 "$dir/message")" ;;
+            esac
+            ;;
+    esac
+    verify "$package"
+}
+
+install_package() {
+    progress installing
+    tries=0
+    while :; do
+        case $family in
+            deb) DEBIAN_FRONTEND=noninteractive dpkg -i "$package" >"$dir/message" 2>&1 ;;
+            rpm) rpm -U --replacepkgs "$package" >"$dir/message" 2>&1 ;;
+        esac && break
+        if grep -qi 'lock' "$dir/message" && [ "$tries" -lt 60 ]; then
+            tries=$((tries + 1))
+            sleep 5
+            continue
+        fi
+        grep -qi 'lock' "$dir/message" && finish 22 package-manager-busy "$(tail -n 1 "$dir/message")"
+        if [ "$selinux" = enforcing ]; then
+            finish 23 install-failed "SELinux is enforcing, which stops scripts of packages that VMware Tools start: $(tail -n 1 "$dir/message")"
+        fi
+        finish 23 install-failed "$(tail -n 1 "$dir/message")"
+    done
+}
+
+configure() {
+    [ -n "$agent_config" ] || return 0
+    to=/etc/amazon/ssm/amazon-ssm-agent.json
+    if ! cmp -s "$agent_config" "$to"; then
+        mkdir -p /etc/amazon/ssm
+        cp "$agent_config" "$to.new" && chmod 644 "$to.new" && mv -f "$to.new" "$to"
+    fi
+}
+
+configure_proxy() {
+    [ -n "$proxy" ] || return 0
+    [ -d /run/systemd/system ] || return 0
+    to=/etc/systemd/system/amazon-ssm-agent.service.d
+    mkdir -p "$to"
+    chmod 755 "$to"
+    {
+        printf '[Service]\n'
+        printf 'Environment="http_proxy=%s"\n' "$proxy"
+        printf 'Environment="https_proxy=%s"\n' "$proxy"
+        printf 'Environment="no_proxy=%s"\n' "${no_proxy_list:-169.254.169.254}"
+    } >"$to/vmbridge-proxy.conf.new"
+    chmod 644 "$to/vmbridge-proxy.conf.new"
+    mv -f "$to/vmbridge-proxy.conf.new" "$to/vmbridge-proxy.conf"
+    systemctl daemon-reload
+}
+
+prepare() {
+    preflight
+    if [ -n "$agent" ] && { [ -z "$minimum_version" ] || ! older "$agent_version" "$minimum_version"; }; then
+        :
+    elif [ "$source" = present ]; then
+        [ -n "$agent" ] || finish 24 agent-absent "there is no agent"
+        finish 25 agent-too-old "it is $agent_version, $minimum_version is wanted"
+    elif [ "$family" = snap ]; then
+        progress installing
+        snap refresh amazon-ssm-agent --classic >"$dir/message" 2>&1 || finish 23 install-failed "$(tail -n 1 "$dir/message")"
+    else
+        get_package
+        install_package
+        look_at_agent
+        [ -n "$agent" ] || finish 23 install-failed "the package was installed, and there is no agent"
+    fi
+    configure
+    configure_proxy
+    finish 0 ok "the agent $agent_version is installed"
+}
+
+stop_service() {
+    if [ "$family" = snap ]; then
+        snap stop amazon-ssm-agent >/dev/null 2>&1
+    elif [ -d /run/systemd/system ]; then
+        systemctl stop amazon-ssm-agent >/dev/null 2>&1
+    elif command -v service >/dev/null 2>&1 && [ -e /etc/init.d/amazon-ssm-agent ]; then
+        service amazon-ssm-agent stop >/dev/null 2>&1
+    else
+        pkill -x amazon-ssm-agen >/dev/null 2>&1
+    fi
+    return 0
+}
+
+start_service() {
+    progress starting
+    if [ "$family" = snap ]; then
+        snap start --enable amazon-ssm-agent >"$dir/message" 2>&1
+    elif [ -d /run/systemd/system ]; then
+        systemctl enable amazon-ssm-agent >/dev/null 2>&1
+        systemctl restart amazon-ssm-agent >"$dir/message" 2>&1
+    elif command -v service >/dev/null 2>&1 && [ -e /etc/init.d/amazon-ssm-agent ]; then
+        service amazon-ssm-agent restart >"$dir/message" 2>&1
+    else
+        # There is nothing that starts services, as in a container.
+        setsid "$agent" </dev/null >/dev/null 2>&1 &
+    fi || finish 33 service-not-started "$(tail -n 1 "$dir/message")"
+    tries=0
+    while [ "$tries" -lt 20 ]; do
+        look_at_agent
+        [ "$running" = true ] && return
+        tries=$((tries + 1))
+        sleep 1
+    done
+    finish 33 service-not-started "it does not run 20 s after it was started"
+}
+
+# Which activation the registration was made with: a second run with the same one changes nothing.
+marker=/var/lib/amazon/ssm/vmbridge-activation
+
+register() {
+    [ -n "$agent" ] || finish 24 agent-absent "there is no agent"
+    if [ -z "$activation_id" ] || [ -z "$activation_code" ] || [ -z "$region" ]; then
+        finish 40 bad-parameters "the activation is missing"
+    fi
+    if [ -n "$node" ] && [ "$(cat "$marker" 2>/dev/null)" = "$activation_id" ]; then
+        start_service
+        finish 0 ok "it was registered already with this activation"
+    fi
+    if [ -n "$node" ] && [ "$reregister" != true ]; then
+        finish 32 registered-elsewhere "it is registered as $node in $node_region"
+    fi
+    progress registering
+    stop_service
+    "$agent" -register -code "$activation_code" -id "$activation_id" -region "$region" -y >"$dir/message" 2>&1
+    status=$?
+    activation_code=
+    look_at_agent
+    if [ "$status" -ne 0 ] || [ -z "$node" ]; then
+        # The agent may repeat what it was told.
+        message=$(tail -n 1 "$dir/message" | tr -cd '[:print:]')
+        rm -f "$dir/message"
+        case $message in
+            *InvalidActivation* | *ActivationExpired* | *ActivationLimit* | *RegistrationLimit*)
+                finish 30 activation-refused "AWS does not accept the activation" ;;
+        esac
+        finish 31 registration-failed "the agent ended with $status"
+    fi
+    rm -f "$dir/message"
+    mkdir -p "${marker%/*}"
+    printf '%s\n' "$activation_id" >"$marker"
+    start_service
+    finish 0 ok "it is registered as $node"
+}
+
+case $dir in
+    /*) ;;
+    *) exit 40 ;;
+esac
+mkdir -p "$dir" || exit 40
+trap 'rm -f "$dir/parameters"; reason=internal; report 41; unlock' EXIT
+trap 'exit 41' HUP INT TERM
+case $step in
+    preflight | prepare | register | restart) ;;
+    cleanup)
+        trap - EXIT
+        rm -rf "$dir"
+        exit 0
+        ;;
+    *) finish 40 bad-parameters "there is no such step" ;;
+esac
+read_parameters
+[ "$(id -u)" = 0 ] || finish 18 not-privileged "it runs as user $(id -un 2>/dev/null)"
+lock
+look
+case $step in
+    preflight)
+        preflight
+        finish 0 ok "the guest can be enrolled"
+        ;;
+    prepare) prepare ;;
+    register) register ;;
+    restart)
+        [ -n "$agent" ] || finish 24 agent-absent "there is no agent"
+        start_service
+        finish 0 ok "the agent was started again"
+        ;;
+esac

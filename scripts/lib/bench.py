@@ -461,7 +461,7 @@ class Ledger:
         """By operation, since the beginning."""
         mine = self.of_vcenter()
         grown = {name: count - self.before.get(name, 0) for name, count in mine.items()}
-        ours = control(self.vcenter, "/aws/stats")["calls"]
+        ours = control(self.vcenter, "/aws/stats")["calls"]["calls"]
         return {name: count for name, count in {**grown, **ours}.items() if count}
 
     def quiet(self, at_least, seconds, patience):

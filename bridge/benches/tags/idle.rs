@@ -9,15 +9,17 @@ use std::time::Duration;
 use mappings::tags::{TagKey, TagValue};
 use tokio_util::sync::CancellationToken;
 use vmbridge::aws::{
-    Activation, Answer, Identity, Node, NodeId, NodeTags, Page, Place, Services, Ssm, Sts, Tagging,
-    TargetName,
+    Activation, ActivationId, ActivationRequest, Answer, Identity, NewActivation, Node, NodeId, NodeTags,
+    Page, Place, Services, Ssm, Sts, Tagging, TargetName,
 };
 use vmbridge::clock::Clock;
 use vmbridge::cloud::{SharedCloud, TargetView};
-use vmbridge::engine::{Arm, Engine, RealHands, VsphereHands};
+use vmbridge::config::Environment;
+use vmbridge::engine::{Arm, Engine, GuestHands, GuestSettings, RealHands, VsphereHands};
 use vmbridge::fleet::FleetUpdate;
 use vmbridge::observe::aws::Watcher;
 use vmbridge::plan::Policy;
+use vmbridge::secret::SecretResolver;
 use vmbridge::store::Store;
 
 use crate::world::World;
@@ -94,6 +96,18 @@ impl Ssm for Aws {
         });
         Box::pin(async { Ok(()) })
     }
+
+    fn create_activation<'a>(&'a self, _: &'a ActivationRequest) -> Answer<'a, NewActivation> {
+        unreachable!("nothing is enrolled")
+    }
+
+    fn delete_activation<'a>(&'a self, _: &'a ActivationId) -> Answer<'a, ()> {
+        unreachable!("nothing is enrolled")
+    }
+
+    fn deregister<'a>(&'a self, _: &'a NodeId) -> Answer<'a, ()> {
+        unreachable!("nothing is enrolled")
+    }
 }
 
 impl Tagging for Aws {
@@ -130,8 +144,10 @@ pub(crate) fn hour() -> String {
         let services = Services::paced(&name, target.speed(), aws.clone(), aws.clone(), aws.clone());
         let (cloud, nudge) = (SharedCloud::new(), Arc::default());
         let arm = Arm { services: services.clone(), nudge: Arc::clone(&nudge), settle: target.settle };
-        let hands =
-            RealHands::new(cloud.clone(), VsphereHands::new(world.fleet.clone(), &world.config.writeback));
+        let vsphere = VsphereHands::new(world.fleet.clone(), &world.config.writeback);
+        let secrets = SecretResolver::new(Environment::default());
+        let guests = GuestHands::new(Arc::new(vsphere.clone()), GuestSettings::of(&world.config), secrets);
+        let hands = RealHands::new(cloud.clone(), vsphere, guests);
         hands.set_arms(BTreeMap::from([(name, arm)]));
         let directory = tempfile::tempdir().expect("a folder");
         let store = Store::open(directory.path()).await.expect("a store");

@@ -76,18 +76,42 @@ pub static CAPABILITIES: &[Capability] = &[
             },
         ],
     },
+    Capability {
+        name: ENROL,
+        privileges: &[
+            Privilege {
+                id: "VirtualMachine.GuestOperations.Query",
+                need: Need::Required,
+                purpose: "to see how the installer in a guest ended, and to read its report",
+            },
+            Privilege {
+                id: "VirtualMachine.GuestOperations.Execute",
+                need: Need::Required,
+                purpose: "to start the installer in a guest",
+            },
+            Privilege {
+                id: "VirtualMachine.GuestOperations.Modify",
+                need: Need::Required,
+                purpose: "to put the installer into a guest and to remove it",
+            },
+        ],
+    },
 ];
 
-/// The capability that is only asked about where the configuration has it.
+/// The capabilities that are only asked about where the configuration has them.
 const WRITEBACK: &str = "writeback";
+const ENROL: &str = "enrol";
 
 /// The capabilities of a configuration, and how far each may go.
 pub fn wanted(config: &Config) -> impl Iterator<Item = (&'static Capability, Mode)> {
     let writeback = config.writeback.mode;
+    // Nothing is done in guests without an account there.
+    let enrol = if config.credentials.is_empty() { Mode::Off } else { config.enrol.mode };
     CAPABILITIES
         .iter()
         .map(move |capability| match capability.name {
             WRITEBACK => (capability, writeback),
+            ENROL => (capability, enrol),
             _ => (capability, Mode::Enforce),
         })
         .filter(|(_, mode)| *mode != Mode::Off)

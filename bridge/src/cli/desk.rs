@@ -18,7 +18,7 @@ pub(super) enum Counter {
     /// A daemon runs.
     Daemon(Client),
     /// None does: this process has read everything itself and holds the lock.
-    Here { desk: Box<Desk>, engine: Engine, observers: Observers, work: Work },
+    Here { desk: Box<Desk>, engine: Engine, observers: Observers, work: Box<Work> },
 }
 
 impl Counter {
@@ -50,7 +50,7 @@ impl Counter {
         // What is written to a vCenter is written in the session that has read it.
         hands.vsphere().use_sessions(observers.connected());
         let desk = Box::new(Desk::new(engine.clone(), fleet, cloud, None));
-        let work = Work::new(&engine, hands, targets);
+        let work = Box::new(Work::new(&engine, hands, targets));
         Ok(Some(Self::Here { desk, engine, observers, work }))
     }
 

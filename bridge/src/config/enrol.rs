@@ -21,6 +21,21 @@ pub enum Source {
     Present,
 }
 
+impl EnrolSettings {
+    /// The hash that the package of a platform has to have.
+    #[must_use]
+    pub fn hash_of(&self, platform: &str) -> Option<&str> {
+        let pins = self.package_sha256.iter().filter_map(|pin| pin.split_once('='));
+        pins.into_iter().find(|(pinned, _)| *pinned == platform).map(|(_, hash)| hash)
+    }
+
+    /// Whether a package for Linux can be told from a forged one.
+    #[must_use]
+    pub fn can_verify(&self) -> bool {
+        self.source == Source::Present || !self.package_sha256.is_empty() || self.signature_key_file.is_some()
+    }
+}
+
 impl Source {
     /// The word for it.
     #[must_use]
@@ -48,6 +63,8 @@ pub struct EnrolSettings {
     pub package_dir: Option<PathBuf>,
     /// Allowed SHA-256 hashes of packages.
     pub package_sha256: Vec<String>,
+    /// The public key that packages are signed with.
+    pub signature_key_file: Option<PathBuf>,
     /// The authority of the mirror, handed to the guest.
     pub mirror_ca_file: Option<PathBuf>,
     /// The proxy that guests use.
@@ -118,8 +135,16 @@ static PACKAGE_SHA256: Key<Texts> = Key {
     name: "package_sha256",
     kind: Texts,
     need: Need::Default(""),
-    doc: "SHA-256 hashes of packages, as `<platform>=<hash>`. A package with another hash is not installed. Without one, a downloaded package has to carry AWS's signature.",
+    doc: "SHA-256 hashes of packages, as `<platform>=<hash>`. A package with another hash is not installed.",
     example: "[\"debian_amd64=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"]",
+};
+
+static SIGNATURE_KEY_FILE: Key<FilePath> = Key {
+    name: "signature_key_file",
+    kind: FilePath,
+    need: Need::Optional,
+    doc: "The public key with which AWS signs SSM Agent for Linux, as the AWS documentation has it (\"Verifying the signature of SSM Agent\"). A package without a hash in `package_sha256` is installed only if its signature (`<address>.sig`) was made with it; the guest needs `gpg` then. Windows packages carry their own signature.",
+    example: "\"/etc/vmbridge/amazon-ssm-agent.gpg\"",
 };
 
 static MIRROR_CA_FILE: Key<FilePath> = Key {
@@ -261,6 +286,7 @@ pub(super) static SECTION: Section = Section {
         &PACKAGE_URL,
         &PACKAGE_DIR,
         &PACKAGE_SHA256,
+        &SIGNATURE_KEY_FILE,
         &MIRROR_CA_FILE,
         &PROXY,
         &NO_PROXY,
@@ -288,6 +314,7 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<EnrolSettings> {
     let package_url = table.get_optional(&PACKAGE_URL);
     let package_dir = table.get_optional(&PACKAGE_DIR);
     let package_sha256 = table.get(&PACKAGE_SHA256);
+    let signature_key_file = table.get_optional(&SIGNATURE_KEY_FILE);
     let mirror_ca_file = table.get_optional(&MIRROR_CA_FILE);
     let proxy = table.get_optional(&PROXY);
     let no_proxy = table.get_optional(&NO_PROXY);
@@ -323,6 +350,7 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<EnrolSettings> {
         package_url,
         package_dir,
         package_sha256: package_sha256?,
+        signature_key_file,
         mirror_ca_file,
         proxy,
         no_proxy,

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::hands::{EffectError, Gain, Trace};
 use crate::aws::ActivationId;
 use crate::config::{Config, EnrolSettings, GuestCredentials, Source};
-use crate::enrol::{Enrolment, Problem, Report, System};
+use crate::enrol::{Enrolment, Problem, Report, Stage, System};
 use crate::secret::SecretResolver;
 use crate::store::VmId;
 
@@ -279,6 +279,18 @@ impl GuestHands {
         let mut parameters = Parameters::new(&enrolment.place, &settings.enrol);
         match launch {
             Launch::Prepare => {
+                if let Some(key) = &settings.enrol.signature_key_file
+                    && system == System::Linux
+                {
+                    put(in_directory("signature-key.gpg"), Content::File(key.clone())).await?;
+                    parameters.add("SIGNATURE_KEY", &in_directory("signature-key.gpg"));
+                }
+                if let (Source::Push, Some(report)) = (settings.enrol.source, &enrolment.report) {
+                    let (file, path) = package(&settings.enrol, report).map_err(EffectError::of_problem)?;
+                    let to = in_directory(file);
+                    put(to.clone(), Content::File(path)).await?;
+                    parameters.add("PACKAGE_FILE", &to);
+                }
                 put(in_directory(name), Content::Bytes(script.as_bytes().to_vec())).await?;
                 if let Some(file) = &settings.enrol.mirror_ca_file {
                     put(in_directory("mirror-ca.pem"), Content::File(file.clone())).await?;
@@ -299,7 +311,7 @@ impl GuestHands {
         }
         put(in_directory("parameters"), Content::Bytes(parameters.text.into_bytes())).await?;
         let step = match launch {
-            Launch::Prepare => "prepare",
+            Launch::Prepare => preparation(enrolment, &settings.enrol),
             Launch::Register { .. } => "register",
         };
         let program = program(system, sudo, &in_directory(name), step, &directory);
@@ -315,12 +327,13 @@ impl GuestHands {
         register: bool,
     ) -> Result<Trace, EffectError> {
         let (login, _) = self.login(enrolment).await?;
-        let step = if register { " register " } else { " prepare " };
+        let step = if register { "register" } else { preparation(enrolment, &self.settings().enrol) };
+        let step = format!(" {step} ");
         let mark = format!("{PREFIX}{}-", enrolment.mark);
         match self.0.port.processes(vm, &login, None).await {
             Ok(processes) => {
                 let found = processes.into_iter().find(|process| {
-                    process.command_line.contains(&mark) && process.command_line.contains(step)
+                    process.command_line.contains(&mark) && process.command_line.contains(&step)
                 });
                 if let Some(process) = found {
                     let directory = match &enrolment.directory {
@@ -421,8 +434,8 @@ impl GuestHands {
         let path = joined(enrolment.system, directory, "result.json");
         let found = self.0.port.download(vm, &login, &path, LONGEST_REPORT).await;
         let wanted = match enrolment.stage {
-            crate::enrol::Stage::Registering { .. } => "register",
-            _ => "prepare",
+            Stage::Registering { .. } => "register",
+            _ => preparation(enrolment, &self.settings().enrol),
         };
         Ok(match (exit, found) {
             (exit, Ok(bytes)) => {
@@ -498,6 +511,9 @@ impl Parameters {
             settings.endpoints.clone()
         };
         parameters.add("ENDPOINTS", &endpoints.join(" "));
+        if !settings.package_sha256.is_empty() {
+            parameters.add("PACKAGE_SHA256", &settings.package_sha256.join(" "));
+        }
         parameters
     }
 
@@ -508,6 +524,27 @@ impl Parameters {
         self.text.extend(value.chars().filter(|character| !character.is_control()));
         self.text.push('\n');
     }
+}
+
+/// The step of the installer that prepares a guest: one to which the package is sent is only looked at first.
+fn preparation(enrolment: &Enrolment, settings: &EnrolSettings) -> &'static str {
+    let only_look = settings.source == Source::Push && enrolment.report.is_none();
+    if only_look { "preflight" } else { "prepare" }
+}
+
+/// The package for a guest: its name, and where it is here.
+fn package(settings: &EnrolSettings, report: &Report) -> Result<(&'static str, PathBuf), Problem> {
+    let fix = "put the package there, as `{platform}/{file}`";
+    let Some((platform, file)) = report.package() else {
+        let sentence = format!("there is no package for {} {} on {}", report.os, report.version, report.arch);
+        return Err(Problem::lasting("no-package", sentence, "exclude the VM with `vms` of [enrol]"));
+    };
+    let directory = settings.package_dir.as_deref().unwrap_or(std::path::Path::new("."));
+    let path = directory.join(&platform).join(file);
+    if path.is_file() {
+        return Ok((file, path));
+    }
+    Err(Problem::lasting("no-package", format!("there is no {}", path.display()), fix))
 }
 
 fn script(system: System) -> (&'static str, &'static str) {
@@ -556,9 +593,9 @@ fn checked_directory(path: &str, prefix: &str) -> Result<String, Problem> {
 
 /// Our directory as it stands in a command line.
 fn directory_of(command_line: &str, mark: &str) -> Option<String> {
-    let words = command_line.split([' ', '"']).filter(|word| word.contains(mark));
+    let mut words = command_line.split([' ', '"']).filter(|word| word.contains(mark));
     // The last word is the directory; those before it are files in it.
-    words.last().and_then(|word| checked_directory(word, mark).ok())
+    words.next_back().and_then(|word| checked_directory(word, mark).ok())
 }
 
 fn fingerprint(username: &str, password: &SecretString) -> Arc<str> {

@@ -66,8 +66,10 @@ impl Enrolment {
                 next.enter(Stage::Preparing { process }, now);
             }
             (Stage::Preparing { .. }, Event::Ended { code: 0, report: Ok(report) }) => {
+                // A guest that was only looked at gets its package now.
+                let only_looked = limits.push && self.report.is_none() && report.agent.is_none();
                 next.report = Some(report);
-                next.enter(Stage::Decide, now);
+                next.enter(if only_looked { Stage::Prepare } else { Stage::Decide }, now);
             }
             (Stage::Decide, Event::Adopted(node)) => {
                 next.node = Some(node);
@@ -96,7 +98,7 @@ impl Enrolment {
                 next.enter(Stage::Verify, now);
             }
             (Stage::Preparing { .. } | Stage::Registering { .. }, Event::Ended { code, report }) => {
-                next.fail(problem_of(code, report), limits, now);
+                next.fail(problem_of(code, &report), limits, now);
             }
             (Stage::Preparing { .. }, Event::Vanished) => {
                 let sentence = "the installer in the guest vanished: the guest was probably started again";
@@ -221,8 +223,8 @@ impl Enrolment {
 }
 
 /// What an exit code means.
-fn problem_of(code: i32, report: Result<Report, Arc<str>>) -> Problem {
-    let detail = match &report {
+fn problem_of(code: i32, report: &Result<Report, Arc<str>>) -> Problem {
+    let detail = match report {
         Ok(report) => report.detail.to_string(),
         Err(why) => why.to_string(),
     };

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use vsphere_client::ids::InstanceUuid;
 
 use crate::aws::{ActivationId, NodeId, Place};
-use crate::config::EnrolSettings;
+use crate::config::{EnrolSettings, Source};
 use crate::plan::TagWrite;
 
 pub use machine::Event;
@@ -212,6 +212,8 @@ pub struct Limits {
     pub retry: Duration,
     /// Failures in a row before only a person can go on.
     pub quarantine: u32,
+    /// The package is put into the guest, so it has to be known first which one.
+    pub push: bool,
 }
 
 impl Limits {
@@ -224,6 +226,7 @@ impl Limits {
             verify: settings.verify_within,
             retry: settings.retry_after,
             quarantine: u32::try_from(settings.quarantine_after).unwrap_or(u32::MAX),
+            push: settings.source == Source::Push,
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Report {
     pub version: Arc<str>,
     /// Architecture, such as `x86_64`.
     pub arch: Arc<str>,
+    /// `deb`, `rpm`, `snap` or `windows`.
+    pub family: Arc<str>,
     /// Version of the agent, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Arc<str>>,
@@ -61,6 +63,8 @@ struct Raw {
     os: RawOs,
     #[serde(default)]
     arch: String,
+    #[serde(default)]
+    family: String,
     #[serde(default)]
     clock: Option<i64>,
     #[serde(default)]
@@ -98,6 +102,22 @@ struct Head {
 }
 
 impl Report {
+    /// The platform of its package and the package's name, as AWS calls them.
+    #[must_use]
+    pub fn package(&self) -> Option<(String, &'static str)> {
+        let machine = match &*self.arch {
+            "x86_64" | "amd64" => "amd64",
+            "aarch64" | "arm64" => "arm64",
+            _ => return None,
+        };
+        match &*self.family {
+            "deb" => Some((format!("debian_{machine}"), "amazon-ssm-agent.deb")),
+            "rpm" => Some((format!("linux_{machine}"), "amazon-ssm-agent.rpm")),
+            "windows" => Some((format!("windows_{machine}"), "AmazonSSMAgentSetup.exe")),
+            _ => None,
+        }
+    }
+
     /// The step of which it is a report.
     #[must_use]
     pub fn step_of(bytes: &[u8]) -> Option<String> {
@@ -137,6 +157,7 @@ impl Report {
             os: shown(&raw.os.id),
             version: shown(&raw.os.version),
             arch: shown(&raw.arch),
+            family: shown(&raw.family),
             agent: raw
                 .agent
                 .filter(|agent| agent.installed)

@@ -12,6 +12,7 @@ const LIMITS: Limits = Limits {
     verify: Duration::from_secs(900),
     retry: Duration::from_secs(60),
     quarantine: 3,
+    push: false,
 };
 
 fn now() -> Timestamp {

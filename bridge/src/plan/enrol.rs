@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use mappings::guest::platform::{self, Support};
 use mappings::selector::Fact;
 use mappings::selector::{GuestFamily, Selector, Verdict, VmFacts as _};
-use vsphere_client::ids::{InstanceUuid, VcenterUuid};
+use vsphere_client::ids::{InstanceUuid, MoRef, VcenterUuid};
 use vsphere_client::model::PowerState;
 
 use super::action::{Action, EnrolStep, short_hash};
@@ -37,6 +37,8 @@ pub struct EnrolPolicy {
     pub credentials: Vec<CredentialsPolicy>,
     /// How long stages may take, and what comes of failures.
     pub limits: Limits,
+    /// Whether a package can be told from a forged one.
+    pub can_verify: bool,
     /// Whether a registration that does not count is replaced.
     pub reregister: bool,
     /// VMs of one vCenter at the same time.
@@ -73,7 +75,9 @@ impl EnrolPolicy {
                 verify: Duration::from_secs(600),
                 retry: Duration::from_secs(60),
                 quarantine: 5,
+                push: false,
             },
+            can_verify: true,
             reregister: false,
             per_vcenter: 20,
             per_host: 4,
@@ -95,6 +99,7 @@ impl EnrolPolicy {
             vms: settings.vms.clone(),
             credentials: credentials.collect(),
             limits: Limits::of(settings),
+            can_verify: settings.can_verify(),
             reregister: settings.reregister,
             per_vcenter: settings.per_vcenter,
             per_host: settings.per_host,
@@ -140,7 +145,7 @@ impl<'a> Planner<'a> {
     /// Counts an enrolment that is under way to the host that its VM is on.
     pub(super) fn meet<'v: 'a>(&mut self, vm: &VmId, view: &VmView<'v>) {
         if self.memory.enrolments.get(vm).is_some_and(|enrolment| enrolment.stage.is_active()) {
-            self.taken.meets(vm, view.host().map(|host| host.value()));
+            self.taken.meets(vm, view.host().map(MoRef::value));
         }
     }
 
@@ -215,6 +220,9 @@ impl<'a> Planner<'a> {
     ) -> Result<Action, Reason> {
         let policy = &self.policy.enrol;
         let system = eligible(view)?;
+        if system == System::Linux && !policy.can_verify {
+            return Err(Reason::CannotVerify);
+        }
         let credentials = self.credentials(&candidate.id, view)?;
         if let Some(reason) = self.hindered(Capability::Enrol, &Holder::vm(&candidate.id)) {
             return Err(reason);
@@ -330,6 +338,7 @@ impl<'a> Planner<'a> {
                     tags: self.first_tags(candidate, view, &enrolment.place),
                 }
             }
+            Stage::Prepare => EnrolStep::Prepare,
             Stage::Register => EnrolStep::Register,
             Stage::Withdraw => EnrolStep::Withdraw,
             Stage::Clean => EnrolStep::Clean,

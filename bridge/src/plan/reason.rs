@@ -79,6 +79,8 @@ pub enum Reason {
         /// Why.
         why: Arc<str>,
     },
+    /// There is nothing to verify the package with.
+    CannotVerify,
     /// No entry of `[[credentials]]` is for it.
     NoCredentials,
     /// The guest refused these.
@@ -146,6 +148,7 @@ impl Reason {
             Self::ToolsNotRunning => "toolsNotRunning",
             Self::GuestNotReady => "guestNotReady",
             Self::GuestNotSupported { .. } => "guestNotSupported",
+            Self::CannotVerify => "cannotVerify",
             Self::NoCredentials => "noCredentials",
             Self::CredentialsRefused(_) => "credentialsRefused",
             Self::CredentialsUnreadable { .. } => "credentialsUnreadable",
@@ -189,6 +192,7 @@ impl Reason {
             | Self::FaultToleranceSecondary
             | Self::PoweredOff
             | Self::GuestNotSupported { .. }
+            | Self::CannotVerify
             | Self::NoCredentials
             | Self::WaitsForOthers
             | Self::Enrolling(_)
@@ -267,6 +271,7 @@ impl Reason {
             Self::ToolsNotRunning => "VMware Tools do not run in it".to_owned(),
             Self::GuestNotReady => "VMware Tools in it are not ready for guest operations".to_owned(),
             Self::GuestNotSupported { guest, why } => format!("SSM Agent does not run on {guest}: {why}"),
+            Self::CannotVerify => "there is nothing to verify the agent's package with".to_owned(),
             Self::NoCredentials => "no [[credentials]] are for it".to_owned(),
             Self::CredentialsRefused(names) => {
                 format!("its guest refused the [[credentials]] {}", names.join(", "))
@@ -317,6 +322,7 @@ impl Reason {
             Self::VmNotConnected => "see to its host in the vSphere client",
             Self::ToolsNotRunning => "install or start VMware Tools (open-vm-tools) in the guest",
             Self::GuestNotReady => "wait until the guest has started; or update VMware Tools",
+            Self::CannotVerify => "give `package_sha256` or `signature_key_file` in [enrol]",
             Self::NoCredentials => "add [[credentials]] that select it; docs/enrolment.md",
             Self::CredentialsRefused(_) => {
                 "correct the user or the password, or the account in the guest; docs/enrolment.md"

@@ -116,9 +116,9 @@ impl Managed {
     pub fn credentials_with(&mut self, mode: &str, password: &str, more: &str) -> Result<()> {
         let file = self.estate.secret(GUEST_PASSWORD_FILE, password)?;
         self.estate.add(&format!(
-            "[enrol]\nmode = \"{mode}\"\nverify_within = \"1m\"\n{more}\n\n[[credentials]]\nname = \"linux\"\nvms = \"guest=linux\"\nusername = \"root\"\npassword = {{ file = \"{0}\" }}\n\n\
+            "[enrol]\nmode = \"{mode}\"\nverify_within = \"1m\"\npackage_sha256 = [\"debian_amd64={1}\"]\n{more}\n\n[[credentials]]\nname = \"linux\"\nvms = \"guest=linux\"\nusername = \"root\"\npassword = {{ file = \"{0}\" }}\n\n\
              [[credentials]]\nname = \"windows\"\nvms = \"guest=windows\"\nusername = \"Administrator\"\npassword = {{ file = \"{0}\" }}\n",
-            file.display()
+            file.display(), "0".repeat(64)
         ));
         Ok(())
     }

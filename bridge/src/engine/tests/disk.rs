@@ -176,7 +176,7 @@ impl Records for Disk {
             conclusion.owned.iter().for_each(|change| state.put_owned(change));
             conclusion.failure.iter().for_each(|change| state.put_failure(change));
             conclusion.step.iter().for_each(|step| state.put_step(step));
-            for refusal in &conclusion.refusal {
+            if let Some(refusal) = &conclusion.refusal {
                 let key = (refusal.vm.clone(), refusal.credentials.clone());
                 state.refused.insert(key, refusal.clone());
             }

@@ -9,7 +9,7 @@ use vmbridge_e2e::managed::Managed;
 use vmbridge_simulator::{GUEST_PASSWORD, GuestSetting, GuestTruth, Mutation};
 
 /// What guest operations need in vCenter beyond reading.
-pub const PRIVILEGES: [&str; 3] = [
+pub(crate) const PRIVILEGES: [&str; 3] = [
     "VirtualMachine.GuestOperations.Query",
     "VirtualMachine.GuestOperations.Execute",
     "VirtualMachine.GuestOperations.Modify",
@@ -195,4 +195,45 @@ async fn why_it_failed_is_one_sentence_with_the_fix() {
     let enrolled = managed.vmbridge(&["enroll", &name, "--retry"]).unwrap().run().await.unwrap();
     assert_eq!(enrolled.code, Some(0), "{enrolled:?}");
     assert_eq!(managed.effects("RegisterManagedInstance").len(), 1);
+}
+
+#[tokio::test]
+async fn the_documented_policy_is_enough() {
+    let managed = bare("observe").await;
+    let (name, _) = eligible(&managed).await.remove(0);
+    let mut policy = super::iam::documented("Mode `enforce` of `[enrol]`");
+    // Tags are enforced in this estate.
+    policy["Statement"].as_array_mut().unwrap().push(serde_json::json!({
+        "Effect": "Allow",
+        "Action": ["ssm:AddTagsToResource", "ssm:RemoveTagsFromResource"],
+        "Resource": ["arn:aws:ssm:*:*:managed-instance/*", "arn:aws:ssm:*:*:activation/*"],
+    }));
+    let aws = managed.aws();
+    aws.set_policy(&aws.accounts()[0].user_arn(), Some(&policy)).unwrap();
+    aws.reset_calls();
+    let enrolled = managed.vmbridge(&["enroll", &name]).unwrap().run().await.unwrap();
+    assert_eq!(enrolled.code, Some(0), "{enrolled:?}");
+    assert_eq!(aws.refused(), Vec::<String>::new());
+    for action in ["ssm:CreateActivation", "ssm:DeleteActivation", "iam:PassRole"] {
+        let reduced = super::iam::without(&policy, action);
+        aws.set_policy(&aws.accounts()[0].user_arn(), Some(&reduced)).unwrap();
+        aws.reset_calls();
+        let refused =
+            managed.vmbridge(&["enroll", &eligible(&managed).await.remove(0).0]).unwrap().start().unwrap();
+        for _ in 0..200 {
+            if !aws.refused().is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(
+            aws.refused().iter().any(|refused| refused.contains(action)),
+            "{action}: {:?}",
+            aws.refused()
+        );
+        refused.signal("KILL").await.unwrap();
+        let _ = refused.ended().await;
+        aws.set_policy(&aws.accounts()[0].user_arn(), None).unwrap();
+        managed.ran(&["sync"]).await.unwrap();
+    }
 }

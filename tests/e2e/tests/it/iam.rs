@@ -7,7 +7,7 @@ use vmbridge_e2e::program::Ended;
 use vmbridge_simulator::{AwsConfig, Mutation, Simulator, SimulatorConfig};
 
 /// The policy under a heading of docs/iam.md.
-fn documented(heading: &str) -> Value {
+pub(crate) fn documented(heading: &str) -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/iam.md");
     let text = std::fs::read_to_string(path).unwrap();
     let (_, section) = text.split_once(&format!("## {heading}\n")).expect("the heading is there");
@@ -25,7 +25,7 @@ fn actions(policy: &Value) -> Vec<String> {
     lists.flatten().map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-fn without(policy: &Value, action: &str) -> Value {
+pub(crate) fn without(policy: &Value, action: &str) -> Value {
     let mut policy = policy.clone();
     for statement in policy["Statement"].as_array_mut().unwrap() {
         let left: Vec<Value> = match &statement["Action"] {

@@ -1,0 +1,152 @@
+"""A private root for trying the installer as root without harm: an overlay on this machine's own, in a mount and process
+namespace of its own, with the network of this machine (so that loopback servers are reached). Needs root, as guests do."""
+
+import json
+import shlex
+import subprocess
+import tempfile
+import threading
+import http.server
+import ssl
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPT = REPOSITORY / "scripts/guest/install-ssm-agent.sh"
+DIRECTORY = "/tmp/vmbridge-test"
+
+AGENT = """#!/bin/sh
+# Stands in for SSM Agent: it registers where nobody else is asked, and runs.
+case ${1:-} in
+    -version) echo "SSM Agent version: $(cat /etc/agent-version)" ;;
+    -register)
+        echo "$*" >>/var/log/register.log
+        if [ -f /etc/refuse ]; then cat /etc/refuse; exit 1; fi
+        while [ $# -gt 0 ]; do [ "$1" = -region ] && region=$2; shift; done
+        mkdir -p /var/lib/amazon/ssm
+        printf '{"ManagedInstanceID":"mi-0123456789abcdef0","Region":"%s"}' "$region" >/var/lib/amazon/ssm/registration
+        ;;
+    *) while :; do sleep 1; done ;;
+esac
+"""
+
+
+class Root:
+    """The private root. Use it as a context."""
+
+    def __init__(self):
+        self.base = tempfile.TemporaryDirectory()
+        self.mounted = f"{self.base.name}/m"
+
+    def __enter__(self):
+        base, mounted = self.base.name, self.mounted
+        setup = f"""
+            set -e
+            mount -t tmpfs private {base}
+            mkdir {base}/u {base}/w {mounted}
+            mount -t overlay overlay -o lowerdir=/,upperdir={base}/u,workdir={base}/w {mounted}
+            mount -t proc proc {mounted}/proc
+            mount --rbind /dev {mounted}/dev
+            mkdir -p {mounted}/tmp {mounted}/run
+            chmod 1777 {mounted}/tmp
+            echo ready
+            exec sleep infinity
+        """
+        self.holder = subprocess.Popen(
+            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", setup], stdout=subprocess.PIPE, text=True
+        )
+        if self.holder.stdout.readline() != "ready\n":
+            raise RuntimeError("no private root can be made; this test needs root")
+        self.pid = subprocess.check_output(["pgrep", "-P", str(self.holder.pid)], text=True).split()[0]
+        self.run("mkdir", "-m", "700", DIRECTORY)
+        self.write(f"{DIRECTORY}/install-ssm-agent.sh", SCRIPT.read_bytes())
+        return self
+
+    def __exit__(self, *_):
+        self.holder.kill()
+        self.holder.wait()
+        self.holder.stdout.close()
+        self.base.cleanup()
+
+    def command(self, *command):
+        return ["nsenter", "-t", self.pid, "--mount", "--pid", "chroot", self.mounted, *command]
+
+    def run(self, *command, stdin=None, check=True):
+        done = subprocess.run(self.command(*command), input=stdin, capture_output=True, check=False)
+        if check and done.returncode:
+            raise RuntimeError(f"{shlex.join(command)}: {done.stderr.decode()}")
+        return done
+
+    def write(self, path, content, mode="600"):
+        content = content if isinstance(content, bytes) else content.encode()
+        self.run("sh", "-c", f"umask 077; mkdir -p $(dirname {path}); cat >{path}; chmod {mode} {path}", stdin=content)
+
+    def read(self, path):
+        done = self.run("cat", path, check=False)
+        return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+
+    def step(self, step, shell="/bin/dash", user=None, mode="600", **parameters):
+        """Runs a step; gives its exit code and its report."""
+        text = "".join(f"{name}={value}\n" for name, value in parameters.items())
+        self.write(f"{DIRECTORY}/parameters", text, mode)
+        self.run("rm", "-f", f"{DIRECTORY}/result.json")
+        command = [*shell.split(), f"{DIRECTORY}/install-ssm-agent.sh", step, DIRECTORY]
+        if user:
+            self.run("chown", "-R", user, DIRECTORY)
+            command = ["setpriv", "--reuid", user, "--clear-groups", *command]
+        done = self.run(*command, check=False)
+        text = self.read(f"{DIRECTORY}/result.json")
+        return done.returncode, json.loads(text) if text else None
+
+    def files_with(self, text):
+        """Files of this root that were changed and hold a text."""
+        found = subprocess.run(
+            ["nsenter", "-t", self.pid, "--mount", "grep", "-rlF", text, f"{self.base.name}/u"], capture_output=True, text=True, check=False
+        )
+        return found.stdout.split()
+
+
+class Mirror:
+    """A mirror of packages over HTTPS on loopback, with an authority of its own."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=mirror", "-addext",
+             "subjectAltName=IP:127.0.0.1", "-keyout", self.folder / "key.pem", "-out", self.folder / "cert.pem"],
+            check=True, capture_output=True,
+        )
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(handler, *arguments):
+                super().__init__(*arguments, directory=str(self.folder))
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "cert.pem", self.folder / "key.pem")
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"https://127.0.0.1:{self.server.server_port}"
+
+    def package(self, version):
+        """Builds the package; gives its path below the mirror."""
+        tree = self.folder / f"tree-{version}"
+        for path, text, mode in [
+            ("DEBIAN/control", f"Package: amazon-ssm-agent\nVersion: {version}\nArchitecture: all\nMaintainer: test\nDescription: test\n", 0o644),
+            ("usr/bin/amazon-ssm-agent", AGENT, 0o755),
+            ("etc/agent-version", version, 0o644),
+        ]:
+            file = tree / path
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+            file.write_text(text)
+            file.chmod(mode)
+        platform = self.folder / version / "debian_amd64"
+        platform.mkdir(parents=True)
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, platform / "amazon-ssm-agent.deb"], check=True, capture_output=True)
+        return platform / "amazon-ssm-agent.deb"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
