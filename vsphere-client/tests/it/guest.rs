@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use vmbridge_simulator::{
-    FaultEffect, FaultRule, GUEST_PASSWORD, GuestAccount, GuestSetting, GuestTruth, Mutation, Simulator,
-    SimulatorConfig, User, Vcenter as Server,
+    FaultEffect, FaultRule, GUEST_OPERATIONS, GUEST_PASSWORD, GuestAccount, GuestSetting, GuestTruth,
+    Mutation, Simulator, SimulatorConfig, User, Vcenter as Server, guest_effects, guest_from_seed,
 };
 use vsphere_client::error::chain;
 use vsphere_client::ids::{MoKind, MoRef};
@@ -491,4 +491,55 @@ async fn what_must_not_be_seen_is_in_no_debug_text() {
     for text in [format!("{program:?}"), format!("{content:?}"), format!("{:?}", login("root", "geheim"))] {
         assert!(!text.contains("geheim"), "{text}");
     }
+}
+
+/// What an enrolment does in a guest, until something fails.
+async fn whole(world: &World) -> Result<(), String> {
+    let World { client, vm, auth, .. } = world;
+    let written = |error: &vsphere_client::vcenter::WriteError| chain(error);
+    client.validate_in_guest(vm, auth).await.map_err(|error| written(&error))?;
+    let made = client.temporary_directory_in_guest(vm, auth, "vmbridge-").await;
+    let directory = made.map_err(|error| written(&error))?;
+    let path = format!("{directory}/file");
+    world.put(None, &path, "ACTIVATION_CODE=geheim").await.map_err(|error| chain(&error))?;
+    let program = ProgramSpec { path: SHELL.into(), arguments: directory.clone(), ..ProgramSpec::default() };
+    let pid = client.start_in_guest(vm, auth, &program).await.map_err(|error| written(&error))?;
+    client.processes_in_guest(vm, auth, &[pid]).await.map_err(|error| chain(&error))?;
+    let got = world.get(None, &path).await.map_err(|error| chain(&error))?;
+    assert_eq!(got, b"ACTIVATION_CODE=geheim", "a file that is not whole is an error");
+    client.exists_in_guest(vm, auth, &path).await.map_err(|error| chain(&error))?;
+    client.delete_directory_in_guest(vm, auth, &directory).await.map_err(|error| written(&error))
+}
+
+#[tokio::test]
+async fn whatever_happens_at_whatever_call_nothing_is_done_twice_and_nothing_secret_is_said() {
+    let pairs = (GUEST_OPERATIONS.len() * guest_effects().len()) as u64;
+    let world = World::new().await;
+    let (mut failed, mut first) = (0, true);
+    for seed in 0..pairs {
+        let rules = guest_from_seed(seed);
+        // The longest patience is for what never answers; everything else is quick.
+        let slow = rules.iter().any(|rule| matches!(rule.effect, FaultEffect::Hang { .. }));
+        if slow && !std::mem::take(&mut first) {
+            continue;
+        }
+        world.simulator.clear_faults();
+        world.simulator.add_faults(rules.clone());
+        let done = whole(&world).await;
+        failed += usize::from(done.is_err());
+        if let Err(said) = done {
+            let secret =
+                ["geheim", GUEST_PASSWORD, "token="].into_iter().find(|secret| said.contains(secret));
+            assert_eq!(secret, None, "seed {seed} {rules:?}: {said}");
+        }
+        let mut starts = world.truth().started;
+        let all = starts.len();
+        starts.sort();
+        starts.dedup();
+        assert_eq!(starts.len(), all, "seed {seed} {rules:?}: started twice");
+    }
+    // Some faults pass unnoticed, such as a delay; most do not.
+    assert!(failed * 2 > usize::try_from(pairs).unwrap(), "{failed} of {pairs}");
+    world.simulator.clear_faults();
+    whole(&world).await.unwrap();
 }

@@ -208,6 +208,39 @@ pub const AWS_OPERATIONS: &[&str] = &[
     "securityhub:DescribeHub",
 ];
 
+/// Guest operations, for generated scripts; apart from [`OPERATIONS`], so that a seed goes on meaning what it meant.
+pub const GUEST_OPERATIONS: &[&str] = &[
+    "ValidateCredentialsInGuest",
+    "CreateTemporaryDirectoryInGuest",
+    "InitiateFileTransferToGuest",
+    "PUT /guestFile",
+    "StartProgramInGuest",
+    "ListProcessesInGuest",
+    "InitiateFileTransferFromGuest",
+    "GET /guestFile",
+    "ListFilesInGuest",
+    "DeleteDirectoryInGuest",
+];
+
+/// Every effect that guest operations can meet: those of all calls, and what guests say.
+pub fn guest_effects() -> Vec<FaultEffect> {
+    let of_guests = [
+        "InvalidGuestLogin",
+        "GuestOperationsUnavailable",
+        "InvalidPowerState",
+        "TaskInProgress",
+        "TooManyGuestLogons",
+        "FileFault",
+    ];
+    let fault = |name: &str| FaultEffect::SoapFault { name: name.to_owned() };
+    effects().into_iter().chain(of_guests.map(fault)).collect()
+}
+
+/// A script of faults at guest operations from a seed, made like those of [`from_seed`].
+pub fn guest_from_seed(seed: u64) -> Vec<FaultRule> {
+    script(seed, 79, "*", GUEST_OPERATIONS, &guest_effects())
+}
+
 /// Every effect that calls of AWS can meet, with moderate numbers.
 pub fn aws_effects() -> Vec<FaultEffect> {
     let error = |code: &str, status, message: &str| FaultEffect::AwsError {

@@ -80,6 +80,11 @@ impl Started {
         Some(((*words.get(at)?).to_owned(), (*words.get(at + 1)?).to_owned()))
     }
 
+    /// Whose the files are that it writes: root's, when it runs by sudo. Nobody else may read them then.
+    fn writes_as(&self) -> String {
+        if self.path == "/usr/bin/sudo" { super::ROOT.to_owned() } else { self.who.username.clone() }
+    }
+
     /// Whether it runs with all rights, or why it does not even start.
     fn rights(&self) -> Result<bool, i32> {
         if self.path != "/usr/bin/sudo" {
@@ -137,22 +142,26 @@ fn begin(shared: &Shared, started: &Started) -> Result<Begun, i32> {
         Ok(file.map(|file| String::from_utf8(file.bytes).unwrap_or_default()))
     })?;
     let text = text.or_else(|| started.variable("VMBRIDGE_PARAMETERS").map(str::to_owned));
-    // To delete a directory, nothing has to be known.
-    let text = text.or_else(|| (step == "cleanup").then(String::new));
+    // To delete a directory or to start a service, nothing has to be known.
+    let text = text.or_else(|| matches!(step.as_str(), "cleanup" | "restart").then(String::new));
     Ok(Begun { step, directory, privileged, parameters: text.as_deref().map_or(Err(40), read) })
 }
 
 fn read(text: &str) -> Result<Parameters, i32> {
-    let pairs = text.lines().map(|line| line.split_once('=').ok_or(40));
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let pairs = lines.map(|line| line.split_once('=').ok_or(40));
     let read: Parameters = pairs
         .map(|pair| pair.map(|(name, value)| (name.to_owned(), value.to_owned())))
         .collect::<Result<_, i32>>()?;
-    if read.keys().all(|name| PARAMETERS.contains(&name.as_str())) { Ok(read) } else { Err(40) }
+    let known = read.keys().all(|name| PARAMETERS.contains(&name.as_str()));
+    let source =
+        read.get("SOURCE").is_none_or(|source| ["download", "push", "present"].contains(&source.as_str()));
+    if known && source { Ok(read) } else { Err(40) }
 }
 
 /// Writes down how far it is.
 fn note(guest: &mut Guest, started: &Started, directory: &str, word: &str) {
-    let fresh = File { bytes: Vec::new(), mode: 0o600, owner: started.who.username.clone() };
+    let fresh = File { bytes: Vec::new(), mode: 0o600, owner: started.writes_as() };
     let file = guest.files.entry(started.in_directory(directory, "progress")).or_insert(fresh);
     file.bytes.extend_from_slice(word.as_bytes());
     file.bytes.push(b'\n');
@@ -175,7 +184,7 @@ fn end(shared: &Arc<Shared>, started: &Started, begun: &Begun) -> Option<i32> {
     let done = match (parameters, scripted) {
         (Err(code), _) => Err(*code),
         (Ok(_), Some(code)) if code != 0 => Err(code),
-        (Ok(_), _) if !privileged => Err(code("not-privileged")),
+        (Ok(_), _) if !privileged && step != "cleanup" => Err(code("not-privileged")),
         (Ok(told), _) => act(shared, started, step, told),
     };
     let code = done.err().unwrap_or(0);
@@ -195,8 +204,7 @@ fn end(shared: &Arc<Shared>, started: &Started, begun: &Begun) -> Option<i32> {
             note(guest, started, directory, word);
         }
         let report = report(guest, step, code);
-        let owner = guest.directories.get(directory).cloned().unwrap_or_else(|| started.who.username.clone());
-        let file = File { bytes: report.into_bytes(), mode: 0o600, owner };
+        let file = File { bytes: report.into_bytes(), mode: 0o600, owner: started.writes_as() };
         guest.files.insert(started.in_directory(directory, "result.json"), file);
     });
     Some(code)
@@ -241,21 +249,32 @@ fn act(shared: &Arc<Shared>, started: &Started, step: &str, told: &Parameters) -
     let needed = value("MINIMUM_DISK_MIB").parse().unwrap_or(ROOM);
     let present = value("SOURCE") == "present";
     let installed = shared.guests.with(vm, |guest| {
-        if guest.room_for("") >> 20 < needed && matches!(step, "preflight" | "prepare") {
+        let looks = matches!(step, "preflight" | "prepare");
+        if looks && guest.agent.is_none() && guest.room_for("") >> 20 < needed {
             return Err(code("disk-full"));
         }
         match &guest.agent {
-            Some(version) if present && numbers(version) < numbers(value("MINIMUM_VERSION")) => {
+            Some(version)
+                if present && step == "prepare" && numbers(version) < numbers(value("MINIMUM_VERSION")) =>
+            {
                 Err(code("agent-too-old"))
             }
-            None if present || matches!(step, "register" | "restart") => Err(code("agent-absent")),
+            None if present && step == "prepare" || matches!(step, "register" | "restart") => {
+                Err(code("agent-absent"))
+            }
             _ => Ok(()),
         }
     });
     installed?;
     match step {
         "prepare" if !present => {
-            shared.guests.with(vm, |guest| guest.agent = Some(VERSION.to_owned()));
+            shared.guests.with(vm, |guest| {
+                // What is there and new enough stays.
+                let old = |version: &String| numbers(version) < numbers(value("MINIMUM_VERSION"));
+                if guest.agent.as_ref().is_none_or(old) {
+                    guest.agent = Some(VERSION.to_owned());
+                }
+            });
             Ok(())
         }
         "register" => register(shared, vm, told),
@@ -292,6 +311,9 @@ fn restart(shared: &Shared, vm: ObjId) {
 fn register(shared: &Arc<Shared>, vm: ObjId, told: &Parameters) -> Result<(), i32> {
     let value = |name: &str| told.get(name).map(String::as_str).unwrap_or_default();
     let (id, secret, region) = (value("ACTIVATION_ID"), value("ACTIVATION_CODE"), value("REGION"));
+    if [id, secret, region].contains(&"") {
+        return Err(code("bad-parameters"));
+    }
     let (known, by) = shared.guests.with(vm, |guest| (guest.registered.clone(), guest.activation.clone()));
     if known.is_some() {
         if by.as_deref() == Some(id) {

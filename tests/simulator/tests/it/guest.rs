@@ -251,12 +251,16 @@ async fn steps_end_as_they_are_told_to() {
             (&json!(code), &json!(reason), &json!(step))
         );
     }
+    // An agent that is there needs no room.
     worker.set(GuestSetting { disk_bytes: Some(50 << 20), ..GuestSetting::default() });
+    assert_eq!(worker.step("prepare", &directory, parameters).await, 0);
+    worker.set(GuestSetting { agent: Some(String::new()), ..GuestSetting::default() });
     assert_eq!(worker.step("prepare", &directory, parameters).await, 12);
     assert_eq!(worker.step("prepare", &directory, &format!("{parameters}MINIMUM_DISK_MIB=10\n")).await, 0);
     for (parameters, code) in [
         ("REGION=x\nWHAT=y\n", 40),
         ("nonsense", 40),
+        ("SOURCE=elsewhere\n", 40),
         ("SOURCE=present\nMINIMUM_VERSION=3.10.0\nMINIMUM_DISK_MIB=1\n", 25),
         ("SOURCE=present\nMINIMUM_VERSION=3.3.0\nMINIMUM_DISK_MIB=1\n", 0),
     ] {
@@ -289,6 +293,15 @@ async fn who_is_not_root_needs_sudo_and_sudo_needs_no_password() {
         // Sudo that asks for a password starts nothing: then what was put there is still there.
         let left = worker.truth().files.contains_key(&format!("{directory}/parameters"));
         assert_eq!(left, code == 1);
+        // What runs by sudo writes files that are root's, and so does the real installer with its umask.
+        let report = format!("<guestFilePath>{directory}/result.json</guestFilePath>");
+        let got = worker.call("InitiateFileTransferFromGuest", FILES, &report).await;
+        let expected = match (sudo, code) {
+            (true, 0) => Some("CannotAccessFile"),
+            (true, _) => Some("FileNotFound"),
+            (false, _) => None,
+        };
+        assert_eq!(got.fault(), expected, "{}", got.body);
     }
     worker.user = "root";
     let refused = worker.call("ListProcessesInGuest", PROCESSES, "").await;
