@@ -60,7 +60,16 @@ report() {
             printf ',"selinux":"%s"' "$(json "$selinux")"
         fi
         printf '}\n'
-    } >"$dir/result.json.new" && mv -f "$dir/result.json.new" "$dir/result.json"
+    } >"$dir/result.json.new"
+    give result.json.new
+    mv -f "$dir/result.json.new" "$dir/result.json"
+}
+
+# Whose directory it is has to be able to read what is in it: with sudo that is somebody else.
+give() {
+    # shellcheck disable=SC2012 # The name has no special characters; `stat` differs between systems.
+    owner=$(ls -ldn "$dir" | awk '{ print $3 ":" $4 }')
+    chown "$owner" "$dir/$1" 2>/dev/null || true
 }
 
 finish() {
@@ -76,6 +85,7 @@ finish() {
 
 progress() {
     printf '%s\n' "$1" >>"$dir/progress"
+    give progress
 }
 
 # --- one at a time ----------------------------------------------------------------------------------------------------

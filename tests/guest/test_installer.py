@@ -133,6 +133,17 @@ class Installer(unittest.TestCase):
     def test_without_privileges(self):
         self.ends(self.root.step("preflight", user="nobody", REGION="eu-central-1"), 18, "not-privileged")
 
+    def test_with_sudo_the_account_can_read_the_report(self):
+        # The directory is the account's, and the installer is started as root.
+        self.root.run("chown", "-R", "nobody:nogroup", DIRECTORY)
+        self.ends(self.prepare(), 0, "ok")
+        self.ends(self.register(), 0, "ok")
+        for name in ["result.json", "progress"]:
+            owner = self.root.run("stat", "-c", "%U:%G:%a", f"{DIRECTORY}/{name}").stdout.decode().strip()
+            self.assertEqual(owner, "nobody:nogroup:600")
+        done = self.root.run("setpriv", "--reuid", "nobody", "--clear-groups", "cat", f"{DIRECTORY}/result.json", check=False)
+        self.assertEqual(done.returncode, 0)
+
     def test_what_aws_refuses(self):
         self.ends(self.prepare(), 0, "ok")
         for said, code, word in [

@@ -135,6 +135,10 @@ impl VsphereHands {
             TransferError::Address(_) | TransferError::TooLarge { .. } | TransferError::Content(_) => {
                 (GuestErrorKind::Refused, None)
             }
+            TransferError::Untrusted { .. } => (
+                GuestErrorKind::Refused,
+                Some("reconnect the ESXi host in vCenter, so that vCenter has its certificate".to_owned()),
+            ),
             // The VM may just have moved to another host.
             _ => (
                 GuestErrorKind::Transient,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use vmbridge_e2e::managed::Managed;
-use vmbridge_simulator::{GUEST_PASSWORD, GuestSetting, GuestTruth, Mutation};
+use vmbridge_simulator::{GUEST_PASSWORD, GuestAccount, GuestSetting, GuestTruth, Mutation};
 
 /// What guest operations need in vCenter beyond reading.
 pub(crate) const PRIVILEGES: [&str; 3] = [
@@ -252,4 +252,39 @@ async fn who_is_asked_to_enrol_does_nothing_else() {
     assert!(managed.effects("AddTagsToResource").is_empty(), "{:?}", managed.effects("AddTagsToResource"));
     managed.ran(&["sync"]).await.unwrap();
     assert!(!managed.effects("AddTagsToResource").is_empty());
+}
+
+#[tokio::test]
+async fn an_account_with_sudo_is_enough() {
+    let mut managed =
+        Managed::with_privileges(0, "[tags]\nmode = \"off\"\ndefaults = false\n", &PRIVILEGES).await.unwrap();
+    managed.credentials("observe", GUEST_PASSWORD).unwrap();
+    managed.estate.add(
+        "[[credentials]]\nname = \"sudo\"\nvms = \"guest=linux\"\nusername = \"vmbridge\"\nsudo = true\npassword = { file = \"guest-password\" }\n",
+    );
+    let plan = managed.plan().await.unwrap().1;
+    let vms = plan["vms"].as_array().unwrap();
+    let linux = vms.iter().find(|vm| {
+        vm["capabilities"]["enrol"]["reason"] == "planned" && !vm["name"].as_str().unwrap().starts_with("win")
+    });
+    let (name, moref) = (linux.unwrap()["name"].as_str().unwrap(), linux.unwrap()["moref"].as_str().unwrap());
+    // The guest knows nobody but this account, which is not root.
+    let account = GuestAccount {
+        username: "vmbridge".to_owned(),
+        password: GUEST_PASSWORD.to_owned(),
+        privileged: false,
+        sudo: true,
+    };
+    let guest = GuestSetting { accounts: Some(vec![account]), ..GuestSetting::default() };
+    managed.mutate(&Mutation::SetGuest { id: moref.to_owned(), guest }).unwrap();
+    let enrolled = managed.vmbridge(&["enroll", name]).unwrap().run().await.unwrap();
+    assert_eq!(enrolled.code, Some(0), "{enrolled:?}");
+    let guests = managed.simulator.vcenters()[0].guests();
+    assert!(
+        guests[0].started.iter().all(|line| line.starts_with("/usr/bin/sudo -n /bin/sh ")),
+        "{guests:#?}"
+    );
+    // The account that was refused first was asked once.
+    assert_eq!(guests[0].refused, 1);
+    clean(&managed).unwrap();
 }

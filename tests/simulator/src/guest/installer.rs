@@ -80,9 +80,9 @@ impl Started {
         Some(((*words.get(at)?).to_owned(), (*words.get(at + 1)?).to_owned()))
     }
 
-    /// Whose the files are that it writes: root's, when it runs by sudo. Nobody else may read them then.
+    /// Whose the files are that it writes: also by sudo those of whoever the directory belongs to.
     fn writes_as(&self) -> String {
-        if self.path == "/usr/bin/sudo" { super::ROOT.to_owned() } else { self.who.username.clone() }
+        self.who.username.clone()
     }
 
     /// Whether it runs with all rights, or why it does not even start.
