@@ -8,6 +8,8 @@
 mod machine;
 mod report;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

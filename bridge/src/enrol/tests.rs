@@ -20,26 +20,7 @@ fn now() -> Timestamp {
 }
 
 fn fresh() -> Enrolment {
-    Enrolment {
-        place: Place::new("111122223333", "eu-central-1"),
-        label: "web-1".into(),
-        instance: None,
-        mark: "0123456789abcdef".into(),
-        failures: 0,
-        stage: Stage::Prepare,
-        since: now(),
-        credentials: "root".into(),
-        system: System::Linux,
-        directory: None,
-        report: None,
-        activation: None,
-        tags: Vec::new(),
-        reregister: false,
-        node: None,
-        origin: None,
-        gone: None,
-        problem: None,
-    }
+    super::testing::enrolment(now())
 }
 
 fn started() -> Event {

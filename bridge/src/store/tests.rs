@@ -65,6 +65,59 @@ fn problem(result: Result<Store, StoreError>) -> StoreProblem {
 }
 
 #[tokio::test]
+async fn enrolments_are_there_after_a_restart_with_all_that_follows_from_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).await.unwrap();
+    let vm = VmId { vcenter: "11111111-2222-3333-4444-555555555555".parse().unwrap(), vm: "vm-1".into() };
+    let enrolment = crate::enrol::testing::enrolment(t0());
+    let identity = Identity {
+        place: place(),
+        node: node(),
+        vm: vm.clone(),
+        instance: None,
+        basis: Some(Basis::Enrolled),
+        since: t0(),
+    };
+    let step = Step {
+        vm: vm.clone(),
+        enrolment: Some(enrolment.clone()),
+        identity: Some(identity.clone()),
+        owned: vec![owned("Env", Some("prod"))],
+    };
+    store.put_steps(std::slice::from_ref(&step)).await.unwrap();
+    let refusal =
+        Refusal { vm: vm.clone(), credentials: "root".into(), fingerprint: "0123".into(), since: t0() };
+    let failed = Conclusion {
+        outcome: Outcome::Failed,
+        step: Some(Step { vm: VmId { vm: "vm-2".into(), ..vm.clone() }, ..step }),
+        refusal: Some(refusal.clone()),
+        ..done(Vec::new())
+    };
+    let entry = store.begin(&entry("vm-1")).await.unwrap();
+    store.conclude(entry, &failed).await.unwrap();
+    store.close().await;
+
+    let store = Store::open(directory.path()).await.unwrap();
+    let contents = store.contents().await.unwrap();
+    let other = VmId { vm: "vm-2".into(), ..vm.clone() };
+    assert_eq!(contents.enrolments, [(vm.clone(), enrolment.clone()), (other, enrolment)]);
+    assert_eq!((contents.refusals, contents.identities), (vec![refusal], vec![identity]));
+    assert_eq!(contents.owned, [owned("Env", Some("prod"))]);
+    let mut exported = Vec::new();
+    Reader::open(directory.path()).await.unwrap().export(&mut exported).await.unwrap();
+    let exported = String::from_utf8(exported).unwrap();
+    for table in ["enrolment", "refusal"] {
+        assert!(exported.contains(&format!("\"table\":\"{table}\"")), "{exported}");
+    }
+    // And all of it can be taken back.
+    let gone = Step { vm: vm.clone(), enrolment: None, identity: None, owned: Vec::new() };
+    store.put_steps(&[gone]).await.unwrap();
+    store.forget_refusals(&vm).await.unwrap();
+    let contents = store.contents().await.unwrap();
+    assert_eq!((contents.enrolments.len(), contents.refusals.len()), (1, 0));
+}
+
+#[tokio::test]
 async fn what_is_written_is_there_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).await.unwrap();

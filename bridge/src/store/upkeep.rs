@@ -114,6 +114,18 @@ impl Reader {
                 }),
             )?;
         }
+        for (vm, enrolment) in &contents.enrolments {
+            line("enrolment", serde_json::json!({ "vm": vm, "record": enrolment }))?;
+        }
+        for refusal in &contents.refusals {
+            line(
+                "refusal",
+                serde_json::json!({
+                    "vm": refusal.vm, "credentials": refusal.credentials, "fingerprint": refusal.fingerprint,
+                    "since": refusal.since,
+                }),
+            )?;
+        }
         for entry in self.journal(&Query::default()).await? {
             line("journal", serde_json::json!(entry))?;
         }
