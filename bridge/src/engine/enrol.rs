@@ -30,7 +30,7 @@ impl RealHands {
                 let wanted = ActivationRequest {
                     role: role.to_string(),
                     description: description(vm, enrolment),
-                    name: enrolment.label.chars().take(LONGEST).collect(),
+                    name: instance_name(&enrolment.label),
                     expires: *expires,
                     tags: tags
                         .iter()
@@ -101,8 +101,24 @@ impl RealHands {
     }
 }
 
+/// A VM's name as the default name of a node: what `CreateActivation` does not accept in it is replaced.
+fn instance_name(label: &str) -> String {
+    let accepted =
+        |character: char| character.is_alphanumeric() || character == ' ' || "_.:/=+-@".contains(character);
+    label.chars().take(LONGEST).map(|character| if accepted(character) { character } else { '_' }).collect()
+}
+
 /// Tells which VM an activation is for, and which attempt. The planner reads it as well: see `plan/identity.rs`.
 fn description(vm: &VmId, enrolment: &Enrolment) -> String {
     let instance = enrolment.instance.map(|instance| format!(" instance={instance}")).unwrap_or_default();
     format!("vmbridge vcenter={} vm={}{instance} mark={}", vm.vcenter, vm.vm, enrolment.mark)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_name_of_a_vm_becomes_one_of_a_node() {
+        assert_eq!(super::instance_name("100% load (87) äöü\n"), "100_ load _87_ äöü_");
+        assert_eq!(super::instance_name(&"x".repeat(300)).len(), 256);
+    }
 }
