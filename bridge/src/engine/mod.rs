@@ -55,8 +55,8 @@ use crate::store::{
 const WORKERS: usize = 16;
 /// Without any news a cycle comes after this time, for what only time changes: failures, approvals, the age of data.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// The shortest pause between two plans.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+/// The shortest pause between two plans. Each step of an enrolment waits for one.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// Planning takes at most one part in so many of the time.
 const PLANNING_SHARE: u32 = 20;
 /// Pause between two looks for what was done.
@@ -750,7 +750,11 @@ impl<S: Records> Inner<S> {
                 memory.open.remove(&id);
                 conclusion.owned.into_iter().for_each(|change| memory.put_owned(change));
                 conclusion.failure.into_iter().for_each(|change| memory.put_failure(change));
-                conclusion.step.into_iter().for_each(|step| memory.put_step(step));
+                if let Some(step) = conclusion.step {
+                    memory.put_step(step);
+                    // What comes next need not wait for what else is under way.
+                    self.wake.notify_one();
+                }
                 conclusion.refusal.into_iter().for_each(|refusal| memory.put_refusal(refusal));
             }
         }

@@ -31,11 +31,8 @@ pub enum Event {
     Vanished,
     /// The registration that the guest has is taken over.
     Adopted(NodeId),
-    /// The guest has no registration, or none that counts.
-    Unregistered {
-        /// It has one, which is to be replaced.
-        replace: bool,
-    },
+    /// The registration that the guest has does not count, and is to be replaced.
+    Disowned,
     /// The activation was made.
     Activated {
         /// Its id.
@@ -68,16 +65,21 @@ impl Enrolment {
             (Stage::Preparing { .. }, Event::Ended { code: 0, report: Ok(report) }) => {
                 // A guest that was only looked at gets its package now.
                 let only_looked = limits.push && self.report.is_none() && report.agent.is_none();
+                let stage = match report.registration {
+                    _ if only_looked => Stage::Prepare,
+                    Some(_) => Stage::Decide,
+                    None => Stage::Activate,
+                };
                 next.report = Some(report);
-                next.enter(if only_looked { Stage::Prepare } else { Stage::Decide }, now);
+                next.enter(stage, now);
             }
             (Stage::Decide, Event::Adopted(node)) => {
                 next.node = Some(node);
                 next.origin = Some(Origin::Adopted);
                 next.enter(Stage::Clean, now);
             }
-            (Stage::Decide, Event::Unregistered { replace }) => {
-                next.reregister = replace;
+            (Stage::Decide, Event::Disowned) => {
+                next.reregister = true;
                 next.enter(Stage::Activate, now);
             }
             (Stage::Activate, Event::Activated { activation, tags }) => {

@@ -57,7 +57,6 @@ fn the_happy_path() {
     let path = [
         started(),
         ended(0, None),
-        Event::Unregistered { replace: false },
         activated(),
         started(),
         ended(0, Some(NODE)),
@@ -67,7 +66,6 @@ fn the_happy_path() {
     ];
     let stages = [
         "preparing",
-        "decide",
         "activate",
         "register",
         "registering",
@@ -90,7 +88,6 @@ fn another_node_that_is_online_is_not_believed() {
     let events = [
         started(),
         ended(0, None),
-        Event::Unregistered { replace: false },
         activated(),
         started(),
         ended(0, Some(NODE)),
@@ -104,7 +101,7 @@ fn another_node_that_is_online_is_not_believed() {
 
 #[test]
 fn what_was_begun_is_cleaned_up_whenever_it_fails() {
-    let path = [started(), ended(0, None), Event::Unregistered { replace: false }, activated(), started()];
+    let path = [started(), ended(0, None), activated(), started()];
     for count in 0..=path.len() {
         let mut failed = all(path[..count].iter().cloned());
         let had = (failed.activation.is_some(), failed.directory.is_some());
@@ -134,7 +131,7 @@ fn pauses_grow_and_end_in_quarantine() {
 #[test]
 fn only_aws_knows_how_a_registration_ended_that_nobody_saw() {
     let registering =
-        [started(), ended(0, None), Event::Unregistered { replace: false }, activated(), started()];
+        [started(), ended(0, None), activated(), started()];
     for unseen in [Event::Vanished, Event::Ended { code: 0, report: Err("cut".into()) }] {
         assert_eq!(all(registering.clone().into_iter().chain([unseen])).stage, Stage::Verify);
     }
@@ -152,7 +149,7 @@ fn events_of_another_stage_change_nothing() {
         ended(20, None),
         Event::Vanished,
         Event::Adopted(NODE.into()),
-        Event::Unregistered { replace: true },
+        Event::Disowned,
         activated(),
         Event::Online(NODE.into()),
         Event::Withdrawn,
@@ -188,7 +185,7 @@ fn a_report_is_not_believed_further_than_it_goes() {
 
 #[test]
 fn a_record_holds_no_code() {
-    let enrolment = all([started(), ended(0, None), Event::Unregistered { replace: false }, activated()]);
+    let enrolment = all([started(), ended(0, None), activated()]);
     let text = serde_json::to_string(&enrolment).unwrap();
     assert_eq!(serde_json::from_str::<Enrolment>(&text).unwrap(), enrolment);
 }

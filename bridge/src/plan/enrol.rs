@@ -454,9 +454,7 @@ impl<'a> Planner<'a> {
             Stage::Decide => {
                 // Only a reading that is younger than the report can say that there is no such node.
                 let young = cloud.as_of.is_some_and(|as_of| as_of >= enrolment.since);
-                let Some(registration) = enrolment.registration() else {
-                    return Some((Event::Unregistered { replace: false }, None));
-                };
+                let registration = enrolment.registration()?;
                 let here = &*registration.region == enrolment.place.region();
                 let node = cloud.nodes.get(&registration.node).filter(|_| here);
                 let Some(node) = node else {
@@ -503,7 +501,7 @@ impl<'a> Planner<'a> {
 
     fn replaced_or(&self, word: &str, sentence: String) -> Event {
         if self.policy.enrol.reregister {
-            return Event::Unregistered { replace: true };
+            return Event::Disowned;
         }
         Event::Failed(Problem::lasting(
             word,
