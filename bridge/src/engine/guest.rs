@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::hands::{EffectError, Gain, Trace};
 use crate::aws::ActivationId;
 use crate::config::{Config, EnrolSettings, GuestCredentials, Source};
-use crate::enrol::{Enrolment, Problem, Report, Stage, System};
+use crate::enrol::{Enrolment, Problem, Purpose, Report, Stage, System};
 use crate::secret::SecretResolver;
 use crate::store::VmId;
 
@@ -294,6 +294,9 @@ impl GuestHands {
                     put(to.clone(), Content::File(path)).await?;
                     parameters.add("PACKAGE_FILE", &to);
                 }
+                if enrolment.purpose == Purpose::Reinstall {
+                    parameters.add("REINSTALL", "true");
+                }
                 put(in_directory(name), Content::Bytes(script.as_bytes().to_vec())).await?;
                 if let Some(file) = &settings.enrol.mirror_ca_file {
                     put(in_directory("mirror-ca.pem"), Content::File(file.clone())).await?;
@@ -534,6 +537,9 @@ impl Parameters {
 
 /// The step of the installer that prepares a guest: one to which the package is sent is only looked at first.
 fn preparation(enrolment: &Enrolment, settings: &EnrolSettings) -> &'static str {
+    if enrolment.purpose == Purpose::Restart {
+        return "restart";
+    }
     let only_look = settings.source == Source::Push && enrolment.report.is_none();
     if only_look { "preflight" } else { "prepare" }
 }

@@ -64,16 +64,8 @@ fn the_happy_path() {
         Event::Withdrawn,
         Event::Cleaned,
     ];
-    let stages = [
-        "preparing",
-        "activate",
-        "register",
-        "registering",
-        "verify",
-        "withdraw",
-        "clean",
-        "enrolled",
-    ];
+    let stages =
+        ["preparing", "activate", "register", "registering", "verify", "withdraw", "clean", "enrolled"];
     for (count, stage) in stages.iter().enumerate() {
         assert_eq!(all(path[..=count].iter().cloned()).stage.word(), *stage);
     }
@@ -85,13 +77,7 @@ fn the_happy_path() {
 #[test]
 fn another_node_that_is_online_is_not_believed() {
     let other = Event::Online("mi-0fedcba9876543210".into());
-    let events = [
-        started(),
-        ended(0, None),
-        activated(),
-        started(),
-        ended(0, Some(NODE)),
-    ];
+    let events = [started(), ended(0, None), activated(), started(), ended(0, Some(NODE))];
     let wrong = all(events.into_iter().chain([other]));
     assert_eq!(wrong.stage, Stage::Withdraw);
     assert_eq!(&*wrong.problem.as_ref().unwrap().word, "wrong-node");
@@ -130,8 +116,7 @@ fn pauses_grow_and_end_in_quarantine() {
 
 #[test]
 fn only_aws_knows_how_a_registration_ended_that_nobody_saw() {
-    let registering =
-        [started(), ended(0, None), activated(), started()];
+    let registering = [started(), ended(0, None), activated(), started()];
     for unseen in [Event::Vanished, Event::Ended { code: 0, report: Err("cut".into()) }] {
         assert_eq!(all(registering.clone().into_iter().chain([unseen])).stage, Stage::Verify);
     }

@@ -156,12 +156,7 @@ pub(crate) async fn watch<S: Records>(engine: Engine<S>, hands: RealHands, stop:
 }
 
 /// Asks one guest.
-async fn look<S: Records>(
-    engine: &Engine<S>,
-    hands: &RealHands,
-    vm: VmId,
-    enrolment: Enrolment,
-) -> Answered {
+async fn look<S: Records>(engine: &Engine<S>, hands: &RealHands, vm: VmId, enrolment: Enrolment) -> Answered {
     let stage = enrolment.stage;
     let (event, ran) = match hands.guests().look(&vm, &enrolment).await {
         Ok(Seen::Running) => return Answered { vm, stage, ran: None },
