@@ -207,8 +207,9 @@ impl Enrolment {
             let Former { place, node } = next.former.take()?;
             (next.place, next.node, next.origin) = (place, Some(node), Some(Origin::Registered));
         }
-        (next.problem, next.failures) = (None, 0);
+        next.problem = None;
         next.enter(Stage::Enrolled, now);
+        next.come_to_be();
         Some(next)
     }
 
@@ -234,14 +235,19 @@ impl Enrolment {
         }
     }
 
+    /// Nothing of the attempt matters any more: it is a node.
+    fn come_to_be(&mut self) {
+        (self.failures, self.purpose) = (0, Purpose::Enrol);
+        // It is the node that it was.
+        if self.former.as_ref().map(|former| &former.node) == self.node.as_ref() {
+            self.former = None;
+        }
+    }
+
     fn rest(&mut self, limits: &Limits, now: Timestamp) {
         let stage = match &self.problem {
             None => {
-                self.failures = 0;
-                self.purpose = Purpose::Enrol;
-                if self.former.as_ref().map(|former| &former.node) == self.node.as_ref() {
-                    self.former = None;
-                }
+                self.come_to_be();
                 Stage::Enrolled
             }
             Some(problem) => {

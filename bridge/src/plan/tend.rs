@@ -79,7 +79,10 @@ impl Planner<'_> {
         at_rest.sort_unstable_by_key(|(vm, _)| *vm);
         for (vm, enrolment) in at_rest {
             match &enrolment.former {
-                Some(former) if enrolment.stage == Stage::Enrolled => {
+                Some(former)
+                    if enrolment.stage == Stage::Enrolled
+                        && enrolment.node.as_ref().is_some_and(|node| *node != former.node) =>
+                {
                     self.deregister_one(vm, enrolment, former, cloud);
                 }
                 _ => {}

@@ -99,7 +99,10 @@ impl FakeAws {
     }
 
     pub(super) fn register(&self, vm: &TestVm) -> NodeId {
-        let id = node_id(vm.number);
+        self.register_as(vm, node_id(vm.number))
+    }
+
+    fn register_as(&self, vm: &TestVm, id: NodeId) -> NodeId {
         let node = Node {
             id: id.clone(),
             computer_name: Some(vm.name.as_str().into()),
@@ -118,7 +121,7 @@ impl FakeAws {
     /// The agent of a VM registers.
     pub(super) fn register_with(&self, vm: &TestVm, activation: &str, code: &str) -> Option<NodeId> {
         let activation = ActivationId::from(activation);
-        let tags = {
+        let (tags, again) = {
             let mut state = self.lock();
             let (known, wanted) = state.activations.get(&activation)?;
             if known != code || state.used.contains(&activation) {
@@ -126,9 +129,10 @@ impl FakeAws {
             }
             let tags = wanted.tags.clone();
             state.used.push(activation.clone());
-            tags
+            (tags, state.nodes.contains_key(&node_id(vm.number)))
         };
-        let id = self.register(vm);
+        // Every registration makes a node of its own.
+        let id = self.register_as(vm, node_id(if again { vm.number + 1000 } else { vm.number }));
         let mut state = self.lock();
         state.nodes.get_mut(&id)?.activation = Some(activation);
         let tags = tags.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into()));
@@ -149,6 +153,20 @@ impl FakeAws {
     /// How many activations were made, ever.
     pub(super) fn made(&self) -> u32 {
         self.lock().made
+    }
+
+    /// The agent of a node reports, or does not.
+    pub(super) fn set_ping(&self, node: &NodeId, ping: Ping) {
+        if let Some(node) = self.lock().nodes.get_mut(node) {
+            node.ping = ping;
+        }
+    }
+
+    /// The agent of a node is of this version.
+    pub(super) fn set_version(&self, node: &NodeId, version: &str) {
+        if let Some(node) = self.lock().nodes.get_mut(node) {
+            node.agent_version = Some(version.into());
+        }
     }
 
     /// A node is gone.

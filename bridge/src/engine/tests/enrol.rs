@@ -182,6 +182,121 @@ async fn a_registration_that_is_there_is_taken_over_and_a_clone_is_not() {
     running.stop().await;
 }
 
+/// A node whose agent has fallen silent.
+async fn silent(cure: &'static str) -> (World, Disk, Running, Engine<Disk>, crate::aws::NodeId) {
+    let (mut world, disk) = (bare(1), Disk::new());
+    world.policy.enrol.repair_after = Some(SignedDuration::from_mins(30));
+    world.policy.enrol.deregister_after = Some(SignedDuration::from_hours(1));
+    let (running, engine) = Running::start(&world, &disk).await;
+    at_rest(&disk, 1).await;
+    enrolled(&world, &disk);
+    let node = world.aws.node_ids().remove(0);
+    world.guests.cured_by(cure);
+    world.aws.set_ping(&node, crate::aws::Ping::ConnectionLost);
+    (world, disk, running, engine, node)
+}
+
+/// The steps that were started in guests.
+fn steps(world: &World) -> Vec<String> {
+    let started = world.guests.started();
+    started.iter().map(|(_, line)| line.split(' ').nth(2).unwrap_or_default().to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_agent_is_started_again_and_then_installed_anew() {
+    for (cure, wanted) in [
+        ("restart", &["prepare", "register", "restart"][..]),
+        ("reinstall", &["prepare", "register", "restart", "prepare"]),
+    ] {
+        let (world, disk, running, engine, node) = silent(cure).await;
+        // One that may just be starting is given time.
+        tokio::time::sleep(Duration::from_secs(20 * 60)).await;
+        let reason = engine.plan().vms[0].verdicts[2].reason.clone().unwrap();
+        assert_eq!((reason.word(), steps(&world).len()), ("agentOffline", 2), "{}", reason.sentence());
+        tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
+        at_rest(&disk, 1).await;
+        assert_eq!(steps(&world), wanted);
+        // It is the same node, and it is ours as before.
+        enrolled(&world, &disk);
+        let enrolment = disk.enrolments().into_values().next().unwrap();
+        assert_eq!(enrolment.node, Some(node));
+        assert_eq!((enrolment.origin, enrolment.former), (Some(crate::enrol::Origin::Registered), None));
+        assert_eq!(world.aws.registrations(), 1);
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_come_back_is_registered_anew_and_leaves_no_node_behind() {
+    let (world, disk, running, engine, node) = silent("nothing").await;
+    tokio::time::sleep(Duration::from_secs(12 * 3600)).await;
+    at_rest(&disk, 1).await;
+    assert_eq!(steps(&world), ["prepare", "register", "restart", "prepare", "prepare", "register"]);
+    assert_eq!(world.aws.registrations(), 2);
+    let nodes = world.aws.node_ids();
+    assert!(nodes.len() == 1 && nodes[0] != node, "{nodes:?}");
+    let enrolment = disk.enrolments().into_values().next().unwrap();
+    assert_eq!(
+        (enrolment.stage, &enrolment.node, enrolment.former),
+        (Stage::Enrolled, &Some(nodes[0].clone()), None)
+    );
+    let plan = engine.plan();
+    assert_eq!(plan.vms[0].link.as_ref().map(|link| &link.node), Some(&nodes[0]));
+    assert!(plan.actions.is_empty() && plan.steps.is_empty(), "{:?} {:?}", plan.actions, plan.steps);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_keeps_being_ours_when_its_repair_is_refused() {
+    let (world, disk, running, engine, node) = silent("restart").await;
+    world.guests.refuse_logins(true);
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    let enrolment = disk.enrolments().into_values().next().unwrap();
+    assert_eq!((enrolment.node, enrolment.origin), (Some(node), Some(crate::enrol::Origin::Registered)));
+    world.guests.refuse_logins(false);
+    engine.retry(None).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    at_rest(&disk, 1).await;
+    enrolled(&world, &disk);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_agent_is_updated_once() {
+    let (mut world, disk) = (bare(1), Disk::new());
+    let (running, _) = Running::start(&world, &disk).await;
+    at_rest(&disk, 1).await;
+    running.stop().await;
+    let node = world.aws.node_ids().remove(0);
+    world.aws.set_version(&node, "3.3.9.0");
+    world.policy.enrol.minimum_version = mappings::guest::Version::new("3.3.10.0");
+    let (running, _) = Running::start(&world, &disk).await;
+    tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
+    at_rest(&disk, 1).await;
+    enrolled(&world, &disk);
+    assert_eq!(steps(&world), ["prepare", "register", "prepare"]);
+    assert_eq!(world.aws.registrations(), 1);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn guests_are_left_alone_outside_of_the_hours() {
+    let (mut world, disk) = (bare(1), Disk::new());
+    let now = world.clock.now();
+    let opens = now.checked_add(SignedDuration::from_hours(5));
+    let hour = jiff::tz::TimeZone::UTC.to_datetime(opens.unwrap()).hour();
+    let entry = format!("{hour:02}:00-{:02}:00", (hour + 1) % 24);
+    world.policy.enrol.hours =
+        mappings::hours::Hours::new([entry.as_str()], jiff::tz::TimeZone::UTC).unwrap();
+    let (running, engine) = Running::start(&world, &disk).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(world.guests.calls(), 0);
+    assert_eq!(engine.plan().vms[0].verdicts[2].reason.as_ref().unwrap().word(), "outsideHours");
+    tokio::time::sleep(Duration::from_secs(5 * 3600)).await;
+    enrolled(&world, &disk);
+    running.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn whatever_goes_wrong_there_is_one_node_and_nothing_is_left() {
     let seeds = std::env::var("VMBRIDGE_TEST_SEEDS").ok().and_then(|seeds| {

@@ -33,6 +33,8 @@ struct State {
     /// Exit codes of the next programs, other than that they do their work.
     exits: VecDeque<i32>,
     faults: VecDeque<Fault>,
+    /// The least that brings a silent agent back.
+    cure: Option<&'static str>,
     next: i64,
     calls: usize,
     refuses: bool,
@@ -80,6 +82,11 @@ impl FakeGuests {
 
     pub(super) fn exit_with(&self, codes: impl IntoIterator<Item = i32>) {
         self.lock().exits.extend(codes);
+    }
+
+    /// A silent agent comes back by nothing less than this: `restart`, `reinstall` or another registration.
+    pub(super) fn cured_by(&self, cure: &'static str) {
+        self.lock().cure = Some(cure);
     }
 
     pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
@@ -183,6 +190,15 @@ impl FakeGuests {
             }
         }
         let mut state = self.lock();
+        let done = if value("REINSTALL") == "true" { "reinstall" } else { step };
+        if let Some(node) = state.registered.get(&vm).filter(|_| code == 0) {
+            if state.cure == Some(done) {
+                self.aws.set_ping(node, crate::aws::Ping::Online);
+            }
+            if step == "prepare" {
+                self.aws.set_version(node, "3.4.0.0");
+            }
+        }
         let registration = state
             .registered
             .get(&vm)
