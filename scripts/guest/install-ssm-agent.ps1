@@ -15,8 +15,8 @@ $Program = "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.exe"
 $Registration = "$env:ProgramData\Amazon\SSM\InstanceData\registration"
 $Marker = "$env:ProgramData\Amazon\SSM\vmbridge-activation"
 $Known = 'REGION', 'ACTIVATION_ID', 'ACTIVATION_CODE', 'SOURCE', 'PACKAGE_URL', 'PACKAGE_SHA256', 'SIGNATURE_URL', 'SIGNATURE_KEY',
-    'PACKAGE_FILE', 'PROXY', 'NO_PROXY', 'CA_FILE', 'AGENT_CONFIG', 'ENDPOINTS', 'MINIMUM_VERSION', 'REREGISTER', 'MINIMUM_DISK_MIB'
-$Told = @{ SOURCE = 'download'; REREGISTER = 'false'; MINIMUM_DISK_MIB = '300' }
+    'PACKAGE_FILE', 'PROXY', 'NO_PROXY', 'CA_FILE', 'AGENT_CONFIG', 'ENDPOINTS', 'MINIMUM_VERSION', 'REREGISTER', 'REINSTALL', 'MINIMUM_DISK_MIB'
+$Told = @{ SOURCE = 'download'; REREGISTER = 'false'; REINSTALL = 'false'; MINIMUM_DISK_MIB = '300' }
 
 function Get-Registration {
     if (-not (Test-Path $Registration)) { return $null }
@@ -131,7 +131,9 @@ function Invoke-Prepare {
     Invoke-Preflight
     $version = Get-AgentVersion
     $old = $version -and $Told.MINIMUM_VERSION -and ([Version]$version -lt [Version]$Told.MINIMUM_VERSION)
-    if (-not $version -or $old) {
+    # Without a package there is nothing to install it anew with.
+    $anew = $Told.REINSTALL -eq 'true' -and $Told.SOURCE -ne 'present'
+    if (-not $version -or $old -or $anew) {
         if ($Told.SOURCE -eq 'present') {
             if ($version) { Stop-Here 25 'agent-too-old' "it is $version" }
             Stop-Here 24 'agent-absent' 'there is no agent'
@@ -158,6 +160,7 @@ function Invoke-Prepare {
         $setup = Start-Process -FilePath $package -ArgumentList '/S' -Wait -PassThru
         if ($setup.ExitCode -eq 1618) { Stop-Here 22 'package-manager-busy' 'another installation is under way' }
         if ($setup.ExitCode -ne 0 -or -not (Get-AgentVersion)) { Stop-Here 23 'install-failed' "the setup ended with $($setup.ExitCode)" }
+        if (Get-Registration) { Start-Agent }
     }
     if ($Told.AGENT_CONFIG) { Copy-Item -Force -Path $Told.AGENT_CONFIG -Destination "$env:ProgramFiles\Amazon\SSM\amazon-ssm-agent.json" }
     if ($Told.PROXY) {

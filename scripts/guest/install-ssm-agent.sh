@@ -137,6 +137,7 @@ agent_config=
 endpoints=
 minimum_version=
 reregister=false
+reinstall=false
 minimum_disk=300
 
 take() {
@@ -157,6 +158,7 @@ take() {
         ENDPOINTS) endpoints=$2 ;;
         MINIMUM_VERSION) minimum_version=$2 ;;
         REREGISTER) reregister=$2 ;;
+        REINSTALL) reinstall=$2 ;;
         MINIMUM_DISK_MIB) minimum_disk=$2 ;;
         *) finish 40 bad-parameters "the parameter is not known" ;;
     esac
@@ -451,7 +453,9 @@ configure_proxy() {
 
 prepare() {
     preflight
-    if [ -n "$agent" ] && { [ -z "$minimum_version" ] || ! older "$agent_version" "$minimum_version"; }; then
+    # Without a package there is nothing to install it anew with.
+    [ "$source" != present ] || reinstall=false
+    if [ -n "$agent" ] && [ "$reinstall" != true ] && { [ -z "$minimum_version" ] || ! older "$agent_version" "$minimum_version"; }; then
         :
     elif [ "$source" = present ]; then
         [ -n "$agent" ] || finish 24 agent-absent "there is no agent"
@@ -464,6 +468,8 @@ prepare() {
         install_package
         look_at_agent
         [ -n "$agent" ] || finish 23 install-failed "the package was installed, and there is no agent"
+        # Not every system starts what it has installed, and an agent that has a registration is to run.
+        [ -z "$node" ] || start_service
     fi
     configure
     configure_proxy

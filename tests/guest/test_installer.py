@@ -92,6 +92,17 @@ class Installer(unittest.TestCase):
         self.assertEqual(report["agent"]["version"], "3.4.0.0")
         self.ends(self.prepare(SOURCE="present", MINIMUM_VERSION="3.4"), 0, "ok")
 
+    def test_an_agent_that_is_to_be_installed_anew_keeps_its_registration_and_runs(self):
+        self.ends(self.prepare(), 0, "ok")
+        self.ends(self.register(), 0, "ok")
+        before = self.root.read("/var/log/dpkg.log").count("status installed amazon-ssm-agent")
+        report = self.ends(self.prepare(REINSTALL="true"), 0, "ok")
+        self.assertGreater(self.root.read("/var/log/dpkg.log").count("status installed amazon-ssm-agent"), before)
+        self.assertEqual(report["registration"]["node"], "mi-0123456789abcdef0")
+        self.assertTrue(report["agent"]["running"])
+        # Where there is no package it is no failure: there is nothing to install.
+        self.ends(self.prepare(SOURCE="present", REINSTALL="true"), 0, "ok")
+
     def test_a_package_that_was_sent(self):
         package = self.mirror.folder / "3.3.1611.0/debian_amd64/amazon-ssm-agent.deb"
         self.root.write(f"{DIRECTORY}/amazon-ssm-agent.deb", package.read_bytes())

@@ -43,6 +43,7 @@ const PARAMETERS: [&str; 17] = [
     "ENDPOINTS",
     "MINIMUM_VERSION",
     "REREGISTER",
+    "REINSTALL",
     "MINIMUM_DISK_MIB",
 ];
 
