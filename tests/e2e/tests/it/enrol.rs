@@ -288,3 +288,57 @@ async fn an_account_with_sudo_is_enough() {
     assert_eq!(guests[0].refused, 1);
     clean(&managed).unwrap();
 }
+
+/// Waits until something is so.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..900 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it never happened: {what}");
+}
+
+#[tokio::test]
+async fn a_silent_agent_is_brought_back_and_a_node_goes_where_its_vm_goes() {
+    let mut managed =
+        Managed::with_privileges(0, "[tags]\nmode = \"off\"\ndefaults = false\n", &PRIVILEGES).await.unwrap();
+    managed.estate.replace("name = \"main\"\n", "name = \"main\"\nvms = \"all except tag=Crash:green\"\n");
+    let (url, ca) = (managed.aws().url(), managed.estate.folder().join("aws-ca.pem"));
+    managed.estate.add(&format!(
+        "[[aws]]\nname = \"west\"\nvms = \"tag=Crash:green\"\nregion = \"eu-west-1\"\nendpoint = \"{url}\"\nca_file = \"{}\"\nsettle = \"1s\"\npoll_fast = \"5s\"\n",
+        ca.display()
+    ));
+    managed.credentials("observe", GUEST_PASSWORD).unwrap();
+    let (name, moref) = eligible(&managed).await.remove(0);
+    let more = format!("vms = \"name={name}\"\nrepair_after = \"10s\"\nretry_after = \"1s\"");
+    managed.estate.replace("mode = \"observe\"\nverify", &format!("mode = \"enforce\"\n{more}\nverify"));
+    let mut running = managed.vmbridge(&["run"]).unwrap().start().unwrap();
+    let registered = || guest(&managed, &moref).registered;
+    until("it is enrolled", || registered().is_some() && clean(&managed).is_ok()).await;
+    let first = registered().unwrap();
+    assert_eq!((managed.nodes().len(), first.region.as_str()), (1, "eu-central-1"));
+
+    managed
+        .mutate_aws(
+            serde_json::json!({ "op": "setNode", "node": first.node, "pingStatus": "ConnectionLost" }),
+        )
+        .unwrap();
+    until("the agent is started again", || !managed.effects("RestartAgent").is_empty()).await;
+    until("it is clean again", || clean(&managed).is_ok()).await;
+    assert_eq!(registered().unwrap().node, first.node);
+    assert_eq!(managed.effects("RegisterManagedInstance").len(), 1);
+
+    managed.mutate(&Mutation::AttachTag { id: moref.clone(), tag: "Crash:green".to_owned() }).unwrap();
+    let west = || managed.aws().nodes(&managed.account(), "eu-west-1");
+    until("it is a node of the other Region", || west().len() == 1).await;
+    until("the former one is gone", || managed.nodes().is_empty() && clean(&managed).is_ok()).await;
+    let second = registered().unwrap();
+    assert_eq!((second.region.as_str(), managed.effects("RegisterManagedInstance").len()), ("eu-west-1", 2));
+    assert_eq!(managed.effects("DeregisterManagedInstance").len(), 1);
+    running.signal("TERM").await.unwrap();
+    let ended = running.ended().await.unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(managed.aws().mistakes().is_empty(), "{:?}", managed.aws().mistakes());
+}
