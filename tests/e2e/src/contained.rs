@@ -1,5 +1,7 @@
 //! An estate with guests in which programs really run: VMware's simulator with containers, our simulator's AWS, a mirror.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, ensure};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -77,8 +79,7 @@ impl Contained {
         let mut estate = Estate::new()?;
         estate.vcsim("dc1", &vcsim)?;
         let ca = estate.secret("aws-ca.pem", aws.ca_pem())?;
-        let agent =
-            estate.secret("agent.json", &json!({ "Ssm": { "Endpoint": aws.url() } }).to_string())?;
+        let agent = estate.secret("agent.json", &json!({ "Ssm": { "Endpoint": aws.url() } }).to_string())?;
         let password = estate.secret("guest-password", vcsim.endpoint("guestPassword")?)?;
         estate.add(&format!(
             "[[aws]]\nname = \"main\"\nregion = \"{REGION}\"\nendpoint = \"{url}\"\nca_file = {ca:?}\nsettle = \"1s\"\npoll_fast = \"5s\"\n\n\
@@ -98,7 +99,7 @@ impl Contained {
             .map(|(name, moref, container)| Guest { name, moref, container })
             .collect();
         for guest in &guests {
-            trust(&docker, guest, &ca)?;
+            trust(&docker, &guest.container, &ca)?;
         }
         Ok(Self { estate, simulator, vcsim, guests, package, docker, _mirror: mirror, _scratch: scratch })
     }
@@ -161,6 +162,22 @@ impl Contained {
         vms.iter().find(|vm| vm["moref"] == *guest.moref).cloned().context("the VM is not in the plan")
     }
 
+    /// A container that is no VM's guest, with this host name and with the agent's program, there called `impostor`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn stranger(&self, name: &str) -> Result<String> {
+        let hostname = format!("--hostname={name}");
+        let run = ["run", "--detach", "--network=host", &hostname, IMAGE, "/bin/sleep", "infinity"];
+        let container = self.docker.run(&run)?;
+        self.docker.copy(&go_program("amazon-ssm-agent")?, &container, "/usr/bin/impostor")?;
+        self.docker.shell(&container, "mkdir -p /etc/amazon/ssm")?;
+        let config = self.estate.folder().join("agent.json");
+        self.docker.copy(&config, &container, "/etc/amazon/ssm/amazon-ssm-agent.json")?;
+        trust(&self.docker, &container, &self.estate.folder().join("aws-ca.pem"))?;
+        Ok(container)
+    }
+
     /// Whether nothing of ours is in a guest, but what the installer says that it leaves there.
     ///
     /// # Errors
@@ -175,7 +192,7 @@ impl Contained {
 }
 
 /// A guest that trusts the authority of our AWS, as one trusts that of a private endpoint: it is in its image.
-fn trust(docker: &Docker, guest: &Guest, ca: &std::path::Path) -> Result<()> {
-    docker.copy(ca, &guest.container, "/usr/local/share/ca-certificates/endpoint.crt")?;
-    docker.shell(&guest.container, "update-ca-certificates >/dev/null 2>&1").map(drop)
+fn trust(docker: &Docker, container: &str, ca: &Path) -> Result<()> {
+    docker.copy(ca, container, "/usr/local/share/ca-certificates/endpoint.crt")?;
+    docker.shell(container, "update-ca-certificates >/dev/null 2>&1").map(drop)
 }

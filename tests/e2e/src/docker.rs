@@ -68,7 +68,13 @@ impl Docker {
             .arg("--host")
             .arg(format!("unix://{}", path("socket").display()))
             .args(["--group", String::from_utf8_lossy(&group.stdout).trim()])
-            .args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"])
+            .args([
+                "--bridge=none",
+                "--iptables=false",
+                "--ip6tables=false",
+                "--ip-forward=false",
+                "--ip-masq=false",
+            ])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -159,6 +165,10 @@ impl Drop for Docker {
         }
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
+        // The network of the containers is mounted there, and stays so when the engine ends.
+        if let Ok(mut unmount) = root("umount") {
+            let _ = unmount.arg(self.folder.path().join("exec/netns/default")).stderr(Stdio::null()).status();
+        }
         // What root has written, root has to remove.
         if let Ok(mut remove) = root("rm") {
             let _ = remove.arg("-rf").arg(self.folder.path()).status();
@@ -183,7 +193,9 @@ pub fn package(agent: &Path, scratch: &Path, to: &Path) -> Result<String> {
     if let Some(folder) = to.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    done(Command::new("dpkg-deb").args(["--root-owner-group", "-Zgzip", "-z1", "--build"]).arg(&tree).arg(to))?;
+    done(
+        Command::new("dpkg-deb").args(["--root-owner-group", "-Zgzip", "-z1", "--build"]).arg(&tree).arg(to),
+    )?;
     let sum = done(Command::new("sha256sum").arg(to))?;
     let sum = String::from_utf8(sum.stdout)?;
     sum.split(' ').next().map(str::to_owned).context("sha256sum says nothing")

@@ -110,14 +110,17 @@ fn read(route: &Route, request: &Request) -> Result<Value, Error> {
         .filter(Value::is_object)
         .ok_or_else(|| Error::bad("SerializationException", "the body is not a structure"))?;
     let known = members(&route.operation).unwrap_or_default();
-    let invalid = |text: String| Error::bad("ValidationException", format!("1 validation error detected: {text}"));
+    let invalid =
+        |text: String| Error::bad("ValidationException", format!("1 validation error detected: {text}"));
     for (member, shortest, required) in known {
         match input.get(*member) {
             None | Some(Value::Null) if *required => {
                 return Err(invalid(format!("Value null at '{member}': Member must not be null")));
             }
             Some(Value::String(text)) if text.len() < *shortest => {
-                return Err(invalid(format!("'{member}' must have length greater than or equal to {shortest}")));
+                return Err(invalid(format!(
+                    "'{member}' must have length greater than or equal to {shortest}"
+                )));
             }
             _ => {}
         }
