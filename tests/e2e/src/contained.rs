@@ -51,6 +51,19 @@ impl Contained {
     /// # Errors
     /// When a part of it does not start.
     pub async fn start(guests: usize, pin: impl FnOnce(&str) -> String, more: &str) -> Result<Self> {
+        Self::start_with(guests, pin, more, None).await
+    }
+
+    /// The same with a package of another agent, such as the true one.
+    ///
+    /// # Errors
+    /// When a part of it does not start.
+    pub async fn start_with(
+        guests: usize,
+        pin: impl FnOnce(&str) -> String,
+        more: &str,
+        other: Option<&Path>,
+    ) -> Result<Self> {
         let docker = Docker::start()?;
         let scratch = tempfile::tempdir()?;
         let folder = |name: &str| -> Result<_> {
@@ -59,13 +72,15 @@ impl Contained {
             Ok(path)
         };
         let platform = format!("debian_{}", docker::architecture()?);
-        let (files, own) = (folder("files")?, folder("mirror")?);
-        let package = docker::package(
-            &go_program("amazon-ssm-agent")?,
-            scratch.path(),
-            &files.join(&platform).join("amazon-ssm-agent.deb"),
-        )?;
-        let mirror = Mirror::start(&files, &own).await?;
+        let (files, served) = (folder("files")?, folder("mirror")?);
+        let place = files.join(&platform).join("amazon-ssm-agent.deb");
+        std::fs::create_dir(files.join(&platform))?;
+        match other {
+            Some(package) => std::fs::copy(package, &place).map(drop)?,
+            None => docker::package(&go_program("amazon-ssm-agent")?, scratch.path(), &place)?,
+        }
+        let package = docker::sha256(&place)?;
+        let mirror = Mirror::start(&files, &served).await?;
         let count = guests.to_string();
         let vcsim = Vcsim::start_with(
             &folder("vcsim")?,
@@ -79,7 +94,10 @@ impl Contained {
         let mut estate = Estate::new()?;
         estate.vcsim("dc1", &vcsim)?;
         let ca = estate.secret("aws-ca.pem", aws.ca_pem())?;
-        let agent = estate.secret("agent.json", &json!({ "Ssm": { "Endpoint": aws.url() } }).to_string())?;
+        // All that an agent speaks to: nothing may leave this machine.
+        let own = json!({ "Endpoint": aws.url() });
+        let agent = json!({ "Ssm": own, "Mds": own, "Mgs": own, "S3": own, "Kms": own }).to_string();
+        let agent = estate.secret("agent.json", &agent)?;
         let password = estate.secret("guest-password", vcsim.endpoint("guestPassword")?)?;
         estate.add(&format!(
             "[[aws]]\nname = \"main\"\nregion = \"{REGION}\"\nendpoint = \"{url}\"\nca_file = {ca:?}\nsettle = \"1s\"\npoll_fast = \"5s\"\n\n\

@@ -176,11 +176,11 @@ impl Drop for Docker {
     }
 }
 
-/// A package of the test agent, as Debian packages are made. Gives its SHA-256.
+/// A package of the test agent, as Debian packages are made.
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn package(agent: &Path, scratch: &Path, to: &Path) -> Result<String> {
+pub fn package(agent: &Path, scratch: &Path, to: &Path) -> Result<()> {
     let tree = scratch.join("package");
     std::fs::create_dir_all(tree.join("DEBIAN"))?;
     std::fs::create_dir_all(tree.join("usr/bin"))?;
@@ -190,13 +190,18 @@ pub fn package(agent: &Path, scratch: &Path, to: &Path) -> Result<String> {
         architecture()?
     );
     std::fs::write(tree.join("DEBIAN/control"), control)?;
-    if let Some(folder) = to.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
     done(
         Command::new("dpkg-deb").args(["--root-owner-group", "-Zgzip", "-z1", "--build"]).arg(&tree).arg(to),
     )?;
-    let sum = done(Command::new("sha256sum").arg(to))?;
+    Ok(())
+}
+
+/// The SHA-256 of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(file: &Path) -> Result<String> {
+    let sum = done(Command::new("sha256sum").arg(file))?;
     let sum = String::from_utf8(sum.stdout)?;
     sum.split(' ').next().map(str::to_owned).context("sha256sum says nothing")
 }

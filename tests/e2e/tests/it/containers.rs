@@ -168,3 +168,24 @@ async fn another_package_is_not_installed() {
     assert!(estate.nodes().is_empty() && estate.activations().is_empty());
     estate.clean(guest).unwrap();
 }
+
+/// With SSM Agent itself: `VMBRIDGE_AGENT_PACKAGE` is its Debian package, for this machine's architecture.
+#[tokio::test]
+#[ignore = "AWS's package is not in the repository; tests/vcsim/README.md says how to run this"]
+async fn the_true_agent_is_enrolled() {
+    let package = std::env::var_os("VMBRIDGE_AGENT_PACKAGE").expect("VMBRIDGE_AGENT_PACKAGE");
+    let package = Some(Path::new(&package));
+    let estate = Contained::start_with(1, str::to_owned, "", package).await.unwrap();
+    let guest = &estate.guests[0];
+    let enrolled = enrol(&estate, guest, &[]).await;
+    let log = estate.docker.shell(&guest.container, "cat /var/log/amazon/ssm/*.log").unwrap_or_default();
+    assert_eq!(enrolled.code, Some(0), "{enrolled:?}\n{log}");
+    let nodes = estate.nodes();
+    let [node] = nodes.as_slice() else { panic!("{nodes:#?}") };
+    assert_eq!(
+        (node.ping_status.as_str(), &node.computer_name),
+        ("Online", &guest.name),
+        "{nodes:#?}\n{log}"
+    );
+    estate.clean(guest).unwrap();
+}

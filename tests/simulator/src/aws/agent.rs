@@ -58,7 +58,7 @@ const INFORM: &[Member] = &[
     ("PlatformName", 0, false),
     ("PlatformType", 1, false),
     ("PlatformVersion", 0, false),
-    ("SSMConnectionChannel", 1, false),
+    ("SSMConnectionChannel", 0, false),
 ];
 const ASSOCIATIONS: &[Member] =
     &[("InstanceId", 10, true), ("MaxResults", 0, false), ("NextToken", 0, false)];
