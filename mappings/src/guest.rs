@@ -2,8 +2,10 @@
 
 pub mod platform;
 mod reason;
+mod version;
 
 pub use reason::{Class, Reason, reason, reasons};
+pub use version::Version;
 
 use crate::selector::GuestFamily;
 

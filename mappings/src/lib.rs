@@ -4,8 +4,10 @@
 //! That keeps the policies of vmbridge testable on a laptop without a vCenter or an AWS account. What goes wrong here
 //! is a mistake in what a person wrote (a selector, a pattern), and every error says where it is and what is allowed.
 
+pub mod backup;
 pub mod glob;
 pub mod guest;
 pub mod hostname;
+pub mod hours;
 pub mod selector;
 pub mod tags;

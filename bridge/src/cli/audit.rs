@@ -169,7 +169,9 @@ fn changes(action: &Action) -> Vec<String> {
             None => format!("+ {name} = {value}"),
         }],
         Action::Enrol { enrolment, step, .. } => match step {
-            EnrolStep::Prepare => vec![format!("with the account {}", enrolment.credentials)],
+            EnrolStep::Prepare => {
+                vec![format!("to {}, with the account {}", enrolment.purpose.words(), enrolment.credentials)]
+            }
             EnrolStep::Activate { tags, .. } => {
                 tags.iter().map(|tag| format!("+ {} = {}", tag.key, tag.value)).collect()
             }

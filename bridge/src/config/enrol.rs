@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+use mappings::hours::Hours;
 use mappings::selector::Selector;
 
 use super::capability::{MODE, Mode};
@@ -95,6 +97,10 @@ pub struct EnrolSettings {
     pub quarantine_after: usize,
     /// Nodes in one account and Region.
     pub node_limit: usize,
+    /// When guests may be worked in.
+    pub hours: Hours,
+    /// How long an agent may be silent although its VM runs. None: for ever.
+    pub repair_after: Option<Duration>,
     /// How long a node outlives its VM. None: for ever.
     pub deregister_after: Option<Duration>,
 }
@@ -275,6 +281,30 @@ static DEREGISTER_AFTER: Key<Span> = Key {
     example: "\"168h\"",
 };
 
+static HOURS: Key<Texts> = Key {
+    name: "hours",
+    kind: Texts,
+    need: Need::Default(""),
+    doc: "When work in guests may begin: days, times or both; times may go over midnight, and the days are those on which they begin. What was begun is ended at any time. Left out: always.",
+    example: "[\"Mon-Fri 20:00-06:00\", \"Sat,Sun\"]",
+};
+
+static TIME_ZONE: Key<Text> = Key {
+    name: "time_zone",
+    kind: Text,
+    need: Need::Default("UTC"),
+    doc: "The time zone of `hours`, by its IANA name.",
+    example: "\"Europe/Berlin\"",
+};
+
+static REPAIR_AFTER: Key<Span> = Key {
+    name: "repair_after",
+    kind: Span { min: Duration::from_secs(10), max: Duration::from_secs(30 * 24 * 3600) },
+    need: Need::Optional,
+    doc: "How long the agent of a node that vmbridge enrolled may be silent although its VM runs. Then its service is started again; if that does not help, it is installed anew; and if vmbridge registered it, registered anew. Left out: it is only reported.",
+    example: "\"1h\"",
+};
+
 pub(super) static SECTION: Section = Section {
     name: "enrol",
     shape: Shape::One,
@@ -302,6 +332,9 @@ pub(super) static SECTION: Section = Section {
         &RETRY_AFTER,
         &QUARANTINE_AFTER,
         &NODE_LIMIT,
+        &HOURS,
+        &TIME_ZONE,
+        &REPAIR_AFTER,
         &DEREGISTER_AFTER,
     ],
     sections: &[],
@@ -330,6 +363,9 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<EnrolSettings> {
     let retry_after = table.get(&RETRY_AFTER);
     let quarantine_after = table.get(&QUARANTINE_AFTER);
     let node_limit = table.get(&NODE_LIMIT);
+    let hours = table.get(&HOURS);
+    let time_zone = table.get(&TIME_ZONE);
+    let repair_after = table.get_optional(&REPAIR_AFTER);
     let deregister_after = table.get_optional(&DEREGISTER_AFTER);
     if source == Some(Source::Push) && !table.has(PACKAGE_DIR.name) {
         table.wrong(SOURCE.name, "there is nothing to push", "give `package_dir`");
@@ -342,6 +378,32 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<EnrolSettings> {
     if package_sha256.as_ref().is_some_and(|pins| !pins.iter().all(well_formed)) {
         let help = "write each as \"<platform>=<64 hexadecimal digits>\"";
         table.wrong(PACKAGE_SHA256.name, "not a SHA-256 hash of a platform's package", help);
+    }
+    let zone = time_zone.and_then(|name| {
+        let zone = TimeZone::get(&name).ok();
+        if zone.is_none() {
+            table.wrong(
+                TIME_ZONE.name,
+                "there is no such time zone",
+                "give its IANA name, such as Europe/Berlin",
+            );
+        }
+        zone
+    });
+    let hours = hours.zip(zone).and_then(|(entries, zone)| {
+        let hours = Hours::new(entries.iter().map(String::as_str), zone);
+        hours
+            .map_err(|error| {
+                table.wrong(HOURS.name, &error.to_string(), "write such as \"Mon-Fri 20:00-06:00\"")
+            })
+            .ok()
+    });
+    if minimum_version.as_ref().is_some_and(|version| mappings::guest::Version::new(version).is_none()) {
+        table.wrong(
+            MINIMUM_VERSION.name,
+            "not a version",
+            "write numbers with dots between, such as \"3.3.0.0\"",
+        );
     }
     Some(EnrolSettings {
         mode: mode?,
@@ -366,6 +428,8 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<EnrolSettings> {
         retry_after: retry_after?,
         quarantine_after: quarantine_after?,
         node_limit: node_limit?,
+        hours: hours?,
+        repair_after,
         deregister_after,
     })
 }

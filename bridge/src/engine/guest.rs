@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::future::BoxFuture;
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::hands::{EffectError, Gain, Trace};
 use crate::aws::ActivationId;
 use crate::config::{Config, EnrolSettings, GuestCredentials, Source};
-use crate::enrol::{Enrolment, Problem, Report, Stage, System};
+use crate::enrol::{Enrolment, Problem, Purpose, Report, Stage, System};
 use crate::secret::SecretResolver;
 use crate::store::VmId;
 
@@ -68,6 +69,8 @@ pub struct Process {
     pub ended: bool,
     /// Its exit code. vCenter keeps it for five minutes.
     pub exit: Option<i32>,
+    /// How long it ran, by the guest's own clock. Known when it has ended.
+    pub ran: Option<SignedDuration>,
 }
 
 /// Why something cannot be done in a guest.
@@ -291,6 +294,9 @@ impl GuestHands {
                     put(to.clone(), Content::File(path)).await?;
                     parameters.add("PACKAGE_FILE", &to);
                 }
+                if enrolment.purpose == Purpose::Reinstall {
+                    parameters.add("REINSTALL", "true");
+                }
                 put(in_directory(name), Content::Bytes(script.as_bytes().to_vec())).await?;
                 if let Some(file) = &settings.enrol.mirror_ca_file {
                     put(in_directory("mirror-ca.pem"), Content::File(file.clone())).await?;
@@ -416,14 +422,14 @@ impl GuestHands {
             return Ok(Seen::Vanished);
         };
         let (login, _) = self.login(enrolment).await?;
-        let exit = if id == GONE {
-            None
+        let (exit, ran) = if id == GONE {
+            (None, None)
         } else {
             match self.0.port.processes(vm, &login, Some(id)).await {
                 Ok(processes) => match processes.into_iter().find(|process| process.id == id) {
                     Some(process) if !process.ended => return Ok(Seen::Running),
-                    Some(process) => process.exit,
-                    None => None,
+                    Some(process) => (process.exit, process.ran),
+                    None => (None, None),
                 },
                 Err(failure) => match failure.kind {
                     GuestErrorKind::Gone => return Ok(Seen::Vanished),
@@ -443,16 +449,17 @@ impl GuestHands {
                 match exit.or_else(|| Report::code_of(&bytes)) {
                     Some(code) if !stale => Seen::Ended {
                         code,
+                        ran,
                         report: Report::read(&bytes, code).map_err(|error| error.to_string().into()),
                     },
                     // It was killed before it could report anything.
                     Some(code) if exit.is_some() => {
-                        Seen::Ended { code, report: Err("it reported nothing".into()) }
+                        Seen::Ended { code, ran, report: Err("it reported nothing".into()) }
                     }
                     _ => Seen::Vanished,
                 }
             }
-            (Some(code), Err(failure)) => Seen::Ended { code, report: Err(failure.reason.into()) },
+            (Some(code), Err(failure)) => Seen::Ended { code, ran, report: Err(failure.reason.into()) },
             (None, Err(failure)) if failure.kind == GuestErrorKind::NotFound => Seen::Vanished,
             (None, Err(failure)) => return Err(effect_error(failure, &login)),
         })
@@ -471,6 +478,8 @@ pub(crate) enum Seen {
     Ended {
         /// Its exit code.
         code: i32,
+        /// How long it ran, if that is known.
+        ran: Option<SignedDuration>,
         /// What it reported.
         report: Result<Report, Arc<str>>,
     },
@@ -528,6 +537,9 @@ impl Parameters {
 
 /// The step of the installer that prepares a guest: one to which the package is sent is only looked at first.
 fn preparation(enrolment: &Enrolment, settings: &EnrolSettings) -> &'static str {
+    if enrolment.purpose == Purpose::Restart {
+        return "restart";
+    }
     let only_look = settings.source == Source::Push && enrolment.report.is_none();
     if only_look { "preflight" } else { "prepare" }
 }

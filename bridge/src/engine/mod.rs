@@ -55,8 +55,8 @@ use crate::store::{
 const WORKERS: usize = 16;
 /// Without any news a cycle comes after this time, for what only time changes: failures, approvals, the age of data.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// The shortest pause between two plans.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+/// The shortest pause between two plans. Each step of an enrolment waits for one.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// Planning takes at most one part in so many of the time.
 const PLANNING_SHARE: u32 = 20;
 /// Pause between two looks for what was done.
@@ -430,15 +430,17 @@ impl<S: Records> Engine<S> {
             self.0.memory().put_failure(change);
         }
         let is_asked = |vm: &VmId| objects.is_none_or(|objects| objects.contains(&*vm.vm));
-        let (failed, refusing): (Vec<VmId>, Vec<VmId>) = {
+        let now = self.0.clock.now();
+        let (failed, refusing): (Vec<(VmId, Option<Enrolment>)>, Vec<VmId>) = {
             let memory = self.0.memory();
             let at_rest = |stage: Stage| matches!(stage, Stage::Failed { .. } | Stage::Quarantined);
-            let failed = memory.enrolments.iter().filter(|(_, enrolment)| at_rest(enrolment.stage));
-            let failed = failed.map(|(vm, _)| vm).filter(|vm| is_asked(vm)).cloned().collect();
+            let failed = memory.enrolments.iter().filter(|(vm, one)| at_rest(one.stage) && is_asked(vm));
+            let failed = failed.map(|(vm, one)| (vm.clone(), one.forgiven(now))).collect();
             (failed, memory.refusals.keys().filter(|vm| is_asked(vm)).cloned().collect())
         };
-        for vm in &failed {
-            let step = Step { vm: vm.clone(), enrolment: None, identity: None, owned: Vec::new() };
+        for (vm, enrolment) in &failed {
+            let step =
+                Step { vm: vm.clone(), enrolment: enrolment.clone(), identity: None, owned: Vec::new() };
             self.0.store.put_steps(std::slice::from_ref(&step)).await?;
             self.0.memory().put_step(step);
         }
@@ -750,7 +752,11 @@ impl<S: Records> Inner<S> {
                 memory.open.remove(&id);
                 conclusion.owned.into_iter().for_each(|change| memory.put_owned(change));
                 conclusion.failure.into_iter().for_each(|change| memory.put_failure(change));
-                conclusion.step.into_iter().for_each(|step| memory.put_step(step));
+                if let Some(step) = conclusion.step {
+                    memory.put_step(step);
+                    // What comes next need not wait for what else is under way.
+                    self.wake.notify_one();
+                }
                 conclusion.refusal.into_iter().for_each(|refusal| memory.put_refusal(refusal));
             }
         }
@@ -772,11 +778,15 @@ impl<S: Records> Inner<S> {
         result: &Result<Gain, EffectError>,
         ended: Timestamp,
     ) -> (Option<Step>, Option<Refusal>) {
-        if let Action::DeregisterNode { vm, .. } = action
+        if let Action::DeregisterNode { vm, node, .. } = action
             && result.is_ok()
             && outcome != Outcome::FoundNotDone
         {
-            let step = Step { vm: vm.clone(), enrolment: None, identity: None, owned: Vec::new() };
+            // One whose place another node has taken leaves that one behind.
+            let left =
+                self.memory().enrolments.get(vm).filter(|one| one.node.as_ref() != Some(node)).cloned();
+            let enrolment = left.map(|enrolment| Enrolment { former: None, ..enrolment });
+            let step = Step { vm: vm.clone(), enrolment, identity: None, owned: Vec::new() };
             return (Some(step), None);
         }
         let Action::Enrol { vm, step, enrolment } = action else { return (None, None) };
@@ -806,7 +816,7 @@ impl<S: Records> Inner<S> {
                     fingerprint: fingerprint.clone(),
                     since: ended,
                 };
-                return (becomes(None), Some(refusal));
+                return (becomes(enrolment.forgiven(ended)), Some(refusal));
             }
             (Err(error), _) => Event::Failed(match &error.problem {
                 Some(problem) => (**problem).clone(),

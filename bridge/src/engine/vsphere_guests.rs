@@ -100,6 +100,10 @@ impl GuestPort for VsphereHands {
                     command_line: process.command_line,
                     ended: process.end_time.is_some(),
                     exit: process.exit_code,
+                    ran: process
+                        .start_time
+                        .zip(process.end_time)
+                        .map(|(start, end)| end.duration_since(start)),
                 })
                 .collect())
         })

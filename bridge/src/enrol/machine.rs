@@ -6,7 +6,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use mappings::guest;
 
-use super::{ACTING, Enrolment, LONGEST_PAUSE, Limits, Origin, Problem, Registration, Report, Stage};
+use super::{
+    ACTING, Enrolment, Former, LONGEST_PAUSE, Limits, Origin, Problem, Purpose, Registration, Report, Stage,
+};
 use crate::aws::{ActivationId, NodeId};
 use crate::plan::TagWrite;
 
@@ -31,11 +33,8 @@ pub enum Event {
     Vanished,
     /// The registration that the guest has is taken over.
     Adopted(NodeId),
-    /// The guest has no registration, or none that counts.
-    Unregistered {
-        /// It has one, which is to be replaced.
-        replace: bool,
-    },
+    /// The registration that the guest has does not count, and is to be replaced.
+    Disowned,
     /// The activation was made.
     Activated {
         /// Its id.
@@ -67,22 +66,36 @@ impl Enrolment {
             }
             (Stage::Preparing { .. }, Event::Ended { code: 0, report: Ok(report) }) => {
                 // A guest that was only looked at gets its package now.
-                let only_looked = limits.push && self.report.is_none() && report.agent.is_none();
+                let wants = report.agent.is_none() || self.purpose.installs();
+                let only_looked =
+                    limits.push && self.report.is_none() && wants && self.purpose != Purpose::Restart;
+                let stage = match report.registration {
+                    _ if only_looked => Stage::Prepare,
+                    Some(_) => Stage::Decide,
+                    None => Stage::Activate,
+                };
                 next.report = Some(report);
-                next.enter(if only_looked { Stage::Prepare } else { Stage::Decide }, now);
+                next.enter(stage, now);
             }
             (Stage::Decide, Event::Adopted(node)) => {
+                // One that we registered stays ours.
+                if self.node.as_ref() != Some(&node) || self.origin.is_none() {
+                    next.origin = Some(Origin::Adopted);
+                }
                 next.node = Some(node);
-                next.origin = Some(Origin::Adopted);
-                next.enter(Stage::Clean, now);
+                // Whether what was done to its agent helped is seen at AWS.
+                let stage = if self.purpose == Purpose::Enrol { Stage::Clean } else { Stage::Verify };
+                next.enter(stage, now);
             }
-            (Stage::Decide, Event::Unregistered { replace }) => {
-                next.reregister = replace;
+            (Stage::Decide, Event::Disowned) => {
+                next.reregister = true;
                 next.enter(Stage::Activate, now);
             }
             (Stage::Activate, Event::Activated { activation, tags }) => {
                 next.activation = Some(activation);
                 next.tags = tags;
+                // From here on it becomes another node.
+                (next.node, next.origin) = (None, None);
                 next.enter(Stage::Register, now);
             }
             (Stage::Register, Event::Started { process, .. }) => {
@@ -111,11 +124,12 @@ impl Enrolment {
                     let fix = "find out which VM used the activation, deregister that node, then: vmbridge retry <vm>";
                     next.fail(Problem::lasting("wrong-node", sentence, fix), limits, now);
                 }
-                _ => {
+                _ if self.activation.is_some() => {
                     next.node = Some(node);
                     next.origin = Some(Origin::Registered);
                     next.enter(Stage::Withdraw, now);
                 }
+                _ => next.clean_or_rest(limits, now),
             },
             (Stage::Withdraw, Event::Withdrawn) => {
                 next.activation = None;
@@ -134,6 +148,12 @@ impl Enrolment {
                 next.rest(limits, now);
             }
             (Stage::Failed { .. } | Stage::Quarantined, Event::Found(node)) => {
+                if self.node.as_ref() != Some(&node) {
+                    next.origin = None;
+                }
+                if self.former.as_ref().is_some_and(|former| former.node == node) {
+                    (next.origin, next.former) = (Some(Origin::Registered), None);
+                }
                 next.node = Some(node);
                 next.problem = None;
                 next.rest(limits, now);
@@ -179,6 +199,19 @@ impl Enrolment {
         self.report.as_ref().and_then(|report| report.registration.as_ref())
     }
 
+    /// What is left when its failures are forgotten: nothing, unless there is a node that is remembered by it.
+    #[must_use]
+    pub fn forgiven(&self, now: Timestamp) -> Option<Self> {
+        let mut next = self.clone();
+        if next.node.is_none() {
+            let Former { place, node } = next.former.take()?;
+            (next.place, next.node, next.origin) = (place, Some(node), Some(Origin::Registered));
+        }
+        (next.problem, next.failures) = (None, 0);
+        next.enter(Stage::Enrolled, now);
+        Some(next)
+    }
+
     fn enter(&mut self, stage: Stage, now: Timestamp) {
         self.stage = stage;
         self.since = now;
@@ -205,11 +238,17 @@ impl Enrolment {
         let stage = match &self.problem {
             None => {
                 self.failures = 0;
+                self.purpose = Purpose::Enrol;
+                if self.former.as_ref().map(|former| &former.node) == self.node.as_ref() {
+                    self.former = None;
+                }
                 Stage::Enrolled
             }
             Some(problem) => {
                 self.failures = self.failures.saturating_add(1);
-                if !problem.passes || self.failures >= limits.quarantine {
+                // When starting it again fails for whatever reason, more is done the next time.
+                let lasts = !problem.passes && self.purpose != Purpose::Restart;
+                if lasts || self.failures >= limits.quarantine {
                     Stage::Quarantined
                 } else {
                     let doubled = 2_u32.saturating_pow((self.failures - 1).min(16));

@@ -145,6 +145,53 @@ impl Problem {
     }
 }
 
+/// What an attempt is for. Each further attempt to bring an agent back does more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    /// The VM is to become a node.
+    #[default]
+    Enrol,
+    /// The agent does not report: its service is started again.
+    Restart,
+    /// Starting it again did not help: it is installed anew.
+    Reinstall,
+    /// That did not help either, or the VM belongs elsewhere now: it is registered anew.
+    Reregister,
+    /// The agent is older than it may be.
+    Update,
+}
+
+impl Purpose {
+    /// What the program in the guest is to do, for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Enrol => "prepare the guest",
+            Self::Restart => "start the agent again, which does not report",
+            Self::Reinstall => "install the agent anew, which does not report",
+            Self::Reregister => "prepare the guest for another registration",
+            Self::Update => "update the agent",
+        }
+    }
+
+    /// Whether an agent that is there is installed all the same.
+    #[must_use]
+    pub fn installs(self) -> bool {
+        matches!(self, Self::Reinstall | Self::Update)
+    }
+}
+
+/// A node that we registered and that another one takes the place of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Former {
+    /// Where it is.
+    pub place: Place,
+    /// The node.
+    pub node: NodeId,
+}
+
 /// How the node came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -168,6 +215,9 @@ pub struct Enrolment {
     /// What tells this attempt from all others: it is part of the name of the directory in the guest and of the
     /// description of the activation.
     pub mark: Arc<str>,
+    /// What this attempt is for.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// Failures in a row before this attempt.
     pub failures: u32,
     /// How far it is.
@@ -199,6 +249,9 @@ pub struct Enrolment {
     /// How it came to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The node that it was before, until that is deregistered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
     /// Since when its VM has been gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone: Option<Timestamp>,

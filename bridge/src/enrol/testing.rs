@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Enrolment, Stage, System};
+use super::{Enrolment, Purpose, Stage, System};
 use crate::aws::Place;
 
 /// One that has just begun.
@@ -12,6 +12,7 @@ pub(crate) fn enrolment(since: Timestamp) -> Enrolment {
         label: "web-1".into(),
         instance: None,
         mark: "0123456789abcdef".into(),
+        purpose: Purpose::Enrol,
         failures: 0,
         stage: Stage::Prepare,
         since,
@@ -24,6 +25,7 @@ pub(crate) fn enrolment(since: Timestamp) -> Enrolment {
         reregister: false,
         node: None,
         origin: None,
+        former: None,
         gone: None,
         problem: None,
     }

@@ -57,7 +57,6 @@ fn the_happy_path() {
     let path = [
         started(),
         ended(0, None),
-        Event::Unregistered { replace: false },
         activated(),
         started(),
         ended(0, Some(NODE)),
@@ -65,17 +64,8 @@ fn the_happy_path() {
         Event::Withdrawn,
         Event::Cleaned,
     ];
-    let stages = [
-        "preparing",
-        "decide",
-        "activate",
-        "register",
-        "registering",
-        "verify",
-        "withdraw",
-        "clean",
-        "enrolled",
-    ];
+    let stages =
+        ["preparing", "activate", "register", "registering", "verify", "withdraw", "clean", "enrolled"];
     for (count, stage) in stages.iter().enumerate() {
         assert_eq!(all(path[..=count].iter().cloned()).stage.word(), *stage);
     }
@@ -87,14 +77,7 @@ fn the_happy_path() {
 #[test]
 fn another_node_that_is_online_is_not_believed() {
     let other = Event::Online("mi-0fedcba9876543210".into());
-    let events = [
-        started(),
-        ended(0, None),
-        Event::Unregistered { replace: false },
-        activated(),
-        started(),
-        ended(0, Some(NODE)),
-    ];
+    let events = [started(), ended(0, None), activated(), started(), ended(0, Some(NODE))];
     let wrong = all(events.into_iter().chain([other]));
     assert_eq!(wrong.stage, Stage::Withdraw);
     assert_eq!(&*wrong.problem.as_ref().unwrap().word, "wrong-node");
@@ -104,7 +87,7 @@ fn another_node_that_is_online_is_not_believed() {
 
 #[test]
 fn what_was_begun_is_cleaned_up_whenever_it_fails() {
-    let path = [started(), ended(0, None), Event::Unregistered { replace: false }, activated(), started()];
+    let path = [started(), ended(0, None), activated(), started()];
     for count in 0..=path.len() {
         let mut failed = all(path[..count].iter().cloned());
         let had = (failed.activation.is_some(), failed.directory.is_some());
@@ -133,8 +116,7 @@ fn pauses_grow_and_end_in_quarantine() {
 
 #[test]
 fn only_aws_knows_how_a_registration_ended_that_nobody_saw() {
-    let registering =
-        [started(), ended(0, None), Event::Unregistered { replace: false }, activated(), started()];
+    let registering = [started(), ended(0, None), activated(), started()];
     for unseen in [Event::Vanished, Event::Ended { code: 0, report: Err("cut".into()) }] {
         assert_eq!(all(registering.clone().into_iter().chain([unseen])).stage, Stage::Verify);
     }
@@ -152,7 +134,7 @@ fn events_of_another_stage_change_nothing() {
         ended(20, None),
         Event::Vanished,
         Event::Adopted(NODE.into()),
-        Event::Unregistered { replace: true },
+        Event::Disowned,
         activated(),
         Event::Online(NODE.into()),
         Event::Withdrawn,
@@ -188,7 +170,7 @@ fn a_report_is_not_believed_further_than_it_goes() {
 
 #[test]
 fn a_record_holds_no_code() {
-    let enrolment = all([started(), ended(0, None), Event::Unregistered { replace: false }, activated()]);
+    let enrolment = all([started(), ended(0, None), activated()]);
     let text = serde_json::to_string(&enrolment).unwrap();
     assert_eq!(serde_json::from_str::<Enrolment>(&text).unwrap(), enrolment);
 }

@@ -133,6 +133,26 @@ impl<'a> VmView<'a> {
         self.vm.fault_tolerance_role.is_some_and(|role| role > 1)
     }
 
+    /// Whether it is powered on and Tools in its guest run, ready for guest operations.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.is_connected()
+            && self.power() == Some(model::PowerState::PoweredOn)
+            && self.runs_tools()
+            && self.is_ready_for_guest_operations()
+    }
+
+    /// The names of its snapshots, in no particular order.
+    pub fn snapshot_names(&self) -> impl Iterator<Item = &'a str> {
+        let mut rest: Vec<&model::SnapshotTree> =
+            self.vm.snapshot.iter().flat_map(|snapshot| &snapshot.roots).collect();
+        std::iter::from_fn(move || {
+            let tree = rest.pop()?;
+            rest.extend(&tree.children);
+            Some(&*tree.name)
+        })
+    }
+
     /// When it was powered on.
     #[must_use]
     pub fn boot_time(&self) -> Option<jiff::Timestamp> {

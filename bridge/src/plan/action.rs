@@ -13,7 +13,7 @@ use vsphere_client::ids::VcenterUuid;
 
 use super::Capability;
 use crate::aws::{NodeId, Place};
-use crate::enrol::Enrolment;
+use crate::enrol::{Enrolment, Purpose};
 use crate::store::{Holder, Owned, OwnedChange, OwnedKind, VmId};
 
 /// A tag that is to be written.
@@ -294,9 +294,14 @@ impl Action {
                 .filter(|tag| tag.key.as_str() != super::tags::MARK)
                 .map(|tag| tag.key.as_str().into())
                 .collect(),
-            Self::DefineAttribute { .. } | Self::Enrol { .. } => Vec::new(),
-            // A fleet that seems to be gone must not lose its nodes.
+            // A fleet that seems to be gone, or to belong elsewhere, must not lose its nodes.
             Self::DeregisterNode { .. } => vec!["node".into()],
+            Self::Enrol { step: EnrolStep::Prepare, enrolment, .. }
+                if enrolment.purpose == Purpose::Reregister =>
+            {
+                vec!["node".into()]
+            }
+            Self::DefineAttribute { .. } | Self::Enrol { .. } => Vec::new(),
             // Our own display of what AWS says follows AWS; only what others wrote counts.
             Self::SetAttribute { name, why: Why::Adopted | Why::Drift, before: Some(_), .. } => {
                 vec![name.clone()]

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use foldhash::HashSet;
 use jiff::{SignedDuration, Timestamp};
+use mappings::backup::is_backup_snapshot;
+use mappings::guest::Version;
 use mappings::guest::platform::{self, Support};
+use mappings::hours::Hours;
 use mappings::selector::Fact;
 use mappings::selector::{GuestFamily, Selector, Verdict, VmFacts as _};
-use vsphere_client::ids::{InstanceUuid, MoRef, VcenterUuid};
+use vsphere_client::ids::{MoRef, VcenterUuid};
 use vsphere_client::model::PowerState;
 
 use super::action::{Action, EnrolStep, short_hash};
@@ -18,7 +21,7 @@ use super::{Capability, CapabilityVerdict, Planned, Planner, Sight, TagWrite, pl
 use crate::aws::{NodeId, NodeTags, Ping, Place, TargetName};
 use crate::cloud::{Cloud, TargetView};
 use crate::config::{Config, Mode};
-use crate::enrol::{Enrolment, Event, Limits, Origin, Problem, Stage, System};
+use crate::enrol::{Enrolment, Event, Former, Limits, Origin, Problem, Purpose, Stage, System};
 use crate::fleet::VmView;
 use crate::memory::Memory;
 use crate::store::{Basis, Holder, Identity, Step, VmId};
@@ -47,6 +50,12 @@ pub struct EnrolPolicy {
     pub per_host: usize,
     /// Nodes in one account and Region.
     pub node_limit: usize,
+    /// When work in guests may begin.
+    pub hours: Hours,
+    /// The lowest version of the agent.
+    pub minimum_version: Option<Version>,
+    /// How long an agent may be silent although its VM runs.
+    pub repair_after: Option<SignedDuration>,
     /// How long a node outlives its VM.
     pub deregister_after: Option<SignedDuration>,
 }
@@ -82,6 +91,9 @@ impl EnrolPolicy {
             per_vcenter: 20,
             per_host: 4,
             node_limit: 1000,
+            hours: Hours::default(),
+            minimum_version: None,
+            repair_after: None,
             deregister_after: None,
         }
     }
@@ -104,16 +116,36 @@ impl EnrolPolicy {
             per_vcenter: settings.per_vcenter,
             per_host: settings.per_host,
             node_limit: settings.node_limit,
+            hours: settings.hours.clone(),
+            minimum_version: settings.minimum_version.as_deref().and_then(Version::new),
+            repair_after: settings.repair_after.map(signed),
             deregister_after: settings.deregister_after.map(signed),
         }
+    }
+}
+
+/// How much of what is limited is taken: by what is under way or may begin, and by what is only looked at as if it did.
+#[derive(Default, Clone, Copy)]
+struct Slots {
+    real: usize,
+    imagined: usize,
+}
+
+impl Slots {
+    fn has_room(self, limit: usize, is_real: bool) -> bool {
+        (if is_real { self.real } else { self.real + self.imagined }) < limit
+    }
+
+    fn take(&mut self, is_real: bool) {
+        *(if is_real { &mut self.real } else { &mut self.imagined }) += 1;
     }
 }
 
 /// What is taken up by enrolments that are under way.
 #[derive(Default)]
 pub(super) struct Taken<'a> {
-    by_vcenter: HashMap<VcenterUuid, usize>,
-    by_host: HashMap<(VcenterUuid, &'a str), usize>,
+    by_vcenter: HashMap<VcenterUuid, Slots>,
+    by_host: HashMap<(VcenterUuid, &'a str), Slots>,
     by_place: HashMap<&'a str, usize>,
     /// VMs on their way whose VM is in the fleet.
     seen: HashSet<VmId>,
@@ -125,7 +157,7 @@ impl<'a> Taken<'a> {
         let mut taken = Self::default();
         for (vm, enrolment) in memory.enrolments.iter().filter(|(_, one)| one.stage.is_active()) {
             if enrolment.stage.is_in_guest() {
-                *taken.by_vcenter.entry(vm.vcenter).or_default() += 1;
+                taken.by_vcenter.entry(vm.vcenter).or_default().take(true);
             }
             // What is already registered is counted as a node.
             if !matches!(enrolment.stage, Stage::Withdraw | Stage::Clean) {
@@ -137,7 +169,7 @@ impl<'a> Taken<'a> {
 
     fn meets(&mut self, vm: &VmId, host: Option<&'a str>) {
         if let Some(host) = host {
-            *self.by_host.entry((vm.vcenter, host)).or_default() += 1;
+            self.by_host.entry((vm.vcenter, host)).or_default().take(true);
         }
     }
 }
@@ -172,23 +204,51 @@ impl<'a> Planner<'a> {
             return blocked(self.go_on(&candidate.id, enrolment, Some((candidate, view)), cloud));
         }
         let target = match (sight, &candidate.route) {
-            (Sight::Node { link, .. }, _) => {
-                if let Some(enrolment) = known.filter(|known| known.stage != Stage::Enrolled) {
-                    self.step(&candidate.id, enrolment, Event::Found(link.node.clone()), None);
-                }
-                return blocked(Reason::InStep);
+            (Sight::Node { target, cloud, link, .. }, _) => {
+                let need = self.need(view, cloud, link, known);
+                return match need {
+                    Err(reason) => {
+                        let rests = known.filter(|known| known.stage != Stage::Enrolled);
+                        if let Some(enrolment) = rests.filter(|_| matches!(reason, Reason::InStep)) {
+                            self.step(&candidate.id, enrolment, Event::Found(link.node.clone()), None);
+                        }
+                        blocked(reason)
+                    }
+                    Ok(purpose) => self.attempt(candidate, view, *target, stale, purpose),
+                };
             }
             (Sight::Blocked(Reason::NotManaged), Ok(target)) => *target,
             (Sight::Blocked(reason), _) => return blocked(reason.clone()),
         };
+        // A node of ours that belongs to another account or Region now becomes one there.
+        let moves = known.is_some_and(|known| {
+            let place = self.places.get(&self.policy.targets[target].name).map(|(place, _)| place);
+            known.origin == Some(Origin::Registered) && place.is_some_and(|place| *place != known.place)
+                || known.former.is_some()
+        });
+        let purpose = if moves { Purpose::Reregister } else { Purpose::Enrol };
+        self.attempt(candidate, view, target, stale, purpose)
+    }
+
+    /// Begins an attempt, if it may be made now.
+    fn attempt<'v: 'a>(
+        &mut self,
+        candidate: &Candidate<'_>,
+        view: &VmView<'v>,
+        target: usize,
+        stale: Option<Reason>,
+        purpose: Purpose,
+    ) -> CapabilityVerdict {
+        let blocked = |reason| CapabilityVerdict { reason: Some(reason), notes: Vec::new() };
         if let Some(stale) = stale {
             return blocked(stale);
         }
-        match policy.vms.verdict(view) {
+        match self.policy.enrol.vms.verdict(view) {
             Verdict::Selected => {}
             Verdict::NotIncluded | Verdict::Excluded(_) => return blocked(Reason::NotToBeEnrolled),
             Verdict::Unknown(_) => return blocked(Reason::EnrolUndecided),
         }
+        let known = self.memory.enrolments.get(&candidate.id);
         let failures = match known {
             Some(Enrolment { stage: Stage::Quarantined, problem: Some(problem), .. }) => {
                 return blocked(Reason::EnrolQuarantined(problem.clone()));
@@ -202,13 +262,13 @@ impl<'a> Planner<'a> {
                 }
                 *failures
             }
-            // The node that it was is gone.
+            // The node that it was is gone, or is to be seen to.
             Some(_) | None => 0,
         };
-        match self.begin(candidate, view, target, failures) {
+        let asked = self.memory.asked.contains(&candidate.id);
+        match self.begin(candidate, view, target, failures, purpose, asked) {
             Err(reason) => blocked(reason),
             Ok(action) => {
-                let asked = self.memory.asked.contains(&candidate.id);
                 self.plan.actions.push(Planned { asked, ..planned(action) });
                 CapabilityVerdict { reason: None, notes: Vec::new() }
             }
@@ -222,9 +282,18 @@ impl<'a> Planner<'a> {
         view: &VmView<'v>,
         target: usize,
         failures: u32,
+        purpose: Purpose,
+        asked: bool,
     ) -> Result<Action, Reason> {
         let policy = &self.policy.enrol;
         let system = eligible(view)?;
+        if let Some(snapshot) = view.snapshot_names().find(|name| is_backup_snapshot(name)) {
+            return Err(Reason::BackupUnderWay { snapshot: snapshot.into() });
+        }
+        // Who asks for it by name has chosen the hour.
+        if !asked && !policy.hours.contain(self.now) {
+            return Err(Reason::OutsideHours { opens: policy.hours.next(self.now) });
+        }
         if system == System::Linux && !policy.can_verify {
             return Err(Reason::CannotVerify);
         }
@@ -235,28 +304,38 @@ impl<'a> Planner<'a> {
         let target = &self.policy.targets[target].name;
         let (place, nodes) = self.places.get(target).cloned().ok_or(Reason::NotManaged)?;
         let coming = self.taken.by_place.get(place.as_str()).copied().unwrap_or(0);
-        if nodes + coming >= policy.node_limit {
+        let makes_a_node = matches!(purpose, Purpose::Enrol | Purpose::Reregister);
+        if makes_a_node && nodes + coming >= policy.node_limit {
             return Err(Reason::NodeLimit { place, limit: policy.node_limit });
         }
         let vcenter = candidate.id.vcenter;
         let host = view.host().map(|host| (vcenter, host.value()));
-        let of_vcenter = self.taken.by_vcenter.get(&vcenter).copied().unwrap_or(0);
-        let of_host = host.and_then(|host| self.taken.by_host.get(&host).copied()).unwrap_or(0);
-        if of_vcenter >= policy.per_vcenter || of_host >= policy.per_host {
+        // What is only observed must not take the place of what may begin.
+        let is_real = asked || policy.mode == Mode::Enforce;
+        let of_vcenter = self.taken.by_vcenter.entry(vcenter).or_default();
+        let mut none = Slots::default();
+        let of_host = host.map_or(&mut none, |host| self.taken.by_host.entry(host).or_default());
+        if !of_vcenter.has_room(policy.per_vcenter, is_real) || !of_host.has_room(policy.per_host, is_real) {
             return Err(Reason::WaitsForOthers);
         }
-        *self.taken.by_vcenter.entry(vcenter).or_default() += 1;
-        if let Some(host) = host {
-            *self.taken.by_host.entry(host).or_default() += 1;
-        }
+        of_vcenter.take(is_real);
+        of_host.take(is_real);
         // An attempt is told from every other one by the time at which it was planned last before it began.
         let began = self.now.as_microsecond();
         let text = format!("{}\n{vcenter}\n{}\n{began}", self.memory.installation, candidate.id.vm);
+        let known = self.memory.enrolments.get(&candidate.id).cloned();
+        let (node, origin, former, was) = match known {
+            Some(known) => (known.node, known.origin, known.former, Some(known.place)),
+            None => (None, None, None, None),
+        };
+        let ours = node.clone().zip(was).filter(|_| origin == Some(Origin::Registered));
+        let former = former.or(ours.map(|(node, place)| Former { place, node }));
         let enrolment = Enrolment {
             place,
             label: candidate.label.clone(),
             instance: view.instance_uuid(),
             mark: short_hash(&text).into(),
+            purpose,
             failures,
             stage: Stage::Prepare,
             since: self.now,
@@ -267,8 +346,9 @@ impl<'a> Planner<'a> {
             activation: None,
             tags: Vec::new(),
             reregister: false,
-            node: None,
-            origin: None,
+            node,
+            origin,
+            former,
             gone: None,
             problem: None,
         };
@@ -383,57 +463,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Deregisters nodes that we registered and whose VM has been gone for long enough.
-    pub(super) fn deregister(
-        &mut self,
-        readable: &dyn Fn(VcenterUuid) -> bool,
-        is_there: &dyn Fn(&VmId, Option<InstanceUuid>) -> bool,
-        cloud: &Cloud,
-    ) {
-        let policy = self.policy;
-        let Some(grace) = policy.enrol.deregister_after.filter(|_| policy.enrol.mode != Mode::Off) else {
-            return;
-        };
-        let memory = self.memory;
-        let mut ours: Vec<(&VmId, &Enrolment)> = memory
-            .enrolments
-            .iter()
-            .filter(|(_, one)| one.stage == Stage::Enrolled && one.origin == Some(Origin::Registered))
-            .collect();
-        ours.sort_unstable_by_key(|(vm, _)| *vm);
-        for (vm, enrolment) in ours {
-            let Some(node) = &enrolment.node else { continue };
-            let note = |gone| Step {
-                vm: vm.clone(),
-                enrolment: Some(Enrolment { gone, ..enrolment.clone() }),
-                identity: None,
-                owned: Vec::new(),
-            };
-            // A VM that moved to another vCenter keeps its instance UUID, and its node.
-            match (is_there(vm, enrolment.instance), enrolment.gone) {
-                (true, Some(_)) => self.plan.steps.push(note(None)),
-                (true, None) => {}
-                // A vCenter that cannot be read says nothing of what is gone.
-                (false, _) if !readable(vm.vcenter) => {}
-                (false, None) => self.plan.steps.push(note(Some(self.now))),
-                (false, Some(gone)) if self.now.duration_since(gone) >= grace => {
-                    let target = self.target_at(&enrolment.place, cloud);
-                    let is_node = target.is_some_and(|target| target.nodes.contains_key(node));
-                    let holder = Holder::node(&enrolment.place, node);
-                    if is_node && self.hindered(Capability::Enrol, &holder).is_none() {
-                        self.plan.actions.push(planned(Action::DeregisterNode {
-                            place: enrolment.place.clone(),
-                            node: node.clone(),
-                            vm: vm.clone(),
-                            label: enrolment.label.clone(),
-                        }));
-                    }
-                }
-                (false, Some(_)) => {}
-            }
-        }
-    }
-
     /// What AWS, or what is remembered, says of an enrolment.
     fn event(
         &self,
@@ -454,9 +483,10 @@ impl<'a> Planner<'a> {
             Stage::Decide => {
                 // Only a reading that is younger than the report can say that there is no such node.
                 let young = cloud.as_of.is_some_and(|as_of| as_of >= enrolment.since);
-                let Some(registration) = enrolment.registration() else {
-                    return Some((Event::Unregistered { replace: false }, None));
-                };
+                let registration = enrolment.registration()?;
+                if enrolment.purpose == Purpose::Reregister {
+                    return Some((Event::Disowned, None));
+                }
                 let here = &*registration.region == enrolment.place.region();
                 let node = cloud.nodes.get(&registration.node).filter(|_| here);
                 let Some(node) = node else {
@@ -490,11 +520,17 @@ impl<'a> Planner<'a> {
                 Some((Event::Adopted(node.id.clone()), Some(identity(&node.id, Basis::Enrolled))))
             }
             Stage::Verify => {
-                let activation = enrolment.activation.as_ref()?;
-                let node = cloud
-                    .nodes
-                    .values()
-                    .find(|node| node.activation.as_ref() == Some(activation) && node.ping == Ping::Online)?;
+                let node = match (&enrolment.activation, &enrolment.node) {
+                    (Some(activation), _) => {
+                        cloud.nodes.values().find(|node| node.activation.as_ref() == Some(activation))?
+                    }
+                    (None, Some(node)) => cloud.nodes.get(node)?,
+                    (None, None) => return None,
+                };
+                let is_young_enough = enrolment.purpose != Purpose::Update || !self.is_outdated(node);
+                if node.ping != Ping::Online || !is_young_enough {
+                    return None;
+                }
                 Some((Event::Online(node.id.clone()), Some(identity(&node.id, Basis::Enrolled))))
             }
             _ => None,
@@ -503,7 +539,7 @@ impl<'a> Planner<'a> {
 
     fn replaced_or(&self, word: &str, sentence: String) -> Event {
         if self.policy.enrol.reregister {
-            return Event::Unregistered { replace: true };
+            return Event::Disowned;
         }
         Event::Failed(Problem::lasting(
             word,
@@ -529,6 +565,14 @@ impl<'a> Planner<'a> {
             .owns(self.now),
             _ => Vec::new(),
         };
+        if let Some(identity) = &identity {
+            // The VM is no other node any more.
+            for other in self.memory.identities.values().flatten() {
+                if other.vm == *vm && other.node != identity.node && other.basis.is_some() {
+                    self.plan.learned.push(Identity { basis: None, since: self.now, ..other.clone() });
+                }
+            }
+        }
         self.plan.steps.push(Step { vm: vm.clone(), enrolment: Some(next), identity, owned });
     }
 
@@ -565,7 +609,7 @@ impl<'a> Planner<'a> {
             .unwrap_or_default()
     }
 
-    fn target_at<'c>(&self, place: &Place, cloud: &'c Cloud) -> Option<&'c TargetView> {
+    pub(super) fn target_at<'c>(&self, place: &Place, cloud: &'c Cloud) -> Option<&'c TargetView> {
         let targets = self.policy.targets.iter().filter_map(|target| cloud.target(&target.name));
         targets.into_iter().find(|view| view.place.as_ref() == Some(place))
     }

@@ -13,6 +13,7 @@ mod identity;
 mod properties;
 mod reason;
 pub(crate) mod tags;
+mod tend;
 mod text;
 mod writeback;
 

@@ -101,6 +101,23 @@ pub enum Reason {
         /// The limit.
         limit: usize,
     },
+    /// It is a node whose agent does not report, although the VM runs.
+    AgentOffline {
+        /// Since when.
+        since: Timestamp,
+        /// When something is done about it, if anything is.
+        repair_at: Option<Timestamp>,
+    },
+    /// Guests are left alone at this time.
+    OutsideHours {
+        /// When that ends.
+        opens: Option<Timestamp>,
+    },
+    /// A backup of the VM is under way.
+    BackupUnderWay {
+        /// The snapshot that tells of it.
+        snapshot: Arc<str>,
+    },
     /// It is being enrolled, and is at this stage.
     Enrolling(&'static str),
     /// It could not be enrolled, and is tried again.
@@ -154,6 +171,9 @@ impl Reason {
             Self::CredentialsUnreadable { .. } => "credentialsUnreadable",
             Self::WaitsForOthers => "waitsForOthers",
             Self::NodeLimit { .. } => "nodeLimit",
+            Self::AgentOffline { .. } => "agentOffline",
+            Self::OutsideHours { .. } => "outsideHours",
+            Self::BackupUnderWay { .. } => "backupUnderWay",
             Self::Enrolling(_) => "enrolling",
             Self::EnrolFailed { .. } => "enrolFailed",
             Self::EnrolQuarantined(_) => "enrolQuarantined",
@@ -179,6 +199,7 @@ impl Reason {
             | Self::CredentialsRefused(_)
             | Self::CredentialsUnreadable { .. }
             | Self::NodeLimit { .. }
+            | Self::AgentOffline { .. }
             | Self::EnrolFailed { .. }
             | Self::EnrolQuarantined(_) => true,
             Self::Template
@@ -195,6 +216,8 @@ impl Reason {
             | Self::CannotVerify
             | Self::NoCredentials
             | Self::WaitsForOthers
+            | Self::OutsideHours { .. }
+            | Self::BackupUnderWay { .. }
             | Self::Enrolling(_)
             | Self::InStep => false,
         }
@@ -219,6 +242,9 @@ impl Reason {
             Self::Failed { .. }
                 | Self::UnderWay
                 | Self::WaitsForOthers
+                | Self::AgentOffline { repair_at: Some(_), .. }
+                | Self::OutsideHours { .. }
+                | Self::BackupUnderWay { .. }
                 | Self::Enrolling(_)
                 | Self::EnrolFailed { .. }
         )
@@ -281,6 +307,22 @@ impl Reason {
             }
             Self::WaitsForOthers => "as many VMs as may be are being enrolled; it is next".to_owned(),
             Self::NodeLimit { place, limit } => format!("{place} has {limit} nodes, which is its limit"),
+            Self::AgentOffline { since, repair_at } => {
+                let then = match repair_at {
+                    Some(at) => format!("it is seen to at {at:.0}"),
+                    None => "nothing is done about it".to_owned(),
+                };
+                format!("its agent has not reported since {since:.0}; {then}")
+            }
+            Self::OutsideHours { opens: Some(opens) } => {
+                format!("guests are left alone until {opens:.0} (`hours` of [enrol])")
+            }
+            Self::OutsideHours { opens: None } => {
+                "guests are left alone for good: `hours` of [enrol] never come".to_owned()
+            }
+            Self::BackupUnderWay { snapshot } => {
+                format!("a backup is under way: it has the snapshot `{snapshot}`")
+            }
             Self::Enrolling(stage) => format!("it is being enrolled: {stage}"),
             Self::EnrolFailed { problem, failures, retry_at } => {
                 let times = if *failures == 1 { "once".to_owned() } else { format!("{failures} times") };
@@ -328,6 +370,9 @@ impl Reason {
                 "correct the user or the password, or the account in the guest; docs/enrolment.md"
             }
             Self::CredentialsUnreadable { .. } => "see to where the password is; `vmbridge check` tells more",
+            Self::AgentOffline { repair_at: None, .. } => {
+                "see to the agent in the guest, or set `repair_after` in [enrol]"
+            }
             Self::NodeLimit { .. } => {
                 "deregister nodes, or enable the advanced tier (it bills) and raise `node_limit`"
             }
@@ -351,6 +396,9 @@ impl Reason {
             | Self::PoweredOff
             | Self::GuestNotSupported { .. }
             | Self::WaitsForOthers
+            | Self::AgentOffline { repair_at: Some(_), .. }
+            | Self::OutsideHours { .. }
+            | Self::BackupUnderWay { .. }
             | Self::Enrolling(_)
             | Self::EnrolFailed { .. }
             | Self::EnrolQuarantined(_)

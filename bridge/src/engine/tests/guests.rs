@@ -253,7 +253,7 @@ impl GuestPort for FakeGuests {
         if takes_place {
             let command_line = format!("{} {}", program.path, program.arguments);
             state.started.push((vm.vm.clone(), command_line.clone()));
-            let process = Process { id, command_line, ended: false, exit: None };
+            let process = Process { id, command_line, ended: false, exit: None, ran: None };
             state.processes.push(Running { vm: vm.vm.clone(), process });
             tokio::spawn(self.clone().work(vm.vm.clone(), id, program.arguments.clone()));
         }
