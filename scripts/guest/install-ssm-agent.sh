@@ -293,12 +293,19 @@ fetch() {
 reach() {
     if command -v curl >/dev/null 2>&1; then
         set -- "$1" -sS --connect-timeout 15 --max-time 30 --proto '=https' -o /dev/null
-        [ -n "$ca_file" ] && set -- "$@" --cacert "$ca_file"
         [ -n "$proxy" ] && set -- "$@" --proxy "$proxy"
         [ -n "$no_proxy_list" ] && set -- "$@" --noproxy "$no_proxy_list"
         url=$1
         shift
         curl "$@" -- "$url"
+        status=$?
+        # The authority of the mirror takes the place of all others where curl knows them from one file only, so an endpoint
+        # is tried without it first.
+        if [ "$status" -eq 60 ] && [ -n "$ca_file" ]; then
+            curl "$@" --cacert "$ca_file" -- "$url"
+            status=$?
+        fi
+        return "$status"
     elif command -v wget >/dev/null 2>&1; then
         url=$1
         https_proxy=$proxy no_proxy=$no_proxy_list wget -q --timeout=30 --tries=1 --spider -- "$url"
@@ -535,7 +542,8 @@ register() {
     look_at_agent
     if [ "$status" -ne 0 ] || [ -z "$node" ]; then
         # The agent may repeat what it was told.
-        message=$(tail -n 1 "$dir/message" | tr -cd '[:print:]')
+        # What AWS said need not be on the last line: some of its errors go on with the number of the request.
+        message=$(tail -c 4096 "$dir/message" | tr -cd '[:print:]')
         rm -f "$dir/message"
         case $message in
             *InvalidActivation* | *ActivationExpired* | *ActivationLimit* | *RegistrationLimit*)

@@ -159,6 +159,7 @@ class Installer(unittest.TestCase):
         self.ends(self.prepare(), 0, "ok")
         for said, code, word in [
             ("Error: InvalidActivation: activation-code-1234", 30, "activation-refused"),
+            ("ERROR RegistrationLimitExceeded: \n\tstatus code: 400, request id: 1", 30, "activation-refused"),
             ("Registration failed due to a timeout", 31, "registration-failed"),
         ]:
             self.root.write("/etc/refuse", said, "644")

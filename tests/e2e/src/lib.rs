@@ -2,7 +2,9 @@
 //!
 //! A component that a test needs is started by the test, or the test fails and says how to get it; nothing is skipped.
 
+pub mod contained;
 pub mod control;
+pub mod docker;
 pub mod estate;
 pub mod managed;
 pub mod program;

@@ -39,9 +39,19 @@ impl Vcsim {
     /// # Errors
     /// When it does not start.
     pub async fn start(folder: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::start_with(folder, arguments, &[]).await
+    }
+
+    /// The same with variables of the environment. What it says is in `vcsim.log` of the folder.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(go_program("vcsim")?);
         command.arg("--dir").arg(folder).args(arguments).kill_on_drop(true);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        command.envs(variables.iter().copied());
+        let log = std::fs::File::create(folder.join("vcsim.log"))?;
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
         let path = folder.join("endpoints.json");
         for _ in 0..600 {
             if path.exists() {
@@ -49,7 +59,8 @@ impl Vcsim {
                 return Ok(Self { _child: child, folder: folder.to_owned(), endpoints });
             }
             if let Some(status) = child.try_wait()? {
-                bail!("vcsim ended: {status}");
+                let said = tokio::fs::read_to_string(folder.join("vcsim.log")).await.unwrap_or_default();
+                bail!("vcsim ended: {status}: {said}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -65,6 +76,17 @@ impl Vcsim {
             .get(key)
             .and_then(Value::as_str)
             .with_context(|| format!("endpoints.json has no {key}"))
+    }
+
+    /// The VMs whose guests are containers: name, managed object id and container.
+    #[must_use]
+    pub fn containers(&self) -> Vec<(String, String, String)> {
+        let text = |guest: &Value, key: &str| guest[key].as_str().unwrap_or_default().to_owned();
+        let all = self.endpoints["containers"].as_array();
+        all.into_iter()
+            .flatten()
+            .map(|guest| (text(guest, "name"), text(guest, "vm"), text(guest, "container")))
+            .collect()
     }
 
     /// Its `endpoints.json`.

@@ -6,6 +6,7 @@ mod aws_conformance;
 mod both;
 mod check;
 mod commands;
+mod containers;
 mod crash;
 mod daemon;
 mod enrol;

@@ -151,6 +151,11 @@ impl Wish {
 }
 
 impl Caller {
+    /// The name of the role that somebody has assumed.
+    pub(crate) fn role_name(&self) -> &str {
+        self.principal.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Checks a wish against the policies.
     pub(crate) fn may(&self, state: &State, service: Service, wish: &Wish) -> Result<(), Error> {
         let mut context = wish.context.clone();

@@ -15,8 +15,9 @@ use crate::soap::session::random_uuid;
 use crate::vcenter::lock;
 
 use super::findings::{Moment, Owner};
+use super::registration::{self, Newcomer, Refused};
 use super::seed::{self, Machine};
-use super::state::{AwsActivation, AwsNode, AwsVm, Node, Parameter, STANDARD_NODES, State};
+use super::state::{AwsActivation, AwsNode, AwsVm, Node, Parameter, State};
 use super::timeline::Timeline;
 use super::{Aws, nodes, tags};
 
@@ -323,38 +324,24 @@ impl AwsMutation {
             machine.ip_address.clone_from(ip);
         }
         let mut state = lock(&aws.shared.state);
-        let keep = state.keep();
         let (account, region) = place(&state, account.as_ref(), region.as_ref())?;
-        let advanced = state.account(&account).is_some_and(|account| account.advanced_tier);
-        let held = state.region_mut(&account, &region).ok_or_else(|| gone(&region))?;
-        if !advanced && held.registered() >= STANDARD_NODES {
-            return Err(MutateError::NotPossible {
+        let newcomer = Newcomer {
+            info: machine.node(&seed::node_id(&random_uuid()), now(0)),
+            tags: tags.clone(),
+            activation: activation.clone(),
+            key: None,
+        };
+        let shown = activation.clone().unwrap_or_default();
+        registration::register(&mut state, &account, &region, newcomer).map_err(|refused| match refused {
+            Refused::Unknown => gone(&shown),
+            Refused::Full => MutateError::NotPossible {
                 what: "registering more than 1,000 nodes of the standard tier",
-                object: region,
-            });
-        }
-        let mut given = tags.clone();
-        let mut info = machine.node(&seed::node_id(&random_uuid()), now(0));
-        if let Some(id) = activation {
-            let line = held.activations.get_mut(id).ok_or_else(|| gone(id))?;
-            let known = line.now().clone().ok_or_else(|| gone(id))?;
-            if known.registrations_count >= known.registration_limit || known.expiration_date <= now(0) {
-                return Err(MutateError::NotPossible {
-                    what: "registering with an activation that is used up or has expired",
-                    object: id.clone(),
-                });
-            }
-            let mut used = AwsActivation::clone(&known);
-            used.registrations_count += 1;
-            info.activation_id = Some(id.clone());
-            info.iam_role = Some(used.iam_role.clone());
-            info.name.clone_from(&used.default_instance_name);
-            given.extend(used.tags.clone());
-            line.set(uptime(), keep, Some(Arc::new(used)));
-        }
-        let id = info.instance_id.clone();
-        let given = (!given.is_empty()).then(|| Arc::new(given));
-        held.nodes.insert(id.clone(), Node::new(uptime(), info, given));
-        Ok(id)
+                object: region.clone(),
+            },
+            Refused::UsedUp | Refused::Expired => MutateError::NotPossible {
+                what: "registering with an activation that is used up or has expired",
+                object: shown.clone(),
+            },
+        })
     }
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod activations;
+mod agent;
 mod caller;
 mod cbor;
 mod change;
@@ -21,6 +22,7 @@ mod parameters;
 mod pattern;
 mod protocol;
 mod query;
+mod registration;
 mod seed;
 mod service;
 mod sigv4;
@@ -128,6 +130,13 @@ impl Aws {
     pub fn tags(&self, node: &str) -> Option<BTreeMap<String, String>> {
         let state = lock(&self.shared.state);
         state.regions.values().find_map(|held| held.node(node)).map(|(node, _)| node.tags_now())
+    }
+
+    /// The public key that the agent of a node made, in DER form; `None` for a node that no agent registered.
+    pub fn public_key(&self, node: &str) -> Option<Vec<u8>> {
+        let state = lock(&self.shared.state);
+        let found = state.regions.values().find_map(|held| held.node(node));
+        found.and_then(|(node, _)| node.key.as_ref().map(|key| key.public.clone()))
     }
 
     /// The activations there are, by id.

@@ -22,7 +22,7 @@ use super::sigv4::{self, Refusal};
 use super::state::State;
 use super::token::Tokens;
 use super::validate::{self, Fault};
-use super::{access, activations, hub, nodes, parameters, sts, tagging, tags};
+use super::{access, activations, agent, hub, nodes, parameters, sts, tagging, tags};
 
 /// The name of all of AWS in fault rules.
 pub(crate) const NAME: &str = "aws";
@@ -154,6 +154,9 @@ impl Shared {
         operation: &str,
         request: &Request,
     ) -> Result<Value, Error> {
+        if agent::plays(route) {
+            return agent::answer(self, route, request);
+        }
         let model = models.of(route.service);
         let caller = caller::authenticate(&lock(&self.state), route.service, request)
             .map_err(|refusal| caller::refused(route.service, &refusal))?;
@@ -196,7 +199,7 @@ impl Shared {
     }
 
     /// Counts a call and lets it pass, or not.
-    fn admit(&self, service: Service, operation: &str, caller: &Caller) -> Result<(), Error> {
+    pub(super) fn admit(&self, service: Service, operation: &str, caller: &Caller) -> Result<(), Error> {
         let mut state = lock(&self.state);
         let state = &mut *state;
         let key = (operation.to_owned(), caller.account.clone(), caller.region.clone());

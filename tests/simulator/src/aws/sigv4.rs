@@ -89,6 +89,47 @@ pub(crate) fn claim(request: &Request) -> Result<Claim, Refusal> {
 impl Claim {
     /// Checks that the request was signed with this secret, and not long ago.
     pub(crate) fn verify(&self, request: &Request, secret: &str, now: Timestamp) -> Result<(), Refusal> {
+        self.headers_are_signed(request, &[])?;
+        let to_sign = self.to_sign(request, now)?;
+        let key = [&self.date, &self.region, &self.service, "aws4_request"]
+            .iter()
+            .fold(format!("AWS4{secret}").into_bytes(), |key, part| sign(&key, part));
+        if hex(&sign(&key, &to_sign)) == self.signature {
+            return Ok(());
+        }
+        Err(Refusal::Signature(
+            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access \
+             Key and signing method. Consult the service documentation for details."
+                .to_owned(),
+        ))
+    }
+
+    /// What the agent of a node signs with its own key. It adds the hash of the body after it has chosen what is signed;
+    /// the hash is signed all the same, being a part of the text.
+    pub(crate) fn text_to_sign(&self, request: &Request, now: Timestamp) -> Result<String, Refusal> {
+        self.headers_are_signed(request, &["x-amz-content-sha256"])?;
+        self.to_sign(request, now)
+    }
+
+    /// The signature as it was written.
+    pub(crate) fn signature(&self) -> &str {
+        &self.signature
+    }
+
+    fn headers_are_signed(&self, request: &Request, but: &[&str]) -> Result<(), Refusal> {
+        for name in request.headers.keys().map(hyper::header::HeaderName::as_str) {
+            let must = (name == "host" || name.starts_with("x-amz-")) && !but.contains(&name);
+            if must && !self.signed.iter().any(|signed| signed == name) {
+                return Err(Refusal::Signature(format!(
+                    "'{name}' must be a 'SignedHeader' in the AWS Authorization."
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The text that a signature of this request, made not long ago, is of.
+    fn to_sign(&self, request: &Request, now: Timestamp) -> Result<String, Refusal> {
         let wrong = |text: &str| Refusal::Signature(text.to_owned());
         let time = read_time(&self.time).ok_or_else(|| {
             wrong("Date must be in ISO-8601 'basic format'. Check the value of 'X-Amz-Date'.")
@@ -115,14 +156,6 @@ impl Claim {
                 short(now)
             )));
         }
-        for name in request.headers.keys().map(hyper::header::HeaderName::as_str) {
-            let must = name == "host" || name.starts_with("x-amz-");
-            if must && !self.signed.iter().any(|signed| signed == name) {
-                return Err(Refusal::Signature(format!(
-                    "'{name}' must be a 'SignedHeader' in the AWS Authorization."
-                )));
-            }
-        }
         let hash = hex(digest::digest(&digest::SHA256, &request.body).as_ref());
         if request.header("x-amz-content-sha256").is_some_and(|told| told != hash) {
             return Err(wrong(
@@ -134,17 +167,7 @@ impl Claim {
         })?;
         let scope = format!("{}/{}/{}/aws4_request", self.date, self.region, self.service);
         let digest = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
-        let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{digest}", self.time);
-        let key = [&self.date, &self.region, &self.service, "aws4_request"]
-            .iter()
-            .fold(format!("AWS4{secret}").into_bytes(), |key, part| sign(&key, part));
-        if hex(&sign(&key, &to_sign)) == self.signature {
-            return Ok(());
-        }
-        Err(wrong(
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access \
-             Key and signing method. Consult the service documentation for details.",
-        ))
+        Ok(format!("{ALGORITHM}\n{}\n{scope}\n{digest}", self.time))
     }
 
     fn canonical(&self, request: &Request, hash: &str) -> Option<String> {

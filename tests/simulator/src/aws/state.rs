@@ -92,6 +92,10 @@ impl AwsNode {
                 told[member] = value;
             }
         }
+        // What the agent has not told yet is left out.
+        if let Value::Object(members) = &mut told {
+            members.retain(|_, value| value != "");
+        }
         told
     }
 
@@ -119,11 +123,22 @@ pub(crate) struct Node {
     /// `None`: it was deregistered.
     pub(crate) info: Timeline<Option<Arc<AwsNode>>>,
     pub(crate) tags: Timeline<Tags>,
+    /// What its agent proves itself with; `None`: no agent registered it.
+    pub(crate) key: Option<AgentKey>,
+}
+
+/// What an agent told when it registered.
+#[derive(Debug, Clone)]
+pub(crate) struct AgentKey {
+    /// The public key, in DER form (`SubjectPublicKeyInfo`).
+    pub(crate) public: Vec<u8>,
+    /// What it took from the machine.
+    pub(crate) fingerprint: String,
 }
 
 impl Node {
     pub(crate) fn new(since: Duration, info: AwsNode, tags: Tags) -> Self {
-        Self { info: Timeline::new(since, Some(Arc::new(info))), tags: Timeline::new(since, tags) }
+        Self { info: Timeline::new(since, Some(Arc::new(info))), tags: Timeline::new(since, tags), key: None }
     }
 
     /// The tags now, none where there never were any.

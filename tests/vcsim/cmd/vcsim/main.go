@@ -43,6 +43,8 @@ func run() error {
 	flag.IntVar(&shape.Apps, "apps", shape.Apps, "vApps per cluster")
 	flag.IntVar(&shape.Folders, "folders", shape.Folders, "VM folders per datacenter")
 	flag.IntVar(&shape.Datastores, "datastores", shape.Datastores, "datastores per datacenter")
+	flag.StringVar(&o.ContainerImage, "container-image", "", "image of the guests that are containers")
+	flag.IntVar(&o.ContainerVMs, "container-vms", 0, "VMs whose guests are containers (needs docker)")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))

@@ -150,7 +150,7 @@ func TestFilesForClientsAndNoneLeftBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got Endpoints
-	if err := json.Unmarshal(text, &got); err != nil || got != s.Endpoints {
+	if err := json.Unmarshal(text, &got); err != nil || !reflect.DeepEqual(got, s.Endpoints) {
 		t.Errorf("endpoints.json says %+v (%v), want %+v", got, err, s.Endpoints)
 	}
 	for _, name := range []string{"ca.pem", "server.pem", "thumbprint"} {

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"reflect"
 	"strconv"
 	"strings"
 
@@ -37,6 +36,8 @@ func (s *Server) guard(ctx *simulator.Context, method *simulator.Method) (mo.Ref
 		return nil, guardExtraConfig(body.Spec.ExtraConfig)
 	case *types.RemoveSnapshot_Task:
 		return nil, s.guardRemoveSnapshot(ctx, method.This)
+	case *types.PowerOffVM_Task, *types.ResetVM_Task, *types.ShutdownGuest, *types.RebootGuest:
+		s.processes.forget(method.This)
 	}
 	return nil, nil
 }
@@ -161,19 +162,4 @@ func (s *Server) guardRemoveSnapshot(ctx *simulator.Context, ref types.ManagedOb
 		}
 	})
 	return nil
-}
-
-// hasContainer reports whether a VM is backed by a container; only then can
-// the simulator carry out guest operations. The field is not exported.
-func hasContainer(vm *simulator.VirtualMachine) bool {
-	svm := reflect.ValueOf(vm).Elem().FieldByName("svm")
-	if !svm.IsValid() || svm.IsNil() {
-		return false
-	}
-	c := svm.Elem().FieldByName("c")
-	if !c.IsValid() || c.IsNil() {
-		return false
-	}
-	id := c.Elem().FieldByName("id")
-	return id.IsValid() && id.String() != ""
 }

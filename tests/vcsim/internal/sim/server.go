@@ -43,6 +43,9 @@ type Options struct {
 	Seed         int64         // two servers with one seed have the same VM UUIDs
 	SessionIdle  time.Duration // 0: sessions never expire
 	Inventory    Shape
+	// ContainerImage is the image of the first ContainerVMs guests.
+	ContainerImage string
+	ContainerVMs   int
 }
 
 // Endpoints is what a client needs; it is the content of endpoints.json.
@@ -58,6 +61,8 @@ type Endpoints struct {
 	GuestPassword string `json:"guestPassword"`
 	VMs           int    `json:"vms"`
 	PID           int    `json:"pid"`
+	// Containers are the VMs with guests that programs run in.
+	Containers []ContainerGuest `json:"containers,omitempty"`
 }
 
 // Server is a running simulator.
@@ -74,6 +79,10 @@ type Server struct {
 	guest   *guestLogins
 	tags    *tagBook
 	stop    chan struct{}
+	engine  *engine
+	doors   *doors
+	// processes is what runs in guests that are containers.
+	processes *guestProcessManager
 	// removing has the MoRefs of snapshots whose removal was accepted.
 	removing sync.Map
 }
@@ -82,9 +91,11 @@ type Server struct {
 // last, so that whoever sees the file can connect.
 func Start(o Options) (*Server, error) {
 	s := &Server{
-		rules: new(rules),
-		guest: &guestLogins{fallback: o.GuestLogin, perVM: make(map[string]Login)},
-		stop:  make(chan struct{}),
+		rules:  new(rules),
+		guest:  &guestLogins{fallback: o.GuestLogin, perVM: make(map[string]Login)},
+		stop:   make(chan struct{}),
+		engine: newEngine(),
+		doors:  newDoors(),
 	}
 	id, err := newIdentity()
 	if err != nil {
@@ -97,6 +108,9 @@ func Start(o Options) (*Server, error) {
 		return nil, fmt.Errorf("build the inventory: %w", err)
 	}
 	if err := s.listen(o, id); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.addContainers(o.ContainerImage, o.ContainerVMs); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	if o.Dir != "" {
@@ -251,6 +265,8 @@ func (s *Server) Close() error {
 		case <-time.After(2 * time.Second):
 		}
 	}
+	s.doors.close()
+	s.engine.stop()
 	if s.model != nil {
 		s.model.Remove()
 	}
