@@ -26,7 +26,7 @@ const ROOM: u64 = 300;
 const STEPS: [&str; 5] = ["preflight", "prepare", "register", "restart", "cleanup"];
 
 /// The names that it is told.
-const PARAMETERS: [&str; 17] = [
+const PARAMETERS: [&str; 18] = [
     "REGION",
     "ACTIVATION_ID",
     "ACTIVATION_CODE",
