@@ -34,7 +34,7 @@ impl Agent {
     }
 
     async fn registered(mut self, signer: &Signer, aws: &Aws) -> Self {
-        let (id, code) = activation(aws, json!({}));
+        let (id, code) = activation(aws, &json!({}));
         let answer = self.register(signer, &id, &code).await.good();
         answer["InstanceId"].as_str().unwrap().clone_into(&mut self.node);
         self
@@ -83,7 +83,7 @@ async fn unsigned(signer: &Signer, operation: &str, input: &Value) -> Answer {
 }
 
 /// Makes an activation and gives its id and code.
-fn activation(aws: &Aws, more: Value) -> (String, String) {
+fn activation(aws: &Aws, more: &Value) -> (String, String) {
     let mut mutation = json!({ "op": "addActivation", "tags": { "Patch Group": "web" } });
     mutation.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let mutation: AwsMutation = serde_json::from_value(mutation).unwrap();
@@ -98,13 +98,13 @@ fn activation(aws: &Aws, more: Value) -> (String, String) {
 async fn only_a_good_activation_registers_and_only_as_often_as_it_may() {
     let (simulator, aws) = start(1, AwsConfig::default()).await;
     let signer = Signer::new(&aws);
-    let (id, code) = activation(&aws, json!({}));
+    let (id, code) = activation(&aws, &json!({}));
     let agent = Agent::new();
     let unknown = "00000000-0000-0000-0000-000000000000";
     agent.register(&signer, unknown, &code).await.refused("InvalidActivation");
     agent.register(&signer, &id, "00000000000000000000").await.refused("InvalidActivation");
     agent.register(&signer, &id, "short").await.refused("ValidationException");
-    let (expired, its_code) = activation(&aws, json!({ "expiresInSeconds": -1 }));
+    let (expired, its_code) = activation(&aws, &json!({ "expiresInSeconds": -1 }));
     agent.register(&signer, &expired, &its_code).await.refused("ActivationExpired");
     let rubbish = json!({ "ActivationId": id, "ActivationCode": code, "Fingerprint": "f", "PublicKey": "A".repeat(392) });
     unsigned(&signer, "RegisterManagedInstance", &rubbish).await.refused("InvalidPublicKey");
@@ -116,7 +116,7 @@ async fn only_a_good_activation_registers_and_only_as_often_as_it_may() {
     assert_eq!(aws.tags(node).unwrap()["Patch Group"], "web");
     let nodes = aws.nodes(&aws.accounts()[0].id, "eu-central-1");
     assert_eq!((nodes[0].ping_status.as_str(), nodes[0].activation_id.as_ref()), ("Inactive", Some(&id)));
-    let (deleted, its_code) = activation(&aws, json!({}));
+    let (deleted, its_code) = activation(&aws, &json!({}));
     aws.mutate(&AwsMutation::RemoveActivation { activation: deleted.clone() }).unwrap();
     agent.register(&signer, &deleted, &its_code).await.refused("InvalidActivation");
     end(simulator, &aws).await;
