@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
@@ -87,8 +87,8 @@ impl Docker {
     }
 
     fn wait(&mut self) -> Result<()> {
-        let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(60) {
+        // A minute.
+        for _ in 0..300 {
             if self.command(&["version"]).output().is_ok_and(|output| output.status.success()) {
                 return Ok(());
             }
@@ -159,8 +159,11 @@ impl Drop for Docker {
         if let Ok(mut kill) = root("kill") {
             let _ = kill.args(["-TERM", pid.trim()]).status();
         }
-        let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(20) && matches!(self.daemon.try_wait(), Ok(None)) {
+        // Twenty seconds.
+        for _ in 0..400 {
+            if !matches!(self.daemon.try_wait(), Ok(None)) {
+                break;
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
         let _ = self.daemon.kill();

@@ -20,6 +20,14 @@ pub(crate) struct Signer {
     pub(crate) skew: i64,
 }
 
+/// The text that a signature is of, and what it is made of.
+pub(crate) struct Text {
+    pub(crate) to_sign: String,
+    scope: String,
+    names: String,
+    headers: Vec<(String, String)>,
+}
+
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -29,6 +37,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) async fn of(request: reqwest::RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Self { status, headers, text: response.text().await? })
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
     }
@@ -91,18 +105,17 @@ impl Signer {
         Self { key: account.access_key_id.clone(), secret: account.secret().to_owned(), ..Self::new(aws) }
     }
 
-    /// The signed request.
-    pub(crate) fn request(
+    /// What a signature of this request is of.
+    pub(crate) fn text(
         &self,
         service: &str,
         method: &str,
         path: &str,
         extra: &[(&str, &str)],
         body: &str,
-    ) -> reqwest::RequestBuilder {
+    ) -> Text {
         let time =
             (now() + jiff::SignedDuration::from_secs(self.skew)).strftime("%Y%m%dT%H%M%SZ").to_string();
-        let date = &time[..8];
         let host = self.url.strip_prefix("https://").unwrap();
         let mut headers: Vec<(String, String)> =
             vec![("host".into(), host.into()), ("x-amz-date".into(), time.clone())];
@@ -115,25 +128,47 @@ impl Signer {
         let names = names.join(";");
         let listed: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
         let canonical = format!("{method}\n{path}\n\n{listed}\n{names}\n{}", sha256(body.as_bytes()));
-        let scope = format!("{date}/{}/{service}/aws4_request", self.region);
+        let scope = format!("{}/{}/{service}/aws4_request", &time[..8], self.region);
         let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(canonical.as_bytes()));
-        let sign = |key: &[u8], text: &str| {
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
-        };
-        let mut key = format!("AWS4{}", self.secret).into_bytes();
-        for part in [date, &self.region, service, "aws4_request"] {
-            key = sign(&key, part);
-        }
+        Text { to_sign, scope, names, headers }
+    }
+
+    /// The request with this signature by this key.
+    pub(crate) fn signed(
+        &self,
+        text: &Text,
+        (method, path): (&str, &str),
+        (key, signature): (&str, &str),
+        body: &str,
+    ) -> reqwest::RequestBuilder {
         let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={}",
-            self.key,
-            hex(&sign(&key, &to_sign))
+            "AWS4-HMAC-SHA256 Credential={key}/{}, SignedHeaders={}, Signature={signature}",
+            text.scope, text.names
         );
         let mut request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url));
-        for (name, value) in headers.iter().filter(|(name, _)| name != "host") {
+        for (name, value) in text.headers.iter().filter(|(name, _)| name != "host") {
             request = request.header(name, value);
         }
         request.header("authorization", authorization).body(body.to_owned())
+    }
+
+    /// The signed request.
+    pub(crate) fn request(
+        &self,
+        service: &str,
+        method: &str,
+        path: &str,
+        extra: &[(&str, &str)],
+        body: &str,
+    ) -> reqwest::RequestBuilder {
+        let text = self.text(service, method, path, extra, body);
+        let sign = |key: &[u8], text: &str| {
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
+        };
+        let secret = format!("AWS4{}", self.secret).into_bytes();
+        let key = text.scope.split('/').fold(secret, |key, part| sign(&key, part));
+        let signature = hex(&sign(&key, &text.to_sign));
+        self.signed(&text, (method, path), (&self.key, &signature), body)
     }
 
     pub(crate) fn prepare(&self, service: &str, operation: &str, input: &Value) -> reqwest::RequestBuilder {
@@ -180,9 +215,7 @@ impl Signer {
         operation: &str,
         input: Value,
     ) -> reqwest::Result<Answer> {
-        let response = self.prepare(service, operation, &input).send().await?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { status, headers, text: response.text().await? })
+        Answer::of(self.prepare(service, operation, &input)).await
     }
 
     pub(crate) async fn call(&self, service: &str, operation: &str, input: Value) -> Answer {

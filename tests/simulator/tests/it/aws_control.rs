@@ -204,7 +204,7 @@ async fn every_fault_can_happen_in_every_protocol() {
 async fn an_answer_that_does_not_fit_the_service_model_is_noticed() {
     let (simulator, aws) = start(2, AwsConfig::default()).await;
     let node = aws.mutate(&AwsMutation::stray_node("host")).unwrap().unwrap();
-    let nobody_has = json!({ "op": "setNode", "node": node, "ipAddress": "" });
+    let nobody_has = json!({ "op": "setNode", "node": node, "ipAddress": "x".repeat(47) });
     aws.mutate(&serde_json::from_value(nobody_has).unwrap()).unwrap();
     let answer = Signer::new(&aws).ssm("DescribeInstanceInformation", json!({})).await;
     assert_eq!((answer.status, answer.code().as_str()), (500, "InternalServerError"));

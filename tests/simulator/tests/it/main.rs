@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod aws_agent;
 mod aws_client;
 mod aws_control;
 mod aws_findings;
