@@ -24,10 +24,10 @@ const BEGINNINGS: [&str; 4] = [
 /// ```
 #[must_use]
 pub fn is_backup_snapshot(name: &str) -> bool {
-    let begins = |beginning: &&str| {
+    let begins = |beginning: &&'static str| {
         name.get(..beginning.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(beginning))
     };
-    BEGINNINGS.iter().any(|beginning| begins(&beginning))
+    BEGINNINGS.iter().any(begins)
 }
 
 #[cfg(test)]

@@ -208,8 +208,11 @@ impl<'a> Planner<'a> {
                 let need = self.need(view, cloud, link, known);
                 return match need {
                     Err(reason) => {
+                        // Whatever failed: a node that is online is one.
+                        let node = cloud.nodes.get(&link.node);
+                        let is_online = node.is_some_and(|node| node.ping == Ping::Online);
                         let rests = known.filter(|known| known.stage != Stage::Enrolled);
-                        if let Some(enrolment) = rests.filter(|_| matches!(reason, Reason::InStep)) {
+                        if let Some(enrolment) = rests.filter(|_| is_online) {
                             self.step(&candidate.id, enrolment, Event::Found(link.node.clone()), None);
                         }
                         blocked(reason)

@@ -307,7 +307,7 @@ async fn a_silent_agent_is_brought_back_and_a_node_goes_where_its_vm_goes() {
     managed.estate.replace("name = \"main\"\n", "name = \"main\"\nvms = \"all except tag=Crash:green\"\n");
     let (url, ca) = (managed.aws().url(), managed.estate.folder().join("aws-ca.pem"));
     managed.estate.add(&format!(
-        "[[aws]]\nname = \"west\"\nvms = \"tag=Crash:green\"\nregion = \"eu-west-1\"\nendpoint = \"{url}\"\nca_file = \"{}\"\nsettle = \"1s\"\npoll_fast = \"5s\"\n",
+        "[[aws]]\nname = \"east\"\nvms = \"tag=Crash:green\"\nregion = \"us-east-1\"\nendpoint = \"{url}\"\nca_file = \"{}\"\nsettle = \"1s\"\npoll_fast = \"5s\"\n",
         ca.display()
     ));
     managed.credentials("observe", GUEST_PASSWORD).unwrap();
@@ -315,7 +315,10 @@ async fn a_silent_agent_is_brought_back_and_a_node_goes_where_its_vm_goes() {
     let more = format!("vms = \"name={name}\"\nrepair_after = \"10s\"\nretry_after = \"1s\"");
     managed.estate.replace("mode = \"observe\"\nverify", &format!("mode = \"enforce\"\n{more}\nverify"));
     let mut running = managed.vmbridge(&["run"]).unwrap().start().unwrap();
-    let registered = || guest(&managed, &moref).registered;
+    let registered = || {
+        let guests = managed.simulator.vcenters()[0].guests();
+        guests.into_iter().find(|guest| guest.vm == moref).and_then(|guest| guest.registered)
+    };
     until("it is enrolled", || registered().is_some() && clean(&managed).is_ok()).await;
     let first = registered().unwrap();
     assert_eq!((managed.nodes().len(), first.region.as_str()), (1, "eu-central-1"));
@@ -331,11 +334,11 @@ async fn a_silent_agent_is_brought_back_and_a_node_goes_where_its_vm_goes() {
     assert_eq!(managed.effects("RegisterManagedInstance").len(), 1);
 
     managed.mutate(&Mutation::AttachTag { id: moref.clone(), tag: "Crash:green".to_owned() }).unwrap();
-    let west = || managed.aws().nodes(&managed.account(), "eu-west-1");
-    until("it is a node of the other Region", || west().len() == 1).await;
+    let east = || managed.aws().nodes(&managed.account(), "us-east-1");
+    until("it is a node of the other Region", || east().len() == 1).await;
     until("the former one is gone", || managed.nodes().is_empty() && clean(&managed).is_ok()).await;
     let second = registered().unwrap();
-    assert_eq!((second.region.as_str(), managed.effects("RegisterManagedInstance").len()), ("eu-west-1", 2));
+    assert_eq!((second.region.as_str(), managed.effects("RegisterManagedInstance").len()), ("us-east-1", 2));
     assert_eq!(managed.effects("DeregisterManagedInstance").len(), 1);
     running.signal("TERM").await.unwrap();
     let ended = running.ended().await.unwrap();
