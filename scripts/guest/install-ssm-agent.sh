@@ -3,14 +3,26 @@
 #
 #   install-ssm-agent.sh STEP DIR      STEP: preflight, prepare, register, restart, cleanup
 #
-# What it has to know is in DIR/parameters, lines NAME=value, which is deleted as soon as it was read. What it found and did is
-# in DIR/result.json at its end, whatever happens; the exit code says the same (see mappings/defaults/guest-reasons.toml).
+# What it has to know is in DIR/parameters, lines NAME=value. The file is opened, deleted, and only then read; it is deleted as
+# well whenever it is not used. DIR and the file have to belong to root or to the account that works here, and nobody else may
+# write to DIR or read the file; a link is neither. (Where DIR itself is a link, nothing behind it is touched.)
+# Where no file can be put into the guest, the same lines are in the variable VMBRIDGE_PARAMETERS, which is used when there is
+# no such file and is in no environment of a program that is started here; DIR is made if it is not there. With sudo, the
+# variable has to be allowed through: `Defaults:vmbridge env_keep += "VMBRIDGE_PARAMETERS"`.
+#
+# How it ended is the exit code (see mappings/defaults/guest-reasons.toml), for which no file has to be read. What it found
+# and did is in DIR/result.json as well, whatever happens, but for a DIR that cannot be trusted (40).
 # It can be started again after any interruption. No secret is in an argument list but that of the agent itself, which takes
 # the activation in no other way; the activation is good for one registration and an hour.
 #
 # POSIX sh. Values are never evaluated by the shell.
 set -u
 umask 077
+# Before any other program is started.
+handed=${VMBRIDGE_PARAMETERS-}
+unset VMBRIDGE_PARAMETERS
+newline='
+'
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin
 export LC_ALL PATH
@@ -38,7 +50,7 @@ selinux=
 
 # Text as the inside of a JSON string: short, one line, no control characters.
 json() {
-    printf '%s' "$1" | cut -c1-300 | tr -d '\000-\037\177' | sed 's/\\/\\\\/g; s/"/\\"/g'
+    printf '%s' "$1" | tr '\000-\037\177' ' ' | tr '\200-\377' '?' | cut -c1-300 | sed 's/\\/\\\\/g; s/"/\\"/g'
 }
 
 report() {
@@ -73,7 +85,7 @@ give() {
 }
 
 finish() {
-    [ -n "$dir" ] && rm -f "$dir/parameters"
+    rm -f "$dir/parameters"
     code=$1
     reason=$2
     detail=${3:-}
@@ -164,25 +176,66 @@ take() {
     esac
 }
 
+# Whether a user number is that of root or of the account that works here, which with sudo is the one that called it.
+ours() {
+    [ "$1" = 0 ] || [ "$1" = "$(id -u)" ] || [ "$1" = "${SUDO_UID:-0}" ]
+}
+
+# The directory, made if there is nothing of its name.
+take_directory() {
+    case $dir in
+        /*) ;;
+        *) exit 40 ;;
+    esac
+    # Without -p: it fails where there is anything already, a link too.
+    mkdir -m 700 "$dir" 2>/dev/null
+    # shellcheck disable=SC2012 # `stat` differs between systems; the first fields are all that is used.
+    facts=$(ls -ldn "$dir" 2>/dev/null | awk '{ print $1, $3 }')
+    case $facts in
+        d????[!w]??[!w]*[!+]' '*) ours "${facts#* }" && return ;;
+        d*) ;;
+        *) exit 40 ;;
+    esac
+    # It is a directory, but not for us alone: the activation does not stay there, and nothing is written there.
+    rm -f "$dir/parameters"
+    exit 40
+}
+
+take_line() {
+    case $1 in
+        *=*) take "${1%%=*}" "${1#*=}" ;;
+        '') ;;
+        *) finish 40 bad-parameters "a line of the parameters is not NAME=value" ;;
+    esac
+}
+
 read_parameters() {
-    if [ -f "$dir/parameters" ]; then
-        # Others may have read it: then the activation is not used.
-        # shellcheck disable=SC2012 # The name has no special characters; `stat` differs between systems.
-        mode=$(ls -ld "$dir/parameters" | cut -c5-10)
-        if [ "$mode" != "------" ]; then
-            finish 40 bad-parameters "the parameters can be read by others"
-        fi
-        while IFS= read -r line || [ -n "$line" ]; do
-            case $line in
-                *=*) take "${line%%=*}" "${line#*=}" ;;
-                '') ;;
-                *) finish 40 bad-parameters "a line of the parameters is not NAME=value" ;;
-            esac
-        done <"$dir/parameters"
-        rm -f "$dir/parameters"
-    elif [ "$step" != restart ]; then
-        finish 40 bad-parameters "there are no parameters"
-    fi
+    # shellcheck disable=SC2012 # `stat` differs between systems; the first fields are all that is used.
+    facts=$(ls -ldn "$dir/parameters" 2>/dev/null | awk '{ print $1, $2, $3 }')
+    case $facts in
+        '')
+            [ -n "$handed" ] || [ "$step" = restart ] || finish 40 bad-parameters "there are no parameters"
+            # Not as a here-document, which some shells put into a file.
+            while [ -n "$handed" ]; do
+                take_line "${handed%%"$newline"*}"
+                case $handed in
+                    *"$newline"*) handed=${handed#*"$newline"} ;;
+                    *) handed= ;;
+                esac
+            done
+            ;;
+        # One name, a file, and nothing for others: + would be a list of more of them.
+        -???------' 1 '* | -???------[!+]' 1 '*)
+            ours "${facts##* }" || finish 40 bad-parameters "the parameters belong to somebody else"
+            exec 3<"$dir/parameters"
+            rm -f "$dir/parameters"
+            while IFS= read -r line || [ -n "$line" ]; do
+                take_line "$line"
+            done <&3
+            exec 3<&-
+            ;;
+        *) finish 40 bad-parameters "the parameters are not a file that only its owner can read" ;;
+    esac
     case $source in
         download | push | present) ;;
         *) finish 40 bad-parameters "SOURCE is none of download, push, present" ;;
@@ -558,16 +611,18 @@ register() {
     finish 0 ok "it is registered as $node"
 }
 
-case $dir in
-    /*) ;;
-    *) exit 40 ;;
-esac
-mkdir -p "$dir" || exit 40
-trap 'rm -f "$dir/parameters"; reason=internal; report 41; unlock' EXIT
+take_directory
+# Whatever ends it in another way.
+trap 'finish 41 internal "it was ended or failed while it was at: $(tail -n 1 "$dir/progress" 2>/dev/null)"' EXIT
 trap 'exit 41' HUP INT TERM
 case $step in
     preflight | prepare | register | restart) ;;
     cleanup)
+        # Only what is ours by its name.
+        case ${dir##*/} in
+            vmbridge-*) ;;
+            *) finish 40 bad-parameters "it is not a directory of vmbridge" ;;
+        esac
         trap - EXIT
         rm -rf "$dir"
         exit 0

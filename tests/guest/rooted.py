@@ -20,6 +20,7 @@ case ${1:-} in
     -version) echo "SSM Agent version: $(cat /etc/agent-version)" ;;
     -register)
         echo "$*" >>/var/log/register.log
+        env >/var/log/register.env
         if [ -f /etc/refuse ]; then cat /etc/refuse; exit 1; fi
         while [ $# -gt 0 ]; do [ "$1" = -region ] && region=$2; shift; done
         mkdir -p /var/lib/amazon/ssm
@@ -84,18 +85,33 @@ class Root:
         done = self.run("cat", path, check=False)
         return done.stdout.decode(errors="replace") if done.returncode == 0 else None
 
-    def step(self, step, shell="/bin/dash", user=None, mode="600", **parameters):
+    def step(self, step, shell="/bin/dash", user=None, mode="600", environment=None, by_variable=False, **parameters):
         """Runs a step; gives its exit code and its report."""
+        environment = dict(environment or {})
         text = "".join(f"{name}={value}\n" for name, value in parameters.items())
-        self.write(f"{DIRECTORY}/parameters", text, mode)
         self.run("rm", "-f", f"{DIRECTORY}/result.json")
+        if by_variable:
+            environment["VMBRIDGE_PARAMETERS"] = text
+        else:
+            self.write(f"{DIRECTORY}/parameters", text, mode)
         command = [*shell.split(), f"{DIRECTORY}/install-ssm-agent.sh", step, DIRECTORY]
         if user:
             self.run("chown", "-R", user, DIRECTORY)
             command = ["setpriv", "--reuid", user, "--clear-groups", *command]
-        done = self.run(*command, check=False)
+        elif "SUDO_UID" in environment:
+            # As with sudo: what the account put there belongs to it.
+            self.run("chown", "-R", environment["SUDO_UID"], DIRECTORY)
+        done = self.run("env", *[f"{name}={value}" for name, value in environment.items()], *command, check=False)
+        self.said = done.stdout + done.stderr
         text = self.read(f"{DIRECTORY}/result.json")
         return done.returncode, json.loads(text) if text else None
+
+    def stub(self, name, text, folder="/usr/local/sbin"):
+        """Puts a program of ours before that of the system."""
+        self.write(f"{folder}/{name}", "#!/bin/sh\n" + text, "755")
+
+    def there(self, path):
+        return self.run("test", "-e", path, "-o", "-L", path, check=False).returncode == 0
 
     def files_with(self, text):
         """Files of this root that were changed and hold a text."""

@@ -137,9 +137,85 @@ class Installer(unittest.TestCase):
                 self.assertNotEqual(self.root.run("test", "-x", "/usr/bin/amazon-ssm-agent", check=False).returncode, 0)
         self.ends(self.register(), 24, "agent-absent")
 
+    def test_the_parameters_are_gone_before_they_are_read(self):
+        # What is written into the file right before it is deleted is read after it was.
+        self.root.stub("rm", 'for file; do case $file in */parameters) [ ! -e "$file" ] || echo UNKNOWN=1 >>"$file" ;; esac; done; exec /bin/rm "$@"\n')
+        for shell in SHELLS:
+            with self.subTest(shell):
+                report = self.ends(self.prepare(shell), 40, "bad-parameters")
+                self.assertEqual(report["detail"], "the parameter is not known")
+
+    def register_refused(self, *setup, there=True):
+        """Parameters with an activation are put there, something is done to them, and they must not be used."""
+        path = f"{DIRECTORY}/parameters"
+        self.root.write(path, f"REGION=r\nACTIVATION_ID=a\nACTIVATION_CODE={CODE}\n")
+        self.root.run("sh", "-c", "; ".join(setup))
+        before = self.root.files_with(CODE)
+        done = self.root.run("/bin/dash", "/tmp/installer", "register", DIRECTORY, check=False)
+        self.assertEqual(done.returncode, 40)
+        self.assertEqual(self.root.there(path), not there)
+        return before
+
     def test_what_others_can_read_is_not_used(self):
-        self.ends(self.root.step("register", mode="644", ACTIVATION_ID="a", ACTIVATION_CODE=CODE, REGION="r"), 40, "bad-parameters")
-        self.assertEqual(self.root.files_with(CODE), [])
+        self.root.write("/tmp/installer", SCRIPT.read_bytes())
+        file = f"{DIRECTORY}/parameters"
+        for setup in [
+            f"chmod 644 {file}",
+            f"chmod 620 {file}",
+            f"setfacl -m u:nobody:r {file}" if os.path.exists("/usr/bin/setfacl") else f"chmod 604 {file}",
+            f"chown nobody {file}",
+            f"ln {file} /tmp/second",
+            f"mv {file} /tmp/elsewhere; ln -s /tmp/elsewhere {file}",
+            f"rm {file}; mkfifo -m 600 {file}",
+        ]:
+            with self.subTest(setup):
+                self.register_refused("rm -f /tmp/second /tmp/elsewhere", setup)
+                self.assertIn('"code":40', self.root.read(f"{DIRECTORY}/result.json"))
+
+    def test_a_directory_that_others_can_write_to_is_not_taken_over(self):
+        self.root.write("/tmp/installer", SCRIPT.read_bytes())
+        for setup in [f"chmod 770 {DIRECTORY}", f"chmod 707 {DIRECTORY}", f"chown nobody {DIRECTORY}"]:
+            with self.subTest(setup):
+                self.register_refused(f"chown 0:0 {DIRECTORY}; chmod 700 {DIRECTORY}", setup)
+                self.assertEqual(self.root.files_with(CODE), [])
+                self.assertFalse(self.root.there(f"{DIRECTORY}/result.json"), "nothing is written there")
+        # A link: nothing behind it is read, written or deleted.
+        self.root.run("sh", "-c", f"chown 0:0 {DIRECTORY}; chmod 700 {DIRECTORY}; mv {DIRECTORY} /tmp/behind; ln -s /tmp/behind {DIRECTORY}")
+        self.register_refused(there=False)
+        for step in ["prepare", "cleanup"]:
+            self.assertEqual(self.root.run("/bin/dash", "/tmp/installer", step, DIRECTORY, check=False).returncode, 40)
+        self.assertFalse(self.root.there("/tmp/behind/result.json"))
+        self.root.run("sh", "-c", f"rm -r /tmp/behind {DIRECTORY}; ln -s /tmp/nowhere {DIRECTORY}")
+        self.assertEqual(self.root.run("/bin/dash", "/tmp/installer", "preflight", DIRECTORY, check=False).returncode, 40)
+        self.assertFalse(self.root.there("/tmp/nowhere"))
+
+    def test_only_what_is_ours_is_cleaned_up(self):
+        self.root.write("/tmp/other/file", "x")
+        for directory in ["/tmp/other", "/tmp/vmbridge-test/..", "tmp/vmbridge-test", ""]:
+            done = self.root.run("/bin/dash", f"{DIRECTORY}/install-ssm-agent.sh", "cleanup", directory, check=False)
+            self.assertEqual(done.returncode, 40, directory)
+        self.assertTrue(self.root.there("/tmp/other/file") and self.root.there(f"{DIRECTORY}/ca.pem"))
+
+    def test_without_files_the_parameters_come_in_a_variable(self):
+        for shell in SHELLS:
+            with self.subTest(shell), Root() as self.root:
+                self.root.write(f"{DIRECTORY}/ca.pem", self.ca)
+                self.ends(self.prepare(shell, by_variable=True), 0, "ok")
+                self.ends(self.register(shell, by_variable=True), 0, "ok")
+                # The agent, its child, did not get it in its environment.
+                self.assertNotIn("VMBRIDGE", self.root.read("/var/log/register.env"))
+                self.assertEqual([path.rsplit("/u/", 1)[1] for path in self.root.files_with(CODE)], ["var/log/register.log"])
+
+    def test_without_files_there_need_be_no_directory_either(self):
+        self.ends(self.register(by_variable=True, NONSENSE="1"), 40, "bad-parameters")
+        # It is made, for its owner only.
+        self.root.write("/tmp/installer", SCRIPT.read_bytes())
+        self.root.run("rm", "-r", DIRECTORY)
+        done = self.root.run("env", "VMBRIDGE_PARAMETERS=REGION=r", "/bin/dash", "/tmp/installer", "preflight", DIRECTORY)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(self.root.run("stat", "-c", "%a", DIRECTORY).stdout, b"700\n")
+        # A file wins, and the variable is not used as well.
+        self.assertEqual(self.root.step("preflight", environment={"VMBRIDGE_PARAMETERS": "NONSENSE=1"}, REGION="r")[0], 0)
 
     def test_without_privileges(self):
         self.ends(self.root.step("preflight", user="nobody", REGION="eu-central-1"), 18, "not-privileged")
@@ -147,8 +223,9 @@ class Installer(unittest.TestCase):
     def test_with_sudo_the_account_can_read_the_report(self):
         # The directory is the account's, and the installer is started as root.
         self.root.run("chown", "-R", "nobody:nogroup", DIRECTORY)
-        self.ends(self.prepare(), 0, "ok")
-        self.ends(self.register(), 0, "ok")
+        sudo = {"SUDO_UID": self.root.run("id", "-u", "nobody").stdout.decode().strip()}
+        self.ends(self.prepare(environment=sudo), 0, "ok")
+        self.ends(self.register(environment=sudo), 0, "ok")
         for name in ["result.json", "progress"]:
             owner = self.root.run("stat", "-c", "%U:%G:%a", f"{DIRECTORY}/{name}").stdout.decode().strip()
             self.assertEqual(owner, "nobody:nogroup:600")
