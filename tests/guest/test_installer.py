@@ -215,6 +215,7 @@ class Installer(unittest.TestCase):
         self.assertEqual(done.returncode, 0)
         self.assertEqual(self.root.run("stat", "-c", "%a", DIRECTORY).stdout, b"700\n")
         # A file wins, and the variable is not used as well.
+        self.root.write(f"{DIRECTORY}/install-ssm-agent.sh", SCRIPT.read_bytes())
         self.assertEqual(self.root.step("preflight", environment={"VMBRIDGE_PARAMETERS": "NONSENSE=1"}, REGION="r")[0], 0)
 
     def test_without_privileges(self):
