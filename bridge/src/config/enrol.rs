@@ -394,7 +394,7 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<EnrolSettings> {
         let hours = Hours::new(entries.iter().map(String::as_str), zone);
         hours
             .map_err(|error| {
-                table.wrong(HOURS.name, &error.to_string(), "write such as \"Mon-Fri 20:00-06:00\"")
+                table.wrong(HOURS.name, error.to_string(), "write such as \"Mon-Fri 20:00-06:00\"");
             })
             .ok()
     });

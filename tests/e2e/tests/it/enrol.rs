@@ -314,7 +314,7 @@ async fn a_silent_agent_is_brought_back_and_a_node_goes_where_its_vm_goes() {
     let (name, moref) = eligible(&managed).await.remove(0);
     let more = format!("vms = \"name={name}\"\nrepair_after = \"10s\"\nretry_after = \"1s\"");
     managed.estate.replace("mode = \"observe\"\nverify", &format!("mode = \"enforce\"\n{more}\nverify"));
-    let mut running = managed.vmbridge(&["run"]).unwrap().start().unwrap();
+    let running = managed.vmbridge(&["run"]).unwrap().start().unwrap();
     let registered = || {
         let guests = managed.simulator.vcenters()[0].guests();
         guests.into_iter().find(|guest| guest.vm == moref).and_then(|guest| guest.registered)
