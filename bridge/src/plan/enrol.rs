@@ -290,6 +290,10 @@ impl<'a> Planner<'a> {
     ) -> Result<Action, Reason> {
         let policy = &self.policy.enrol;
         let system = eligible(view)?;
+        if system == System::Linux && !policy.can_verify {
+            return Err(Reason::CannotVerify);
+        }
+        let credentials = self.credentials(&candidate.id, view)?;
         if let Some(snapshot) = view.snapshot_names().find(|name| is_backup_snapshot(name)) {
             return Err(Reason::BackupUnderWay { snapshot: snapshot.into() });
         }
@@ -297,10 +301,6 @@ impl<'a> Planner<'a> {
         if !asked && !policy.hours.contain(self.now) {
             return Err(Reason::OutsideHours { opens: policy.hours.next(self.now) });
         }
-        if system == System::Linux && !policy.can_verify {
-            return Err(Reason::CannotVerify);
-        }
-        let credentials = self.credentials(&candidate.id, view)?;
         if let Some(reason) = self.hindered(Capability::Enrol, &Holder::vm(&candidate.id)) {
             return Err(reason);
         }

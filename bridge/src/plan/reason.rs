@@ -242,9 +242,6 @@ impl Reason {
             Self::Failed { .. }
                 | Self::UnderWay
                 | Self::WaitsForOthers
-                | Self::AgentOffline { repair_at: Some(_), .. }
-                | Self::OutsideHours { .. }
-                | Self::BackupUnderWay { .. }
                 | Self::Enrolling(_)
                 | Self::EnrolFailed { .. }
         )
