@@ -90,7 +90,6 @@ finish() {
     reason=$2
     detail=${3:-}
     report "$code"
-    unlock
     trap - EXIT
     exit "$code"
 }
@@ -102,33 +101,20 @@ progress() {
 
 # --- one at a time ----------------------------------------------------------------------------------------------------
 
-lock=/run/vmbridge-install
-[ -d /run ] || lock=/var/run/vmbridge-install
-locked=false
-
+# A lock that the kernel lets go of when its holders end, however they do. The agent that registers holds it too: whoever
+# comes after an installer that was killed waits for it. Programs that start services do not get it, as those would keep it.
+# Where there is no flock, what must not run twice is left to the package manager and to AWS.
 lock() {
+    file_of_lock=/run/vmbridge-install
+    [ -d /run ] || file_of_lock=/var/run/vmbridge-install
+    exec 9>"$file_of_lock"
+    command -v flock >/dev/null 2>&1 || return 0
     tries=0
-    until mkdir "$lock" 2>/dev/null; do
-        holder=$(cat "$lock/pid" 2>/dev/null)
-        # Whoever was killed cannot let go of it.
-        if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then
-            rm -rf "$lock"
-            continue
-        fi
-        [ -d "$lock" ] || finish 41 internal "$lock cannot be made"
+    until flock -n 9; do
         tries=$((tries + 1))
         [ "$tries" -lt 300 ] || finish 22 package-manager-busy "another installation of the agent is under way"
         sleep 1
     done
-    locked=true
-    printf '%s\n' "$$" >"$lock/pid"
-}
-
-unlock() {
-    if [ "$locked" = true ]; then
-        rm -rf "$lock"
-        locked=false
-    fi
 }
 
 # --- parameters -------------------------------------------------------------------------------------------------------
@@ -296,16 +282,48 @@ look_at_agent() {
             running=true
         fi
     fi
+    look_at_registration
+}
+
+# The text that a member of a flat JSON object has.
+member() {
+    printf '%s' "$2" | sed -n 's/.*"'"$1"'" *: *"\([^"]*\)".*/\1/p'
+}
+
+# Which node it is. The file `registration` does not prove that it is one: it survives that the registration is cleared
+# (`amazon-ssm-agent -register -clear`), and images are made with it. The agent goes by its vault next to it, so that decides:
+# node and key have to be in it, and a vault without them is no registration. Where there is no vault at all, ssm-cli is
+# asked; what it cannot answer is left as the file says, as a node that is registered twice is worse than one that is found
+# to be offline.
+look_at_registration() {
     node=
     node_region=
-    for registration in /var/snap/amazon-ssm-agent/current/var/lib/amazon/ssm/registration /var/lib/amazon/ssm/registration; do
-        if [ -f "$registration" ]; then
-            text=$(head -c 4096 "$registration" | tr -d '\n')
-            node=$(printf '%s' "$text" | sed -n 's/.*"ManagedInstanceID" *: *"\(mi-[0-9a-f]*\)".*/\1/p')
-            node_region=$(printf '%s' "$text" | sed -n 's/.*"Region" *: *"\([a-z0-9-]*\)".*/\1/p')
-            [ -n "$node" ] && break
+    for data in /var/snap/amazon-ssm-agent/current/var/lib/amazon/ssm /var/lib/amazon/ssm; do
+        if [ -f "$data/Vault/Store/RegistrationKey" ]; then
+            text=$(head -c 16384 "$data/Vault/Store/RegistrationKey" | tr -d '\n')
+            [ -n "$(member privateKey "$text")" ] || continue
+            node=$(member instanceID "$text")
+            node_region=$(member region "$text")
+        elif [ -f "$data/registration" ] && [ ! -d "$data/Vault" ]; then
+            text=$(head -c 4096 "$data/registration" | tr -d '\n')
+            node=$(member ManagedInstanceID "$text")
+            node_region=$(member Region "$text")
+            if [ -n "$agent" ] && [ -x "${agent%/*}/ssm-cli" ]; then
+                text=$(timeout 20 "${agent%/*}/ssm-cli" get-instance-information 2>/dev/null | head -c 4096 | tr -d '\n')
+                answer=$(member instance-id "$text")
+                if [ -n "$answer" ]; then
+                    node=$answer
+                    node_region=$(member region "$text")
+                fi
+            fi
         fi
+        case $node in
+            mi-*[!0-9a-f]*) node= ;;
+            mi-*) break ;;
+            *) node= ;;
+        esac
     done
+    [ -n "$node" ] || node_region=
 }
 
 older() {
@@ -469,8 +487,8 @@ install_package() {
     tries=0
     while :; do
         case $family in
-            deb) DEBIAN_FRONTEND=noninteractive dpkg -i "$package" >"$dir/message" 2>&1 ;;
-            rpm) rpm -U --replacepkgs "$package" >"$dir/message" 2>&1 ;;
+            deb) DEBIAN_FRONTEND=noninteractive dpkg -i "$package" >"$dir/message" 2>&1 9>&- ;;
+            rpm) rpm -U --replacepkgs "$package" >"$dir/message" 2>&1 9>&- ;;
         esac && break
         if grep -qi 'lock' "$dir/message" && [ "$tries" -lt 60 ]; then
             tries=$((tries + 1))
@@ -557,10 +575,10 @@ start_service() {
         systemctl enable amazon-ssm-agent >/dev/null 2>&1
         systemctl restart amazon-ssm-agent >"$dir/message" 2>&1
     elif command -v service >/dev/null 2>&1 && [ -e /etc/init.d/amazon-ssm-agent ]; then
-        service amazon-ssm-agent restart >"$dir/message" 2>&1
+        service amazon-ssm-agent restart >"$dir/message" 2>&1 9>&-
     else
         # There is nothing that starts services, as in a container.
-        setsid "$agent" </dev/null >/dev/null 2>&1 &
+        setsid "$agent" </dev/null >/dev/null 2>&1 9>&- &
     fi || finish 33 service-not-started "$(tail -n 1 "$dir/message")"
     tries=0
     while [ "$tries" -lt 20 ]; do
@@ -572,15 +590,28 @@ start_service() {
     finish 33 service-not-started "it does not run 20 s after it was started"
 }
 
-# Which activation the registration was made with: a second run with the same one changes nothing.
+# Which activation the registration was made with: a second run with the same one changes nothing. It is written before the
+# registration, with what the agent was registered as until then: whoever was killed meanwhile knows whose it is.
 marker=/var/lib/amazon/ssm/vmbridge-activation
+
+mark() {
+    mkdir -p "${marker%/*}"
+    printf '%s\n' "$1" >"$marker.new"
+    mv -f "$marker.new" "$marker"
+}
+
+marked() {
+    known=$(head -n 1 "$marker" 2>/dev/null)
+    [ "$known" = "$activation_id" ] || { [ "${known%% *}" = "$activation_id" ] && [ "${known#* }" != "$node" ]; }
+}
 
 register() {
     [ -n "$agent" ] || finish 24 agent-absent "there is no agent"
     if [ -z "$activation_id" ] || [ -z "$activation_code" ] || [ -z "$region" ]; then
         finish 40 bad-parameters "the activation is missing"
     fi
-    if [ -n "$node" ] && [ "$(cat "$marker" 2>/dev/null)" = "$activation_id" ]; then
+    if [ -n "$node" ] && marked; then
+        mark "$activation_id"
         start_service
         finish 0 ok "it was registered already with this activation"
     fi
@@ -589,6 +620,7 @@ register() {
     fi
     progress registering
     stop_service
+    mark "$activation_id ${node:-none}"
     "$agent" -register -code "$activation_code" -id "$activation_id" -region "$region" -y >"$dir/message" 2>&1
     status=$?
     activation_code=
@@ -605,8 +637,7 @@ register() {
         finish 31 registration-failed "the agent ended with $status"
     fi
     rm -f "$dir/message"
-    mkdir -p "${marker%/*}"
-    printf '%s\n' "$activation_id" >"$marker"
+    mark "$activation_id"
     start_service
     finish 0 ok "it is registered as $node"
 }

@@ -15,18 +15,33 @@ SCRIPT = REPOSITORY / "scripts/guest/install-ssm-agent.sh"
 DIRECTORY = "/tmp/vmbridge-test"
 
 AGENT = """#!/bin/sh
-# Stands in for SSM Agent: it registers where nobody else is asked, and runs.
+# Stands in for SSM Agent: it registers where nobody else is asked, and runs. What it keeps is kept as the real one does, and
+# like that of the real one its file `registration` survives that the registration is cleared.
+data=/var/lib/amazon/ssm
+keep() {
+    mkdir -p $data/Vault/Store
+    printf '{"instanceID":"%s","region":"%s","instanceType":"","availabilityZone":"","privateKey":"%s","publicKey":"","privateKeyType":"Rsa","privateKeyCreatedDate":""}' "$@" >$data/Vault/Store/RegistrationKey
+    printf '{"RegistrationKey":"%s"}' $data/Vault/Store/RegistrationKey >$data/Vault/Manifest
+}
 case ${1:-} in
     -version) echo "SSM Agent version: $(cat /etc/agent-version)" ;;
     -register)
         echo "$*" >>/var/log/register.log
         env >/var/log/register.env
+        if [ "${2:-}" = -clear ]; then keep "" "" ""; exit 0; fi
+        keep "" "" key
+        # asked
         if [ -f /etc/refuse ]; then cat /etc/refuse; exit 1; fi
         while [ $# -gt 0 ]; do [ "$1" = -region ] && region=$2; shift; done
-        mkdir -p /var/lib/amazon/ssm
-        printf '{"ManagedInstanceID":"mi-0123456789abcdef0","Region":"%s"}' "$region" >/var/lib/amazon/ssm/registration
+        node=mi-$(printf '%017x' $(wc -l </var/log/register.log))
+        keep $node "$region" key
+        printf '{"ManagedInstanceID":"%s","Region":"%s"}' $node "$region" >$data/registration
+        # registered
         ;;
-    *) while :; do sleep 1; done ;;
+    *)
+        echo "$$ $(cat /etc/agent-version)" >>/var/log/started
+        while :; do sleep 1; done
+        ;;
 esac
 """
 

@@ -1,6 +1,7 @@
 """The installer for Linux, run for real: as root, with the real dpkg and curl, in a private root."""
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -65,7 +66,7 @@ class Installer(unittest.TestCase):
                 self.assertLess(abs(report["clock"] - time.time()), 60)
                 self.assertNotIn("registration", report)
                 report = self.ends(self.register(shell), 0, "ok")
-                self.assertEqual(report["registration"], {"node": "mi-0123456789abcdef0", "region": "eu-central-1"})
+                self.assertEqual(report["registration"], {"node": "mi-00000000000000001", "region": "eu-central-1"})
                 self.assertTrue(report["agent"]["running"])
                 # The agent's own argument list is the only place that it ever was in, and the stand-in wrote that down.
                 self.assertEqual([path.rsplit("/u/", 1)[1] for path in self.root.files_with(CODE)], ["var/log/register.log"])
@@ -214,6 +215,7 @@ class Installer(unittest.TestCase):
         done = self.root.run("env", "VMBRIDGE_PARAMETERS=REGION=r", "/bin/dash", "/tmp/installer", "preflight", DIRECTORY)
         self.assertEqual(done.returncode, 0)
         self.assertEqual(self.root.run("stat", "-c", "%a", DIRECTORY).stdout, b"700\n")
+        self.root.run("cp", "/tmp/installer", f"{DIRECTORY}/install-ssm-agent.sh")
         # A file wins, and the variable is not used as well.
         self.root.write(f"{DIRECTORY}/install-ssm-agent.sh", SCRIPT.read_bytes())
         self.assertEqual(self.root.step("preflight", environment={"VMBRIDGE_PARAMETERS": "NONSENSE=1"}, REGION="r")[0], 0)
@@ -232,6 +234,71 @@ class Installer(unittest.TestCase):
             self.assertEqual(owner, "nobody:nogroup:600")
         done = self.root.run("setpriv", "--reuid", "nobody", "--clear-groups", "cat", f"{DIRECTORY}/result.json", check=False)
         self.assertEqual(done.returncode, 0)
+
+    def test_a_registration_that_was_cleared_is_none(self):
+        self.ends(self.prepare(), 0, "ok")
+        self.ends(self.register(), 0, "ok")
+        self.root.run("/usr/bin/amazon-ssm-agent", "-register", "-clear")
+        self.assertTrue(self.root.there("/var/lib/amazon/ssm/registration"), "it is still there")
+        self.assertNotIn("registration", self.ends(self.prepare(), 0, "ok"))
+        # The same activation as before, and still it is registered anew.
+        self.ends(self.register(), 0, "ok")
+        self.assertEqual(len(self.root.read("/var/log/register.log").splitlines()), 3)
+
+    def test_what_the_agent_itself_goes_by_decides(self):
+        self.ends(self.prepare(), 0, "ok")
+        self.ends(self.register(), 0, "ok")
+        node, other = "mi-00000000000000001", "mi-aaaaaaaaaaaaaaaaa"
+        vault = "/var/lib/amazon/ssm/Vault"
+        key = json.loads(self.root.read(f"{vault}/Store/RegistrationKey"))
+        asked = 'echo "$*" >/var/log/asked; echo \'{"instance-id":"%s","region":"eu-west-1","release-version":"3.3"}\'\n'
+        cases = [
+            ("the vault, not the file", key | {"instanceID": other, "region": "eu-west-3"}, None, (other, "eu-west-3")),
+            ("a vault without a node", key | {"instanceID": ""}, asked % node, None),
+            ("a vault without a key", key | {"privateKey": ""}, None, None),
+            ("a vault without a registration", None, asked % node, None),
+            ("no vault, and the agent says which", "no vault", asked % other, (other, "eu-west-1")),
+            ("no vault, and the agent says another kind", "no vault", asked % "i-0123456789abcdef0", None),
+            ("no vault, and the agent says nothing", "no vault", "exit 1\n", (node, "eu-central-1")),
+            ("no vault, and nobody to ask", "no vault", None, (node, "eu-central-1")),
+        ]
+        for what, content, cli, wanted in cases:
+            with self.subTest(what):
+                self.root.run("rm", "-rf", vault, "/usr/bin/ssm-cli", "/var/log/asked")
+                if content != "no vault":
+                    self.root.run("mkdir", "-p", f"{vault}/Store")
+                if isinstance(content, dict):
+                    self.root.write(f"{vault}/Store/RegistrationKey", json.dumps(content))
+                if cli:
+                    self.root.stub("ssm-cli", cli, "/usr/bin")
+                found = self.ends(self.prepare(), 0, "ok").get("registration")
+                self.assertEqual(found, wanted and dict(zip(("node", "region"), wanted)))
+                self.assertEqual(self.root.there("/var/log/asked"), content == "no vault" and cli is not None and cli != "exit 1\n")
+
+    def test_killed_while_it_registers_it_goes_on(self):
+        self.ends(self.prepare(), 0, "ok")
+        # The agent registers while its installer is killed, and lives on for a while.
+        agent = self.root.read("/usr/bin/amazon-ssm-agent")
+        for where in ["after", "before"]:
+            with self.subTest(where):
+                stop = 'pkill -KILL -f "install-ssm-agent.sh register"; sleep 2\n'
+                slow = agent.replace("        # registered\n", stop) if where == "after" else agent.replace("        # asked\n", f"{stop}exit 1\n")
+                self.assertNotEqual(slow, agent)
+                self.root.write("/usr/bin/amazon-ssm-agent", slow, "755")
+                before = self.registrations()
+                code, report = self.register(ACTIVATION_ID=where, REREGISTER="true")
+                self.assertIn((code, report), [(137, None), (-9, None)])
+                self.root.write("/usr/bin/amazon-ssm-agent", agent, "755")
+                begun = time.monotonic()
+                self.ends(self.register(ACTIVATION_ID=where, REREGISTER="true"), 0, "ok")
+                self.assertGreater(time.monotonic() - begun, 1, "it waits for the agent that registers")
+                self.assertEqual(self.registrations() - before, 1 if where == "after" else 2)
+        # It is known that it was this activation.
+        self.ends(self.register(ACTIVATION_ID="before"), 0, "ok")
+        self.ends(self.register(ACTIVATION_ID="another"), 32, "registered-elsewhere")
+
+    def registrations(self):
+        return len((self.root.read("/var/log/register.log") or "").splitlines())
 
     def test_what_aws_refuses(self):
         self.ends(self.prepare(), 0, "ok")
