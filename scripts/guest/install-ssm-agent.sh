@@ -105,9 +105,10 @@ progress() {
 # comes after an installer that was killed waits for it. Programs that start services do not get it, as those would keep it.
 # Where there is no flock, what must not run twice is left to the package manager and to AWS.
 lock() {
-    file_of_lock=/run/vmbridge-install
-    [ -d /run ] || file_of_lock=/var/run/vmbridge-install
-    exec 9>"$file_of_lock"
+    # The directory itself is locked: no file of ours is to stay.
+    place=/run
+    [ -d "$place" ] || place=/var/run
+    exec 9<"$place"
     command -v flock >/dev/null 2>&1 || return 0
     tries=0
     until flock -n 9; do
