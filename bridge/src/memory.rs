@@ -111,6 +111,16 @@ impl Memory {
         memory
     }
 
+    /// Whether what is known now overrules what a plan found: somebody with more right has decided since.
+    pub(crate) fn overrules(&self, found: &Identity) -> bool {
+        let Some(basis) = found.basis else { return false };
+        let known = self.identities.get(&(found.place.clone(), found.node.clone()));
+        known.into_iter().flatten().any(|known| match known.basis {
+            None => known.vm == found.vm,
+            Some(other) => other > basis,
+        })
+    }
+
     /// Takes note of who is what.
     pub fn put_identity(&mut self, identity: Identity) {
         let known = self.identities.entry((identity.place.clone(), identity.node.clone())).or_default();

@@ -85,6 +85,8 @@ struct Inner<S> {
     hands: Arc<dyn Hands>,
     clock: Clock,
     memory: Mutex<Memory>,
+    /// Held while it is written down who is what: a plan that was made before a person decided must not undo that.
+    deciding: tokio::sync::Mutex<()>,
     policy: RwLock<Arc<Policy>>,
     /// Only this is done.
     only: std::sync::OnceLock<Capability>,
@@ -143,6 +145,7 @@ impl<S: Records> Engine<S> {
             hands,
             clock,
             memory: Mutex::new(memory),
+            deciding: tokio::sync::Mutex::default(),
             only: std::sync::OnceLock::new(),
             policy: RwLock::new(Arc::new(policy)),
             wake: Notify::new(),
@@ -394,6 +397,7 @@ impl<S: Records> Engine<S> {
     /// # Errors
     /// When it cannot be written down.
     pub async fn link(&self, identity: Identity) -> Result<(), StoreError> {
+        let _deciding = self.0.deciding.lock().await;
         self.0.store.put_identities(std::slice::from_ref(&identity)).await?;
         self.0.memory().put_identity(identity);
         self.0.wake.notify_one();
@@ -405,6 +409,7 @@ impl<S: Records> Engine<S> {
     /// # Errors
     /// When it cannot be written down.
     pub async fn forget(&self, place: &Place, node: &NodeId) -> Result<(), StoreError> {
+        let _deciding = self.0.deciding.lock().await;
         self.0.store.forget_identities(place, node).await?;
         self.0.memory().identities.remove(&(place.clone(), node.clone()));
         self.0.wake.notify_one();
@@ -586,10 +591,15 @@ impl<S: Records> Inner<S> {
     async fn record(&self, plan: &Plan) {
         let mut result = Ok(());
         if !plan.learned.is_empty() {
-            result = self.store.put_identities(&plan.learned).await;
+            let _deciding = self.deciding.lock().await;
+            let learned: Vec<Identity> = {
+                let memory = self.memory();
+                plan.learned.iter().filter(|identity| !memory.overrules(identity)).cloned().collect()
+            };
+            result = self.store.put_identities(&learned).await;
             if result.is_ok() {
                 let mut memory = self.memory();
-                plan.learned.iter().for_each(|identity| memory.put_identity(identity.clone()));
+                learned.into_iter().for_each(|identity| memory.put_identity(identity));
             }
         }
         if result.is_ok() && !plan.housekeeping.is_empty() {
