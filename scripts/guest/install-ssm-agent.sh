@@ -227,6 +227,9 @@ read_parameters() {
         download | push | present) ;;
         *) finish 40 bad-parameters "SOURCE is none of download, push, present" ;;
     esac
+    case $region in
+        *[!a-z0-9-]*) finish 40 bad-parameters "REGION is not the name of a Region" ;;
+    esac
     case $minimum_disk in
         '' | *[!0-9]*) finish 40 bad-parameters "MINIMUM_DISK_MIB is not a number" ;;
     esac
@@ -248,8 +251,10 @@ look() {
         aarch64 | arm64) machine=arm64 ;;
         *) machine= ;;
     esac
+    unit=amazon-ssm-agent
     if command -v snap >/dev/null 2>&1 && [ -d /snap/amazon-ssm-agent ]; then
         family=snap
+        unit=snap.amazon-ssm-agent.amazon-ssm-agent
     elif command -v dpkg >/dev/null 2>&1; then
         family=deb
         platform=debian_$machine
@@ -338,70 +343,149 @@ older() {
 
 # --- the network ------------------------------------------------------------------------------------------------------
 
-# fetch URL FILE: 0 done, 5/6/7 as curl says it (proxy, name, connection), anything else another failure.
+# The proxy is in the environment and not in an argument list, as it may have a password. The agent that registers reads it there
+# as well.
+use_proxy() {
+    [ -n "$proxy" ] || return 0
+    http_proxy=$proxy
+    https_proxy=$proxy
+    no_proxy=${no_proxy_list:-169.254.169.254}
+    export http_proxy https_proxy no_proxy
+}
+
+# fetch URL FILE: gives what curl or wget does, 127 if there is neither; what they say is in the file `message`.
 fetch() {
     if command -v curl >/dev/null 2>&1; then
-        set -- "$1" "$2" -sS --connect-timeout 15 --max-time 600 --proto '=https'
+        set -- "$1" "$2" -sS -f -L --connect-timeout 15 --max-time 600 --proto '=https' --proto-redir '=https'
         [ -n "$ca_file" ] && set -- "$@" --cacert "$ca_file"
-        [ -n "$proxy" ] && set -- "$@" --proxy "$proxy"
-        [ -n "$no_proxy_list" ] && set -- "$@" --noproxy "$no_proxy_list"
         url=$1
         to=$2
         shift 2
-        curl "$@" -f -o "$to" -- "$url"
+        curl "$@" -o "$to" -- "$url" 2>"$dir/message"
     elif command -v wget >/dev/null 2>&1; then
-        set -- "$1" "$2" -q --timeout=30 --tries=1
+        set -- "$1" "$2" -nv --timeout=30 --tries=1
         [ -n "$ca_file" ] && set -- "$@" --ca-certificate="$ca_file"
         url=$1
         to=$2
         shift 2
-        https_proxy=$proxy no_proxy=$no_proxy_list wget "$@" -O "$to" -- "$url"
+        wget "$@" -O "$to" -- "$url" 2>"$dir/message"
     else
+        : >"$dir/message"
         return 127
     fi
 }
 
-# reach URL: like fetch, but any answer of the server is good.
+# reach URL [CA-FILE]: like fetch, but any answer of the server is good; its number is in `answer`, which is 000 without one.
 reach() {
+    answer=000
     if command -v curl >/dev/null 2>&1; then
-        set -- "$1" -sS --connect-timeout 15 --max-time 30 --proto '=https' -o /dev/null
-        [ -n "$proxy" ] && set -- "$@" --proxy "$proxy"
-        [ -n "$no_proxy_list" ] && set -- "$@" --noproxy "$no_proxy_list"
+        set -- "$1" "${2:-}" -sS --connect-timeout 15 --max-time 30 --proto '=https' -r 0-0 -o /dev/null -w '%{http_code}'
+        [ -n "$2" ] && set -- "$@" --cacert "$2"
         url=$1
-        shift
-        curl "$@" -- "$url"
-        status=$?
-        # The authority of the mirror takes the place of all others where curl knows them from one file only, so an endpoint
-        # is tried without it first.
-        if [ "$status" -eq 60 ] && [ -n "$ca_file" ]; then
-            curl "$@" --cacert "$ca_file" -- "$url"
-            status=$?
-        fi
-        return "$status"
+        shift 2
+        answer=$(curl "$@" -- "$url" 2>"$dir/message")
     elif command -v wget >/dev/null 2>&1; then
+        set -- "$1" "${2:-}" -S --spider --timeout=30 --tries=1 --max-redirect=0
+        [ -n "$2" ] && set -- "$@" --ca-certificate="$2"
         url=$1
-        https_proxy=$proxy no_proxy=$no_proxy_list wget -q --timeout=30 --tries=1 --spider -- "$url"
-        # 8: the server answered with an error, so it is there.
+        shift 2
+        wget "$@" -- "$url" 2>"$dir/message"
         status=$?
-        [ "$status" -ne 8 ] || status=0
+        answer=$(sed -n 's/^ *HTTP[^ ]* \([0-9][0-9][0-9]\).*/\1/p' "$dir/message" | tail -n 1)
+        # An error that the server answered with is an answer; one of a proxy that makes no tunnel is not.
+        grep -qi 'tunnel' "$dir/message" && return "$status"
+        [ -z "$answer" ] || status=0
         return "$status"
     else
+        : >"$dir/message"
         return 127
     fi
+}
+
+# What curl or wget said last.
+said() {
+    grep -v '^[[:space:]]*$' "$dir/message" 2>/dev/null | tail -n 1
+}
+
+# What hinders: whether it ended with $1 because of the proxy, the name, the lack of a program, or something else.
+hindrance() {
+    place=${proxy#*://}
+    place=${place##*@}
+    place=${place%%/*}
+    text=$(cat "$dir/message")
+    if [ -n "$proxy" ]; then
+        case $text in
+            *"curl: (5)"* | *"curl: (97)"* | *"roxy tunnel"* | *"from proxy"* | *"resolve proxy"* | *CONNECT* | *"connect to ${place%:*} port ${place##*:} "* | *resolve*"${place%:*}"*)
+                echo proxy
+                return
+                ;;
+            *) ;;
+        esac
+    fi
+    case $1:$text in
+        127:*) echo nothing ;;
+        *"curl: (6)"* | *"unable to resolve"* | *"bad address"*) echo name ;;
+        *) echo other ;;
+    esac
 }
 
 try_endpoints() {
     for endpoint in $endpoints; do
-        message=$(reach "$endpoint" 2>&1)
-        case $? in
-            0) ;;
-            5) finish 16 proxy-refused "the proxy cannot be resolved: $message" ;;
-            6) finish 14 no-dns "$endpoint cannot be resolved" ;;
-            56) finish 16 proxy-refused "$endpoint: $message" ;;
-            127) finish 15 endpoint-unreachable "there is neither curl nor wget to try it with" ;;
-            *) finish 15 endpoint-unreachable "$endpoint: $message" ;;
+        reach "$endpoint"
+        status=$?
+        if [ "$status" -ne 0 ] && [ -n "$ca_file" ]; then
+            # Endpoints behind the authority of the mirror. It is not the first to be tried, as AWS's own are not.
+            reach "$endpoint" "$ca_file"
+            status=$?
+        fi
+        [ "$status" -eq 0 ] && continue
+        case $(hindrance "$status") in
+            proxy) finish 16 proxy-refused "$endpoint: $(said)" ;;
+            name) finish 14 no-dns "$endpoint cannot be resolved" ;;
+            nothing) finish 15 endpoint-unreachable "there is neither curl nor wget to try it with" ;;
+            *) finish 15 endpoint-unreachable "$endpoint: $(said)" ;;
         esac
     done
+}
+
+# Where the package and its signature are.
+find_source() {
+    suffix=amazonaws.com
+    case $region in cn-*) suffix=amazonaws.com.cn ;; esac
+    [ -n "$package_url" ] || package_url="https://amazon-ssm-$region.s3.$region.$suffix/latest/{platform}/{file}"
+    [ -n "$signature_url" ] || signature_url=$package_url.sig
+    package_url=$(filled "$package_url")
+    signature_url=$(filled "$signature_url")
+}
+
+# The placeholders of an address.
+filled() {
+    printf '%s' "$1" | sed "s/{region}/$region/g; s/{platform}/$platform/g; s/{file}/$file/g"
+}
+
+source_hindered() {
+    case $(hindrance "$1") in
+        proxy) finish 16 proxy-refused "$package_url: $(said)" ;;
+        name) finish 17 source-unreachable "$package_url cannot be resolved" ;;
+        nothing) finish 17 source-unreachable "there is neither curl nor wget to download with" ;;
+        *) ;;
+    esac
+}
+
+# Whether the package can be had, before anything is changed.
+try_source() {
+    reach "$package_url" "$ca_file"
+    status=$?
+    case $answer in
+        2?? | 3??) ;;
+        403) finish 20 download-failed "the source refuses the guest (403): a policy of the bucket or the endpoint, or there is no such file: $package_url" ;;
+        404) finish 20 download-failed "the source has no such file (404): $package_url" ;;
+        *)
+            source_hindered "$status"
+            [ "$status" -eq 0 ] && finish 20 download-failed "the source answers $answer: $package_url"
+            finish 17 source-unreachable "$package_url: $(said)"
+            ;;
+    esac
 }
 
 # --- steps ------------------------------------------------------------------------------------------------------------
@@ -416,6 +500,20 @@ preflight() {
     set -f
     try_endpoints
     set +f
+    if [ "$source" = download ] && [ "$family" != snap ] && wants_package; then
+        find_source
+        try_source
+    fi
+}
+
+# Whether an agent is to be installed.
+wants_package() {
+    # Without a package there is nothing to install it anew with.
+    [ -z "$agent" ] || too_old || { [ "$reinstall" = true ] && [ "$source" != present ]; }
+}
+
+too_old() {
+    [ -n "$minimum_version" ] && older "$agent_version" "$minimum_version"
 }
 
 hash_of() {
@@ -446,16 +544,14 @@ verify() {
     [ -n "$signature_key" ] || finish 21 verification-failed "there is neither a hash for $platform nor a key to verify a signature with"
     command -v gpg >/dev/null 2>&1 || finish 21 verification-failed "there is no gpg to verify the signature with; set package_sha256"
     if [ -n "$signature_url" ]; then
-        fetch "$(filled "$signature_url")" "$1.sig" 2>"$dir/message" || finish 20 download-failed "the signature: $(cat "$dir/message")"
+        fetch "$signature_url" "$1.sig" || finish 20 download-failed "the signature: $(said)"
     fi
-    mkdir -p "$dir/gpg"
+    # A keyring with that key only. gpg is content with keys that have expired or were revoked: they are not good enough.
+    rm -rf "$dir/gpg"
+    mkdir "$dir/gpg"
     gpg --homedir "$dir/gpg" --batch -q --import "$signature_key" 2>/dev/null
-    gpg --homedir "$dir/gpg" --batch -q --verify "$1.sig" "$1" 2>"$dir/message" || finish 21 verification-failed "$(tail -n 1 "$dir/message")"
-}
-
-# The placeholders of an address.
-filled() {
-    printf '%s' "$1" | sed "s/{region}/$region/g; s/{platform}/$platform/g; s/{file}/$file/g"
+    gpg --homedir "$dir/gpg" --batch -q --status-fd 1 --verify "$1.sig" "$1" >"$dir/status" 2>"$dir/message" || finish 21 verification-failed "$(said)"
+    grep -q '^\[GNUPG:\] GOODSIG ' "$dir/status" || finish 21 verification-failed "the key of its signature has expired or was revoked"
 }
 
 get_package() {
@@ -467,91 +563,122 @@ get_package() {
             ;;
         download)
             progress downloading
-            suffix=amazonaws.com
-            case $region in cn-*) suffix=amazonaws.com.cn ;; esac
-            [ -n "$package_url" ] || package_url="https://amazon-ssm-$region.s3.$region.$suffix/latest/{platform}/{file}"
-            [ -n "$signature_url" ] || signature_url=$package_url.sig
-            fetch "$(filled "$package_url")" "$package" 2>"$dir/message"
-            case $? in
-                0) ;;
-                5 | 6 | 7 | 35 | 60) finish 17 source-unreachable "$(tail -n 1 "$dir/message")" ;;
-                127) finish 17 source-unreachable "there is neither curl nor wget to download with" ;;
-                *) finish 20 download-failed "$(tail -n 1 "$dir/message")" ;;
-            esac
+            fetch "$package_url" "$package"
+            status=$?
+            if [ "$status" -ne 0 ]; then
+                source_hindered "$status"
+                finish 20 download-failed "$(said)"
+            fi
             ;;
     esac
     verify "$package"
+}
+
+# Whether the package manager said that it is in use.
+busy() {
+    grep -qiE 'lock (was|is|file)|is locked by|transaction lock|get lock|rpm\.lock|change in progress' "$dir/message"
 }
 
 install_package() {
     progress installing
     tries=0
     while :; do
+        # What an administrator changed of the configuration is kept, and nobody is asked.
         case $family in
-            deb) DEBIAN_FRONTEND=noninteractive dpkg -i "$package" >"$dir/message" 2>&1 9>&- ;;
-            rpm) rpm -U --replacepkgs "$package" >"$dir/message" 2>&1 9>&- ;;
-        esac && break
-        if grep -qi 'lock' "$dir/message" && [ "$tries" -lt 60 ]; then
+            snap) snap refresh amazon-ssm-agent --classic ;;
+            deb) DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold -i "$package" ;;
+            rpm) rpm -U --replacepkgs "$package" ;;
+        esac </dev/null >"$dir/message" 2>&1 9>&- && break
+        if busy; then
             tries=$((tries + 1))
+            [ "$tries" -lt 60 ] || finish 22 package-manager-busy "$(said)"
             sleep 5
             continue
         fi
-        grep -qi 'lock' "$dir/message" && finish 22 package-manager-busy "$(tail -n 1 "$dir/message")"
         if [ "$selinux" = enforcing ]; then
-            finish 23 install-failed "SELinux is enforcing, which stops scripts of packages that VMware Tools start: $(tail -n 1 "$dir/message")"
+            finish 23 install-failed "SELinux is enforcing, which stops scripts of packages that VMware Tools start: $(said)"
         fi
-        finish 23 install-failed "$(tail -n 1 "$dir/message")"
+        finish 23 install-failed "$(said)"
     done
+    before=$node
+    look_at_agent
+    [ -n "$agent" ] || finish 23 install-failed "the package was installed, and there is no agent"
+    too_old && finish 23 install-failed "the agent that was installed is $agent_version, $minimum_version is wanted"
+    [ -z "$before" ] || [ "$node" = "$before" ] || finish 23 install-failed "the registration as $before was lost in the update"
+}
+
+# There is something new that a running agent does not know of. It is written down, as we may be killed before it is told.
+stale=/var/lib/amazon/ssm/vmbridge-restart
+
+changed() {
+    mkdir -p "${stale%/*}"
+    : >"$stale"
+}
+
+# place FILE: moves FILE.new there, if it is another one.
+place() {
+    chmod 644 "$1.new"
+    if cmp -s "$1.new" "$1"; then
+        rm -f "$1.new"
+        return 1
+    fi
+    changed
+    mv -f "$1.new" "$1"
 }
 
 configure() {
     [ -n "$agent_config" ] || return 0
-    to=/etc/amazon/ssm/amazon-ssm-agent.json
-    if ! cmp -s "$agent_config" "$to"; then
-        mkdir -p /etc/amazon/ssm
-        cp "$agent_config" "$to.new" && chmod 644 "$to.new" && mv -f "$to.new" "$to"
-    fi
+    [ -f "$agent_config" ] || finish 40 bad-parameters "the agent's configuration was not sent"
+    mkdir -p /etc/amazon/ssm
+    cp "$agent_config" /etc/amazon/ssm/amazon-ssm-agent.json.new || finish 41 internal "/etc/amazon/ssm cannot be written to"
+    place /etc/amazon/ssm/amazon-ssm-agent.json
+}
+
+# A text as it stands between quotation marks in a unit of systemd.
+unit_text() {
+    printf '%s' "$1" | sed 's/[\\"]/\\&/g; s/%/%%/g'
 }
 
 configure_proxy() {
-    [ -n "$proxy" ] || return 0
     [ -d /run/systemd/system ] || return 0
-    to=/etc/systemd/system/amazon-ssm-agent.service.d
-    mkdir -p "$to"
-    chmod 755 "$to"
-    {
-        printf '[Service]\n'
-        printf 'Environment="http_proxy=%s"\n' "$proxy"
-        printf 'Environment="https_proxy=%s"\n' "$proxy"
-        printf 'Environment="no_proxy=%s"\n' "${no_proxy_list:-169.254.169.254}"
-    } >"$to/vmbridge-proxy.conf.new"
-    chmod 644 "$to/vmbridge-proxy.conf.new"
-    mv -f "$to/vmbridge-proxy.conf.new" "$to/vmbridge-proxy.conf"
+    drop=/etc/systemd/system/$unit.service.d/vmbridge-proxy.conf
+    if [ -n "$proxy" ]; then
+        mkdir -p "${drop%/*}"
+        chmod 755 "${drop%/*}"
+        {
+            printf '[Service]\n'
+            printf 'Environment="http_proxy=%s"\n' "$(unit_text "$proxy")"
+            printf 'Environment="https_proxy=%s"\n' "$(unit_text "$proxy")"
+            printf 'Environment="no_proxy=%s"\n' "$(unit_text "$no_proxy")"
+        } >"$drop.new"
+        place "$drop" || return 0
+    elif [ -f "$drop" ]; then
+        changed
+        rm -f "$drop"
+    else
+        return 0
+    fi
     systemctl daemon-reload
 }
 
 prepare() {
     preflight
-    # Without a package there is nothing to install it anew with.
-    [ "$source" != present ] || reinstall=false
-    if [ -n "$agent" ] && [ "$reinstall" != true ] && { [ -z "$minimum_version" ] || ! older "$agent_version" "$minimum_version"; }; then
-        :
-    elif [ "$source" = present ]; then
-        [ -n "$agent" ] || finish 24 agent-absent "there is no agent"
-        finish 25 agent-too-old "it is $agent_version, $minimum_version is wanted"
-    elif [ "$family" = snap ]; then
-        progress installing
-        snap refresh amazon-ssm-agent --classic >"$dir/message" 2>&1 || finish 23 install-failed "$(tail -n 1 "$dir/message")"
-    else
-        get_package
+    if wants_package; then
+        if [ "$source" = present ]; then
+            [ -n "$agent" ] || finish 24 agent-absent "there is no agent"
+            finish 25 agent-too-old "it is $agent_version, $minimum_version is wanted"
+        fi
+        [ "$family" = snap ] || get_package
+        changed
         install_package
-        look_at_agent
-        [ -n "$agent" ] || finish 23 install-failed "the package was installed, and there is no agent"
-        # Not every system starts what it has installed, and an agent that has a registration is to run.
-        [ -z "$node" ] || start_service
     fi
     configure
     configure_proxy
+    # Without a registration it has nothing to do yet, and is started when it has one.
+    if [ -f "$stale" ] && [ -n "$node" ]; then
+        start_service
+    fi
+    rm -f "$stale"
     finish 0 ok "the agent $agent_version is installed"
 }
 
@@ -563,7 +690,13 @@ stop_service() {
     elif command -v service >/dev/null 2>&1 && [ -e /etc/init.d/amazon-ssm-agent ]; then
         service amazon-ssm-agent stop >/dev/null 2>&1
     else
+        # There is nothing that stops services, as in a container.
         pkill -x amazon-ssm-agen >/dev/null 2>&1
+        tries=0
+        while pidof amazon-ssm-agent >/dev/null 2>&1 && [ "$tries" -lt 10 ]; do
+            tries=$((tries + 1))
+            sleep 1
+        done
     fi
     return 0
 }
@@ -571,20 +704,30 @@ stop_service() {
 start_service() {
     progress starting
     if [ "$family" = snap ]; then
-        snap start --enable amazon-ssm-agent >"$dir/message" 2>&1
+        { snap start --enable amazon-ssm-agent && snap restart amazon-ssm-agent; } >"$dir/message" 2>&1 9>&-
     elif [ -d /run/systemd/system ]; then
         systemctl enable amazon-ssm-agent >/dev/null 2>&1
-        systemctl restart amazon-ssm-agent >"$dir/message" 2>&1
+        systemctl restart amazon-ssm-agent >"$dir/message" 2>&1 9>&-
     elif command -v service >/dev/null 2>&1 && [ -e /etc/init.d/amazon-ssm-agent ]; then
         service amazon-ssm-agent restart >"$dir/message" 2>&1 9>&-
     else
-        # There is nothing that starts services, as in a container.
+        stop_service
         setsid "$agent" </dev/null >/dev/null 2>&1 9>&- &
-    fi || finish 33 service-not-started "$(tail -n 1 "$dir/message")"
+    fi || finish 33 service-not-started "$(said)"
+    # One that ends at once is not taken for one that runs.
     tries=0
+    seen=0
     while [ "$tries" -lt 20 ]; do
         look_at_agent
-        [ "$running" = true ] && return
+        if [ "$running" = true ]; then
+            seen=$((seen + 1))
+            if [ "$seen" -ge 3 ]; then
+                rm -f "$stale"
+                return
+            fi
+        else
+            seen=0
+        fi
         tries=$((tries + 1))
         sleep 1
     done
@@ -663,6 +806,7 @@ case $step in
 esac
 read_parameters
 [ "$(id -u)" = 0 ] || finish 18 not-privileged "it runs as user $(id -un 2>/dev/null)"
+use_proxy
 lock
 look
 case $step in

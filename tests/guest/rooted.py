@@ -1,13 +1,17 @@
 """A private root for trying the installer as root without harm: an overlay on this machine's own, in a mount and process
 namespace of its own, with the network of this machine (so that loopback servers are reached). Needs root, as guests do."""
 
+import contextlib
+import http.server
 import json
+import select
 import shlex
+import socket
+import socketserver
+import ssl
 import subprocess
 import tempfile
 import threading
-import http.server
-import ssl
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -151,6 +155,25 @@ class Mirror:
             def __init__(handler, *arguments):
                 super().__init__(*arguments, directory=str(self.folder))
 
+            def do_GET(handler):
+                word, _, rest = handler.path[1:].partition("/")
+                if word == "status":
+                    handler.send_error(int(rest.split("/")[0]))
+                elif word == "moved":
+                    handler.send_response(302)
+                    handler.send_header("Location", f"/{rest}")
+                    handler.end_headers()
+                elif word == "hang":
+                    threading.Event().wait(60)
+                else:
+                    http.server.SimpleHTTPRequestHandler.do_GET(handler)
+
+            def do_HEAD(handler):
+                if handler.path.startswith(("/status/", "/moved/")):
+                    handler.do_GET()
+                else:
+                    http.server.SimpleHTTPRequestHandler.do_HEAD(handler)
+
             def log_message(self, *_):
                 pass
 
@@ -161,6 +184,13 @@ class Mirror:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"https://127.0.0.1:{self.server.server_port}"
 
+    def rpm(self, version):
+        """What the stand-in for rpm takes for a package."""
+        platform = self.folder / version / "linux_amd64"
+        platform.mkdir(parents=True)
+        subprocess.run(["tar", "-C", self.folder / f"tree-{version}", "-cf", platform / "amazon-ssm-agent.rpm", "usr", "etc"], check=True)
+        return platform / "amazon-ssm-agent.rpm"
+
     def package(self, version):
         """Builds the package; gives its path below the mirror."""
         tree = self.folder / f"tree-{version}"
@@ -168,6 +198,9 @@ class Mirror:
             ("DEBIAN/control", f"Package: amazon-ssm-agent\nVersion: {version}\nArchitecture: all\nMaintainer: test\nDescription: test\n", 0o644),
             ("usr/bin/amazon-ssm-agent", AGENT, 0o755),
             ("etc/agent-version", version, 0o644),
+            # As that of AWS for Ubuntu has it.
+            ("etc/amazon/ssm/amazon-ssm-agent.json", f'{{"of": "{version}"}}', 0o644),
+            ("DEBIAN/conffiles", "/etc/amazon/ssm/amazon-ssm-agent.json\n", 0o644),
         ]:
             file = tree / path
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
@@ -179,5 +212,54 @@ class Mirror:
         return platform / "amazon-ssm-agent.deb"
 
     def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Proxy:
+    """A proxy on loopback that makes tunnels, or refuses to."""
+
+    def __init__(self, refuse=None):
+        self.asked = []
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(handler):
+                words = handler.rfile.readline().decode().split()
+                if len(words) != 3:
+                    return
+                headers = b""
+                while (line := handler.rfile.readline()).strip():
+                    headers += line
+                self.asked.append((words[0], words[1], headers))
+                if refuse or words[0] != "CONNECT":
+                    handler.wfile.write(f"HTTP/1.1 {refuse or 405} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+                    return
+                host, port = words[1].rsplit(":", 1)
+                try:
+                    there = socket.create_connection((host, int(port)), 5)
+                except OSError:
+                    handler.wfile.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+                    return
+                handler.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                here = handler.connection
+                with there, contextlib.suppress(ConnectionError):
+                    while True:
+                        for ready in select.select([here, there], [], [], 30)[0] or [None]:
+                            data = ready and ready.recv(65536)
+                            if not data:
+                                return
+                            (there if ready is here else here).sendall(data)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()

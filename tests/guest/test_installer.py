@@ -5,12 +5,13 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 import tomllib
 import unittest
 
-from tests.guest.rooted import DIRECTORY, REPOSITORY, SCRIPT, Mirror, Root
+from tests.guest.rooted import DIRECTORY, REPOSITORY, SCRIPT, Mirror, Proxy, Root
 
 SHELLS = ["/bin/dash", "/bin/bash --posix", "/bin/busybox ash"]
 CODE = "activation-code-1234"
@@ -24,6 +25,7 @@ class Installer(unittest.TestCase):
         cls.mirror = Mirror(cls.folder.name)
         cls.hash = hashlib.sha256(cls.mirror.package("3.3.1611.0").read_bytes()).hexdigest()
         cls.newer = hashlib.sha256(cls.mirror.package("3.4.0.0").read_bytes()).hexdigest()
+        cls.rpm_hash = hashlib.sha256(cls.mirror.rpm("3.3.1611.0").read_bytes()).hexdigest()
         cls.ca = (cls.mirror.folder / "cert.pem").read_bytes()
 
     @classmethod
@@ -212,13 +214,12 @@ class Installer(unittest.TestCase):
         # It is made, for its owner only.
         self.root.write("/tmp/installer", SCRIPT.read_bytes())
         self.root.run("rm", "-r", DIRECTORY)
-        done = self.root.run("env", "VMBRIDGE_PARAMETERS=REGION=r", "/bin/dash", "/tmp/installer", "preflight", DIRECTORY)
+        done = self.root.run("env", "VMBRIDGE_PARAMETERS=REGION=r\nSOURCE=present", "/bin/dash", "/tmp/installer", "preflight", DIRECTORY)
         self.assertEqual(done.returncode, 0)
         self.assertEqual(self.root.run("stat", "-c", "%a", DIRECTORY).stdout, b"700\n")
         self.root.run("cp", "/tmp/installer", f"{DIRECTORY}/install-ssm-agent.sh")
         # A file wins, and the variable is not used as well.
-        self.root.write(f"{DIRECTORY}/install-ssm-agent.sh", SCRIPT.read_bytes())
-        self.assertEqual(self.root.step("preflight", environment={"VMBRIDGE_PARAMETERS": "NONSENSE=1"}, REGION="r")[0], 0)
+        self.assertEqual(self.root.step("preflight", environment={"VMBRIDGE_PARAMETERS": "NONSENSE=1"}, REGION="r", SOURCE="present")[0], 0)
 
     def test_without_privileges(self):
         self.ends(self.root.step("preflight", user="nobody", REGION="eu-central-1"), 18, "not-privileged")
@@ -299,6 +300,292 @@ class Installer(unittest.TestCase):
 
     def registrations(self):
         return len((self.root.read("/var/log/register.log") or "").splitlines())
+
+    def test_a_guest_that_the_agent_is_not_made_for(self):
+        self.root.stub("uname", "echo riscv64\n")
+        self.assertEqual(self.ends(self.prepare(), 11, "unsupported-architecture")["arch"], "riscv64")
+        self.root.run("rm", "/usr/bin/dpkg")
+        self.ends(self.prepare(), 10, "unsupported-os")
+
+    def started(self):
+        return len((self.root.read("/var/log/started") or "").splitlines())
+
+    def running(self):
+        return len(self.root.run("pidof", "-x", "amazon-ssm-agent", check=False).stdout.split())
+
+    def enrolled(self):
+        self.ends(self.prepare(), 0, "ok")
+        report = self.ends(self.register(), 0, "ok")
+        self.assertEqual((self.started(), self.running()), (1, 1))
+        return report["registration"]
+
+    def test_what_is_new_restarts_an_agent_that_is_registered(self):
+        config = f"{DIRECTORY}/amazon-ssm-agent.json"
+        self.root.write(config, "{}")
+        self.ends(self.prepare(AGENT_CONFIG=config), 0, "ok")
+        self.assertEqual(self.started(), 0, "there is nothing for it to do")
+        self.enrolled()
+        self.ends(self.prepare(AGENT_CONFIG=config), 0, "ok")
+        self.assertEqual(self.started(), 1, "nothing is new")
+        self.root.write(config, '{"Agent":{}}')
+        self.assertTrue(self.ends(self.prepare(AGENT_CONFIG=config), 0, "ok")["agent"]["running"])
+        self.assertEqual((self.started(), self.running()), (2, 1), "the old one is gone")
+        # Killed between the change and the restart: the restart is not forgotten.
+        self.root.write("/var/lib/amazon/ssm/vmbridge-restart", "")
+        self.ends(self.prepare(AGENT_CONFIG=config), 0, "ok")
+        self.ends(self.prepare(AGENT_CONFIG=config), 0, "ok")
+        self.assertEqual(self.started(), 3)
+        self.ends(self.root.step("restart"), 0, "ok")
+        self.assertEqual((self.started(), self.running()), (4, 1))
+        self.ends(self.prepare(AGENT_CONFIG=f"{DIRECTORY}/none"), 40, "bad-parameters")
+
+    def test_an_update_keeps_the_registration_and_the_configuration_and_restarts(self):
+        registration = self.enrolled()
+        # An administrator changed what is a configuration file of the package: nobody is asked about it.
+        self.root.write("/etc/amazon/ssm/amazon-ssm-agent.json", '{"by": "hand"}', "644")
+        report = self.ends(self.prepare(version="3.4.0.0", MINIMUM_VERSION="3.4"), 0, "ok")
+        self.assertEqual(report["registration"], registration)
+        self.assertEqual(report["agent"], {"installed": True, "version": "3.4.0.0", "running": True})
+        self.assertEqual(self.root.read("/var/log/started").split()[1::2], ["3.3.1611.0", "3.4.0.0"])
+        self.assertEqual((self.running(), self.registrations()), (1, 1))
+        self.assertEqual(self.root.read("/etc/amazon/ssm/amazon-ssm-agent.json"), '{"by": "hand"}')
+        report = self.ends(self.prepare(version="3.4.0.0", MINIMUM_VERSION="3.5"), 23, "install-failed")
+        self.assertIn("3.5 is wanted", report["detail"])
+
+    def systemd(self):
+        self.root.run("mkdir", "-p", "/run/systemd/system")
+        self.root.stub("systemctl", """echo "$*" >>/var/log/systemctl
+case $1 in
+    stop | restart) pkill -x amazon-ssm-agen ;;
+esac
+[ "$1" != restart ] || [ -e /etc/broken ] || { setsid /usr/bin/amazon-ssm-agent </dev/null >/dev/null 2>&1 & }
+[ ! -e /etc/broken ]
+""")
+
+    def test_with_systemd_and_a_proxy(self):
+        self.systemd()
+        drop = "/etc/systemd/system/amazon-ssm-agent.service.d/vmbridge-proxy.conf"
+        with Proxy() as proxy:
+            via = {"PROXY": f"http://us%40er:pa%22ss@{proxy.address}"}
+            self.ends(self.prepare(**via), 0, "ok")
+            self.assertGreaterEqual({method for method, _, _ in proxy.asked}, {"CONNECT"})
+            self.assertTrue(all(b"Proxy-Authorization: Basic" in headers for _, _, headers in proxy.asked))
+            self.assertIn(f'Environment="https_proxy=http://us%%40er:pa%%22ss@{proxy.address}"\n', self.root.read(drop))
+            self.assertIn('Environment="no_proxy=169.254.169.254"\n', self.root.read(drop))
+            self.assertEqual(self.root.read("/var/log/systemctl"), "daemon-reload\n")
+            self.ends(self.register(**via), 0, "ok")
+            # The registration itself goes through the proxy.
+            self.assertIn(f"https_proxy={via['PROXY']}\n", self.root.read("/var/log/register.env"))
+            self.ends(self.prepare(**via), 0, "ok")
+            self.assertEqual(self.started(), 1)
+            self.ends(self.prepare(**via, NO_PROXY=".example.com"), 0, "ok")
+            self.assertEqual((self.started(), self.running()), (2, 1))
+        self.ends(self.prepare(), 0, "ok")
+        self.assertFalse(self.root.there(drop))
+        self.assertEqual((self.started(), self.running()), (3, 1))
+        self.assertEqual(self.root.read("/var/log/systemctl").count("daemon-reload"), 3)
+        self.root.write("/etc/broken", "")
+        self.ends(self.register(), 33, "service-not-started")
+
+    def test_a_proxy_that_refuses(self):
+        for curl in [True, False]:
+            if not curl:
+                self.root.run("rm", "/usr/bin/curl")
+            with self.subTest(curl=curl), Proxy(refuse=403) as refuses, Proxy(refuse=407) as asks, Proxy() as proxy:
+                self.ends(self.prepare(PROXY=f"http://{refuses.address}"), 16, "proxy-refused")
+                self.assertTrue(refuses.asked)
+                self.ends(self.prepare(PROXY=f"http://{asks.address}"), 16, "proxy-refused")
+                # Only the package is refused.
+                self.ends(self.prepare(PROXY=f"http://{refuses.address}", ENDPOINTS=""), 16, "proxy-refused")
+                self.ends(self.prepare(PROXY="http://nowhere.invalid:3128"), 16, "proxy-refused")
+                # What is behind a proxy that works is another matter.
+                self.ends(self.prepare(PROXY=f"http://{proxy.address}", CA_FILE=""), 15, "endpoint-unreachable")
+                # Not through the proxy.
+                self.ends(self.prepare(PROXY=f"http://{refuses.address}", NO_PROXY="127.0.0.1", SOURCE="present"), 24, "agent-absent")
+        self.root.run("cp", "/bin/true", "/usr/bin/curl")
+
+    def test_nobody_listens_where_the_proxy_should_be(self):
+        self.ends(self.prepare(PROXY="http://127.0.0.1:1"), 16, "proxy-refused")
+
+    def test_the_source_is_tried_before_anything_is_done(self):
+        cases = [
+            (20, "download-failed", "/status/403/{file}", "403"),
+            (20, "download-failed", "/status/404/{file}", "404"),
+            (20, "download-failed", "/status/503/{file}", "503"),
+            (17, "source-unreachable", "https://127.0.0.1:1/{file}", "127.0.0.1"),
+            (17, "source-unreachable", "https://nowhere.invalid/{file}", "cannot be resolved"),
+            (0, "ok", "/moved/3.3.1611.0/{platform}/{file}", "can be enrolled"),
+            (0, "ok", "/3.3.1611.0/{platform}/{file}", "can be enrolled"),
+        ]
+        for curl in [True, False]:
+            if not curl:
+                self.root.run("rm", "/usr/bin/curl")
+            for code, word, url, says in cases:
+                with self.subTest(url, curl=curl):
+                    url = url if url.startswith("https:") else self.mirror.url + url
+                    done = self.root.step("preflight", REGION="eu-central-1", PACKAGE_URL=url, CA_FILE=f"{DIRECTORY}/ca.pem", ENDPOINTS=f"{self.mirror.url}/")
+                    self.assertIn(says, self.ends(done, code, word)["detail"])
+        self.ends(self.prepare(PACKAGE_URL=f"{self.mirror.url}/moved/3.3.1611.0/{{platform}}/{{file}}"), 0, "ok")
+        # It is not tried when nothing is to be installed.
+        self.ends(self.prepare(PACKAGE_URL="https://127.0.0.1:1/{file}"), 0, "ok")
+        self.root.run("rm", "/usr/bin/wget", "/usr/bin/amazon-ssm-agent")
+        self.ends(self.prepare(), 15, "endpoint-unreachable")
+        self.ends(self.prepare(ENDPOINTS=""), 17, "source-unreachable")
+
+    def test_the_package_manager_is_busy(self):
+        self.root.stub("sleep", "exit 0\n")
+        hold = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True); time.sleep(600)"
+        holder = subprocess.Popen(self.root.command(os.path.realpath(sys.executable), "-c", hold), stdout=subprocess.PIPE)
+        try:
+            holder.stdout.readline()
+            self.ends(self.prepare(), 22, "package-manager-busy")
+        finally:
+            self.root.run("pkill", "-f", "fcntl")
+            holder.wait()
+            holder.stdout.close()
+        self.ends(self.prepare(), 0, "ok")
+
+    def test_two_do_not_run_at_once(self):
+        self.root.stub("sleep", "exit 0\n")
+        holder = subprocess.Popen(self.root.command("flock", "/run", "/bin/sleep", "600"))
+        try:
+            for _ in range(100):
+                if self.root.run("pgrep", "-f", "^/bin/sleep 600", check=False).returncode == 0:
+                    break
+                time.sleep(0.05)
+            self.ends(self.prepare(), 22, "package-manager-busy")
+        finally:
+            self.root.run("pkill", "-f", "^/bin/sleep 600")
+            holder.wait()
+
+    def test_a_package_that_cannot_be_installed(self):
+        self.root.stub("dpkg", "echo 'dpkg: error: SELinux blocks it' >&2; exit 1\n")
+        self.assertNotIn("enforcing", self.ends(self.prepare(), 23, "install-failed")["detail"])
+        self.root.stub("getenforce", "echo Enforcing\n")
+        report = self.ends(self.prepare(), 23, "install-failed")
+        self.assertIn("SELinux is enforcing", report["detail"])
+        self.assertEqual(report["selinux"], "enforcing")
+        self.root.stub("dpkg", "exit 0\n")
+        self.assertIn("there is no agent", self.ends(self.prepare(), 23, "install-failed")["detail"])
+
+    def test_a_service_that_does_not_start(self):
+        self.ends(self.prepare(), 0, "ok")
+        self.root.stub("sleep", "exec /bin/sleep 0.2\n")
+        agent = self.root.read("/usr/bin/amazon-ssm-agent")
+        self.root.write("/usr/bin/amazon-ssm-agent", agent.replace("while :; do sleep 1; done", "/bin/sleep 0.3; exit 1"), "755")
+        self.assertIn("registration", self.ends(self.register(), 33, "service-not-started"))
+        self.root.run("rm", "/usr/local/sbin/sleep")
+        self.root.write("/usr/bin/amazon-ssm-agent", agent, "755")
+        self.ends(self.register(), 0, "ok")
+        self.assertEqual(self.registrations(), 1)
+
+    def test_ended_from_outside_it_says_so(self):
+        for shell in SHELLS:
+            with self.subTest(shell):
+                self.root.write(f"{DIRECTORY}/parameters", f"REGION=r\nCA_FILE={DIRECTORY}/ca.pem\nENDPOINTS={self.mirror.url}/hang\n")
+                self.root.run("rm", "-f", f"{DIRECTORY}/result.json")
+                running = subprocess.Popen(self.root.command(*shell.split(), f"{DIRECTORY}/install-ssm-agent.sh", "preflight", DIRECTORY))
+                for _ in range(100):
+                    if self.root.run("pgrep", "-f", "/hang", check=False).returncode == 0:
+                        break
+                    time.sleep(0.05)
+                self.assertFalse(self.root.there(f"{DIRECTORY}/parameters"))
+                self.root.run("pkill", "-TERM", "-f", "install-ssm-agent.sh|/hang")
+                code = running.wait()
+                self.ends((code, json.loads(self.root.read(f"{DIRECTORY}/result.json"))), 41, "internal")
+
+    def test_the_family_of_rpm(self):
+        self.root.run("rm", "/usr/bin/dpkg")
+        # The first call finds it locked.
+        self.root.stub("rpm", """echo "$*" >>/var/log/rpm
+if [ ! -e /var/once ] && [ "$1" = -U ]; then
+    : >/var/once
+    echo "error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Resource temporarily unavailable)" >&2
+    exit 1
+fi
+for package; do :; done
+exec tar -C / --keep-directory-symlink -xf "$package"
+""")
+        self.root.stub("sleep", 'echo "$1" >>/var/log/slept; [ "$1" = 5 ] || exec /bin/sleep "$@"\n')
+        pins = {"PACKAGE_SHA256": f"debian_amd64={'0' * 64} linux_amd64={self.rpm_hash}"}
+        report = self.ends(self.prepare(**pins), 0, "ok")
+        self.assertEqual((report["family"], report["agent"]["version"]), ("rpm", "3.3.1611.0"))
+        self.assertEqual(self.root.read("/var/log/rpm").splitlines(), [f"-U --replacepkgs {DIRECTORY}/amazon-ssm-agent.rpm"] * 2)
+        self.assertIn("5\n", self.root.read("/var/log/slept"))
+        self.ends(self.register(), 0, "ok")
+        self.root.run("rm", "/usr/bin/amazon-ssm-agent")
+        self.ends(self.prepare(), 21, "verification-failed")
+
+    def test_the_family_of_snap(self):
+        self.systemd()
+        snap = "/snap/amazon-ssm-agent/current/amazon-ssm-agent"
+        agent = (self.mirror.folder / "tree-3.3.1611.0/usr/bin/amazon-ssm-agent").read_text()
+        self.root.write(snap, agent, "755")
+        self.root.write("/etc/agent-version", "3.1.0.0", "644")
+        self.root.stub("snap", f"""echo "$*" >>/var/log/snap
+case $1 in
+    refresh)
+        if [ -e /etc/changing ]; then
+            echo 'error: snap "amazon-ssm-agent" has "refresh-snap" change in progress' >&2
+            exit 1
+        fi
+        echo 3.3.1611.0 >/etc/agent-version
+        ;;
+    stop | restart) pkill -x amazon-ssm-agen; [ "$1" = stop ] || setsid {snap} </dev/null >/dev/null 2>&1 & ;;
+esac
+exit 0
+""")
+        with Proxy() as proxy:
+            report = self.ends(self.prepare(PROXY=f"http://{proxy.address}"), 0, "ok")
+            self.assertEqual((report["family"], report["agent"]["version"]), ("snap", "3.1.0.0"))
+            self.assertIn(proxy.address, self.root.read("/etc/systemd/system/snap.amazon-ssm-agent.amazon-ssm-agent.service.d/vmbridge-proxy.conf"))
+        self.root.stub("sleep", '[ "$1" = 5 ] || exec /bin/sleep "$@"\n')
+        self.root.write("/etc/changing", "")
+        self.ends(self.prepare(MINIMUM_VERSION="3.3"), 22, "package-manager-busy")
+        self.root.run("rm", "/etc/changing")
+        self.assertEqual(self.ends(self.prepare(MINIMUM_VERSION="3.3"), 0, "ok")["agent"]["version"], "3.3.1611.0")
+        self.assertTrue(self.ends(self.register(), 0, "ok")["agent"]["running"])
+        self.assertEqual(self.root.read("/var/log/snap").splitlines()[-3:], ["stop amazon-ssm-agent", "start --enable amazon-ssm-agent", "restart amazon-ssm-agent"])
+
+    def gpg(self, home, *command):
+        return subprocess.run(["gpg", "--homedir", home, "--batch", "-q", "--pinentry-mode", "loopback", "--passphrase", "", *command], check=True, capture_output=True).stdout
+
+    def test_the_signature_decides_where_there_is_no_hash(self):
+        package = (self.mirror.folder / "3.3.1611.0/debian_amd64/amazon-ssm-agent.deb").read_bytes()
+        keys, signatures = {}, {}
+        for name, expires in [("right", "never"), ("wrong", "never"), ("expired", "seconds=2")]:
+            home = self.enterContext(tempfile.TemporaryDirectory())
+            self.gpg(home, "--quick-gen-key", f"{name}@example.com", "rsa2048", "sign", expires)
+            keys[name] = self.gpg(home, "--armor", "--export")
+            file = f"{home}/package"
+            with open(file, "wb") as out:
+                out.write(package)
+            self.gpg(home, "--detach-sign", file)
+            with open(f"{file}.sig", "rb") as signature:
+                signatures[name] = signature.read()
+            subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+        time.sleep(3)
+        cases = [
+            ("the wrong key", "right", "wrong", package, 21),
+            ("an expired key", "expired", "expired", package, 21),
+            ("a changed package", "right", "right", package + b"x", 21),
+            ("all is right", "right", "right", package, 0),
+        ]
+        for what, key, signature, content, code in cases:
+            with self.subTest(what):
+                folder = self.mirror.folder / "signed/debian_amd64"
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "amazon-ssm-agent.deb").write_bytes(content)
+                (folder / "amazon-ssm-agent.deb.sig").write_bytes(signatures[signature])
+                self.root.write(f"{DIRECTORY}/key.gpg", keys[key])
+                signed = {"PACKAGE_SHA256": "", "SIGNATURE_KEY": f"{DIRECTORY}/key.gpg", "version": "signed"}
+                self.ends(self.prepare(**signed), code, "verification-failed" if code else "ok")
+                self.assertEqual(self.root.there("/usr/bin/amazon-ssm-agent"), code == 0)
+        self.root.run("rm", "/usr/bin/amazon-ssm-agent")
+        (folder / "amazon-ssm-agent.deb.sig").unlink()
+        self.ends(self.prepare(**signed), 20, "download-failed")
+        self.root.run("rm", "/usr/bin/gpg")
+        self.ends(self.prepare(**signed), 21, "verification-failed")
 
     def test_what_aws_refuses(self):
         self.ends(self.prepare(), 0, "ok")
