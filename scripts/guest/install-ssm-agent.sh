@@ -156,6 +156,8 @@ take() {
         MINIMUM_VERSION) minimum_version=$2 ;;
         REREGISTER) reregister=$2 ;;
         MINIMUM_DISK_MIB) minimum_disk=$2 ;;
+        # Whose signature the package for Windows has to have.
+        SIGNATURE_SUBJECT) ;;
         *) finish 40 bad-parameters "the parameter is not known" ;;
     esac
 }
