@@ -159,6 +159,8 @@ take() {
         REREGISTER) reregister=$2 ;;
         REINSTALL) reinstall=$2 ;;
         MINIMUM_DISK_MIB) minimum_disk=$2 ;;
+        # Whose signature the package for Windows has to have.
+        SIGNATURE_SUBJECT) ;;
         *) finish 40 bad-parameters "the parameter is not known" ;;
     esac
 }

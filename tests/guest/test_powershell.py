@@ -41,12 +41,47 @@ class PowerShell(unittest.TestCase):
 
     def test_both_know_the_same_parameters_and_steps(self):
         linux, windows = SCRIPT.read_text(), POWERSHELL.read_text()
-        of_linux = set(re.findall(r"^        ([A-Z_0-9]+)\) [a-z_0-9]+=\$2 ;;$", linux, re.M))
+        of_linux = set(re.findall(r"^        ([A-Z_0-9]+)\) (?:[a-z_0-9]+=\$2 )?;;$", linux, re.M))
         listed = re.search(r"\$Known = ((?:'[A-Z_0-9]+',?\s*)+)", windows)[1]
         self.assertEqual(of_linux, set(re.findall(r"'([A-Z_0-9]+)'", listed)))
         for step in ["preflight", "prepare", "register", "restart", "cleanup"]:
             self.assertIn(step, linux)
             self.assertIn(f"'{step}'", windows)
+
+    def calls(self):
+        """Its statements in the order in which they stand, without the comments."""
+        return re.sub(r"^\s*#.*$", "", POWERSHELL.read_text(), flags=re.M)
+
+    def in_order(self, *parts):
+        source, place = self.calls(), 0
+        for part in parts:
+            found = source.find(part, place)
+            self.assertGreaterEqual(found, 0, f"{part} after {parts}")
+            place = found + len(part)
+
+    def test_the_parameters_are_gone_before_they_are_read(self):
+        self.in_order("function Read-Parameters", "New-Object IO.FileStream($path", "::DeleteOnClose)", "Remove-Item -Force -LiteralPath $path", ".ReadToEnd()", "$Told[$name] = $value")
+        # Who may read the file is seen before the directory gives it other rights.
+        self.in_order("function Initialize-Directory", '(Test-Others "$Dir\\parameters"', "icacls.exe", "/inheritance:r")
+        # And the variable before anything else.
+        self.in_order("$Handed = $env:VMBRIDGE_PARAMETERS", "Remove-Item -Path Env:VMBRIDGE_PARAMETERS", "$ErrorActionPreference", "function")
+        self.assertEqual(self.calls().count("VMBRIDGE_PARAMETERS"), 2)
+
+    def test_what_programs_say_on_standard_error_does_not_end_it(self):
+        source = self.calls()
+        native = re.search(r"^function Invoke-Native.*?^}", source, re.M | re.S)[0]
+        self.assertIn("$ErrorActionPreference = 'Continue'", native)
+        self.assertEqual(source.count("2>&1"), 1)
+        # No program is called in another way.
+        self.assertEqual(re.findall(r"(?<![>&])& +[$\"']\S*", source), ["& $Path"])
+
+    def test_one_at_a_time_and_in_this_order(self):
+        self.in_order("Initialize-Directory\n", "IsInRole", "Global\\vmbridge-install", "Read-Parameters\n", "switch ($Step)")
+        self.assertIn("Tls12", self.calls())
+
+    def test_a_package_is_verified_before_it_is_run(self):
+        self.in_order("function Install-Agent", "Test-Package $package", "Start-Process -FilePath $package")
+        self.in_order("function Test-Package", "'windows_amd64'", "Get-FileHash -Algorithm SHA256", "return", "Get-AuthenticodeSignature", "-ne 'Valid'", "-cne $Told.SIGNATURE_SUBJECT")
 
     def test_for_the_oldest_powershell(self):
         # What 5.1 does not have.
