@@ -40,12 +40,14 @@ function Read-Json([string]$Path) {
 
 # Which node it is: see install-ssm-agent.sh. The vault decides; where there is none, ssm-cli, and at last the file.
 function Get-Registration {
-    $node = $null; $region = $null
+    $node = $null; $region = $null; $kept = $null
+    # What cannot be read, or is of a form that is not known, is left as the file says.
+    try { $kept = Read-Json "$Data\Vault\Store\RegistrationKey" } catch { $kept = $null }
     try {
-        if (Test-Path "$Data\Vault\Store\RegistrationKey") {
-            $read = Read-Json "$Data\Vault\Store\RegistrationKey"
+        if ($kept -and $kept.PSObject.Properties['instanceID']) {
+            $read = $kept
             if ($read.privateKey) { $node = $read.instanceID; $region = $read.region }
-        } elseif ((Test-Path "$Data\registration") -and -not (Test-Path "$Data\Vault")) {
+        } elseif ((Test-Path "$Data\registration") -and (-not (Test-Path "$Data\Vault") -or (Test-Path "$Data\Vault\Store\RegistrationKey"))) {
             $read = Read-Json "$Data\registration"
             $node = $read.ManagedInstanceID; $region = $read.Region
             $cli = "$env:ProgramFiles\Amazon\SSM\ssm-cli.exe"
@@ -403,11 +405,11 @@ try {
 try {
     $principal = New-Object Security.Principal.WindowsPrincipal ([Security.Principal.WindowsIdentity]::GetCurrent())
     if (-not $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) { Stop-Here 18 'not-privileged' 'it runs without an elevated token' }
+    Read-Parameters
     # One at a time. Windows lets go of it when its holder ends, however it does.
     $mutex = New-Object Threading.Mutex($false, 'Global\vmbridge-install')
     try { $free = $mutex.WaitOne(300000) } catch { $free = $_.Exception.GetBaseException() -is [Threading.AbandonedMutexException] }
     if (-not $free) { Stop-Here 22 'package-manager-busy' 'another installation of the agent is under way' }
-    Read-Parameters
     switch ($Step) {
         'preflight' { Invoke-Preflight; Stop-Here 0 'ok' 'the guest can be enrolled' }
         'prepare' { Invoke-Prepare }

@@ -301,18 +301,18 @@ member() {
 # Which node it is. The file `registration` does not prove that it is one: it survives that the registration is cleared
 # (`amazon-ssm-agent -register -clear`), and images are made with it. The agent goes by its vault next to it, so that decides:
 # node and key have to be in it, and a vault without them is no registration. Where there is no vault at all, ssm-cli is
-# asked; what it cannot answer is left as the file says, as a node that is registered twice is worse than one that is found
-# to be offline.
+# asked; what it cannot answer, and a vault of a form that is not known, is left as the file says, as a node that is registered
+# twice is worse than one that is found to be offline.
 look_at_registration() {
     node=
     node_region=
     for data in /var/snap/amazon-ssm-agent/current/var/lib/amazon/ssm /var/lib/amazon/ssm; do
-        if [ -f "$data/Vault/Store/RegistrationKey" ]; then
+        if grep -q '"instanceID"' "$data/Vault/Store/RegistrationKey" 2>/dev/null; then
             text=$(head -c 16384 "$data/Vault/Store/RegistrationKey" | tr -d '\n')
             [ -n "$(member privateKey "$text")" ] || continue
             node=$(member instanceID "$text")
             node_region=$(member region "$text")
-        elif [ -f "$data/registration" ] && [ ! -d "$data/Vault" ]; then
+        elif [ -f "$data/registration" ] && { [ ! -d "$data/Vault" ] || [ -f "$data/Vault/Store/RegistrationKey" ]; }; then
             text=$(head -c 4096 "$data/registration" | tr -d '\n')
             node=$(member ManagedInstanceID "$text")
             node_region=$(member Region "$text")
@@ -327,7 +327,7 @@ look_at_registration() {
         fi
         case $node in
             mi-*[!0-9a-f]*) node= ;;
-            mi-*) break ;;
+            mi-?????????????????) break ;;
             *) node= ;;
         esac
     done

@@ -257,6 +257,7 @@ class Installer(unittest.TestCase):
             ("the vault, not the file", key | {"instanceID": other, "region": "eu-west-3"}, None, (other, "eu-west-3")),
             ("a vault without a node", key | {"instanceID": ""}, asked % node, None),
             ("a vault without a key", key | {"privateKey": ""}, None, None),
+            ("a vault of another form", {"sealed": "x"}, None, (node, "eu-central-1")),
             ("a vault without a registration", None, asked % node, None),
             ("no vault, and the agent says which", "no vault", asked % other, (other, "eu-west-1")),
             ("no vault, and the agent says another kind", "no vault", asked % "i-0123456789abcdef0", None),

@@ -76,7 +76,7 @@ class PowerShell(unittest.TestCase):
         self.assertEqual(re.findall(r"(?<![>&])& +[$\"']\S*", source), ["& $Path"])
 
     def test_one_at_a_time_and_in_this_order(self):
-        self.in_order("Initialize-Directory\n", "IsInRole", "Global\\vmbridge-install", "Read-Parameters\n", "switch ($Step)")
+        self.in_order("Initialize-Directory\n", "IsInRole", "Read-Parameters\n", "Global\\vmbridge-install", "switch ($Step)")
         self.assertIn("Tls12", self.calls())
 
     def test_a_package_is_verified_before_it_is_run(self):
