@@ -225,3 +225,36 @@ impl Memory {
         self.open.values().map(|open| open.action.holder()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Place;
+    use crate::store::{Basis, VmId};
+
+    #[test]
+    fn a_person_overrules_what_a_plan_found_and_not_the_other_way_round() {
+        let identity = |vm: &str, basis| Identity {
+            place: Place::new("111122223333", "eu-central-1"),
+            node: "mi-0123456789abcdef0".into(),
+            vm: VmId { vcenter: "6f1c6f3e-8a52-4c8e-9d5b-000000000001".parse().unwrap(), vm: vm.into() },
+            instance: None,
+            basis,
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let found = identity("vm-1", Some(Basis::Activation));
+        for (known, overruled) in [
+            (identity("vm-1", Some(Basis::Linked)), true),
+            (identity("vm-2", Some(Basis::Linked)), true),
+            (identity("vm-1", None), true),
+            (identity("vm-2", None), false),
+            (identity("vm-1", Some(Basis::Activation)), false),
+            (identity("vm-2", Some(Basis::Matched)), false),
+        ] {
+            let contents = crate::store::Contents { identities: vec![known.clone()], ..Default::default() };
+            let memory = Memory::of(contents, "test", false, Timestamp::UNIX_EPOCH);
+            assert_eq!(memory.overrules(&found), overruled, "{known:?}");
+            assert!(!memory.overrules(&identity("vm-1", None)));
+        }
+    }
+}

@@ -39,7 +39,10 @@ pub struct EnrolmentDocument {
 }
 
 impl EnrolmentDocument {
-    pub(super) fn of(vm: &VmPlan, enrolment: &Enrolment) -> Self {
+    pub(super) fn of(vm: &VmPlan, enrolment: &Enrolment, asked: bool) -> Self {
+        // A node whose agent is to be seen to is at rest only when that was done.
+        let reason = vm.verdicts[2].reason.as_ref();
+        let is_next = asked && matches!(reason, None | Some(Reason::WaitsForOthers | Reason::UnderWay));
         let problem = enrolment.problem.as_ref().map(|problem| match &problem.fix {
             Some(fix) => format!("{}: {}; {fix}", problem.word, problem.sentence),
             None => format!("{}: {}", problem.word, problem.sentence),
@@ -48,7 +51,7 @@ impl EnrolmentDocument {
             vm: named(vm),
             name: vm.label.to_string(),
             stage: enrolment.stage.word().to_owned(),
-            active: enrolment.stage.is_active(),
+            active: enrolment.stage.is_active() || is_next,
             since: enrolment.since.to_string(),
             node: enrolment.node.as_ref().map(ToString::to_string),
             problem,
@@ -145,7 +148,9 @@ pub(super) fn nodes(view: &View<'_>, plan: &Plan) -> Vec<NodeDocument> {
 /// How far all enrolments are, in the order of their names.
 pub(super) fn enrolments(view: &View<'_>, plan: &Plan) -> Vec<EnrolmentDocument> {
     let document = |vm: &VmPlan| match (view.memory.enrolments.get(&vm.vm), &vm.verdicts[2].reason) {
-        (Some(enrolment), _) => Some(EnrolmentDocument::of(vm, enrolment)),
+        (Some(enrolment), _) => {
+            Some(EnrolmentDocument::of(vm, enrolment, view.memory.asked.contains(&vm.vm)))
+        }
         // A guest that refuses everybody is left as it was, so nothing else is known of it.
         (None, Some(reason @ Reason::CredentialsRefused(_))) => Some(EnrolmentDocument {
             vm: named(vm),

@@ -148,11 +148,10 @@ impl Enrolment {
                 next.rest(limits, now);
             }
             (Stage::Failed { .. } | Stage::Quarantined, Event::Found(node)) => {
-                if self.node.as_ref() != Some(&node) {
-                    next.origin = None;
-                }
-                if self.former.as_ref().is_some_and(|former| former.node == node) {
-                    (next.origin, next.former) = (Some(Origin::Registered), None);
+                next.origin =
+                    self.origin.filter(|_| self.node.as_ref() == Some(&node)).or(Some(Origin::Adopted));
+                if let Some(former) = next.former.take_if(|former| former.node == node) {
+                    (next.place, next.origin) = (former.place, Some(Origin::Registered));
                 }
                 next.node = Some(node);
                 next.problem = None;
@@ -203,7 +202,8 @@ impl Enrolment {
     #[must_use]
     pub fn forgiven(&self, now: Timestamp) -> Option<Self> {
         let mut next = self.clone();
-        if next.node.is_none() {
+        // A node that only the guest speaks of was never seen to be one.
+        if next.origin.is_none() {
             let Former { place, node } = next.former.take()?;
             (next.place, next.node, next.origin) = (place, Some(node), Some(Origin::Registered));
         }

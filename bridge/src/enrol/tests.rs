@@ -174,3 +174,25 @@ fn a_record_holds_no_code() {
     let text = serde_json::to_string(&enrolment).unwrap();
     assert_eq!(serde_json::from_str::<Enrolment>(&text).unwrap(), enrolment);
 }
+
+#[test]
+fn what_only_the_guest_speaks_of_is_no_node_when_failures_are_forgiven() {
+    let failed = all([started(), ended(0, None), activated(), started(), ended(0, Some(NODE))]);
+    let failed = failed.after(Event::Failed(Problem::passing("not-online", "a test")), &LIMITS, now());
+    let failed = failed.after(Event::Withdrawn, &LIMITS, now()).after(Event::Cleaned, &LIMITS, now());
+    assert_eq!((failed.stage.word(), &failed.node), ("failed", &Some(NODE.into())));
+    assert_eq!(failed.forgiven(now()), None);
+    // Where there was a node before, that is what is left.
+    let former =
+        Former { place: Place::new("111122223333", "us-east-1"), node: "mi-0fedcba9876543210".into() };
+    let moved = Enrolment { former: Some(former.clone()), ..failed };
+    for left in
+        [moved.forgiven(now()).unwrap(), moved.after(Event::Found(former.node.clone()), &LIMITS, now())]
+    {
+        assert_eq!((left.stage, left.origin), (Stage::Enrolled, Some(Origin::Registered)));
+        assert_eq!(
+            (left.place, left.node, left.former),
+            (former.place.clone(), Some(former.node.clone()), None)
+        );
+    }
+}

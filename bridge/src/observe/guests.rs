@@ -23,6 +23,8 @@ const TICK: Duration = Duration::from_millis(250);
 const FIRST: SignedDuration = SignedDuration::from_secs(2);
 /// The least time after the expected end.
 const MARGIN: SignedDuration = SignedDuration::from_millis(250);
+/// The longest time until a guest is asked first, however long others took: one that is slow, or lies, delays nobody else.
+const LATEST: SignedDuration = SignedDuration::from_secs(60);
 /// The shortest pause between two questions.
 const SHORTEST: SignedDuration = SignedDuration::from_secs(1);
 /// The longest pause between two questions.
@@ -62,7 +64,7 @@ impl Typical {
     fn first(known: Option<Self>) -> (SignedDuration, SignedDuration) {
         known.map_or((FIRST, FIRST), |Self { mean, deviation }| {
             let pause = deviation.max(mean / 10).clamp(SHORTEST, LONGEST);
-            (mean + (deviation * 2).max(MARGIN), pause)
+            ((mean + (deviation * 2).max(MARGIN)).min(LATEST), pause)
         })
     }
 }
@@ -167,6 +169,9 @@ async fn look<S: Records>(engine: &Engine<S>, hands: &RealHands, vm: VmId, enrol
             return Answered { vm, stage, ran: None };
         }
     };
+    // It is the guest that says so, and no program ran for longer than it has been watched.
+    let watched = engine.now().duration_since(enrolment.since).max(SignedDuration::ZERO);
+    let ran = ran.map(|ran| ran.clamp(SignedDuration::ZERO, watched));
     if matches!(stage, Stage::Registering { .. }) {
         hands.nudge(&enrolment.place);
     }
@@ -195,10 +200,19 @@ mod tests {
     fn what_strays_is_given_time() {
         let mut known = None;
         for turn in 0..100 {
-            known = Some(Typical::with(known, SECOND * if turn % 2 == 0 { 20 } else { 60 }));
+            known = Some(Typical::with(known, SECOND * if turn % 2 == 0 { 10 } else { 30 }));
         }
         let (first, pause) = Typical::first(known);
-        assert!(first > SECOND * 60 && first < SECOND * 100, "{first:?}");
-        assert!(pause > SECOND * 10 && pause <= LONGEST, "{pause:?}");
+        assert!(first > SECOND * 30 && first < SECOND * 50, "{first:?}");
+        assert!(pause > SECOND * 5 && pause <= LONGEST, "{pause:?}");
+    }
+
+    #[test]
+    fn who_takes_for_ever_delays_nobody_else() {
+        let mut known = None;
+        for _ in 0..100 {
+            known = Some(Typical::with(known, SignedDuration::from_hours(24 * 365 * 9000)));
+        }
+        assert_eq!(Typical::first(known), (LATEST, LONGEST));
     }
 }

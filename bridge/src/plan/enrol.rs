@@ -327,6 +327,10 @@ impl<'a> Planner<'a> {
         let began = self.now.as_microsecond();
         let text = format!("{}\n{vcenter}\n{}\n{began}", self.memory.installation, candidate.id.vm);
         let known = self.memory.enrolments.get(&candidate.id).cloned();
+        let former = known.as_ref().and_then(|known| known.former.as_ref());
+        if former.is_some_and(|former| self.busy.contains(&Holder::node(&former.place, &former.node))) {
+            return Err(Reason::UnderWay);
+        }
         let (node, origin, former, was) = match known {
             Some(known) => (known.node, known.origin, known.former, Some(known.place)),
             None => (None, None, None, None),

@@ -87,9 +87,14 @@ impl Planner<'_> {
                 }
                 _ => {}
             }
-            let ours = enrolment.node.clone().filter(|_| enrolment.origin == Some(Origin::Registered));
-            let Some((grace, node)) = self.policy.enrol.deregister_after.zip(ours) else { continue };
-            let ours = Former { place: enrolment.place.clone(), node };
+            let place = enrolment.place.clone();
+            let ours = match (&enrolment.node, enrolment.origin) {
+                (Some(node), Some(Origin::Registered)) => Some(Former { place, node: node.clone() }),
+                // It had just been given up for another one, which never came to be.
+                (_, None) => enrolment.former.clone(),
+                _ => None,
+            };
+            let Some((grace, ours)) = self.policy.enrol.deregister_after.zip(ours) else { continue };
             self.outlived(vm, enrolment, &ours, grace, readable, is_there, cloud);
         }
     }

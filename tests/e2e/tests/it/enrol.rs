@@ -345,3 +345,23 @@ async fn a_silent_agent_is_brought_back_and_a_node_goes_where_its_vm_goes() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(managed.aws().mistakes().is_empty(), "{:?}", managed.aws().mistakes());
 }
+
+#[tokio::test]
+async fn a_person_has_a_silent_agent_brought_back() {
+    let mut managed =
+        Managed::with_privileges(0, "[tags]\nmode = \"off\"\ndefaults = false\n", &PRIVILEGES).await.unwrap();
+    managed.credentials_with("observe", GUEST_PASSWORD, "repair_after = \"10s\"").unwrap();
+    let (name, moref) = eligible(&managed).await.remove(0);
+    let enrolled = managed.vmbridge(&["enroll", &name]).unwrap().run().await.unwrap();
+    assert_eq!(enrolled.code, Some(0), "{enrolled:?}");
+    let node = guest(&managed, &moref).registered.unwrap().node;
+    let silence = serde_json::json!({ "op": "setNode", "node": node, "pingStatus": "ConnectionLost" });
+    managed.mutate_aws(silence).unwrap();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert!(managed.effects("RestartAgent").is_empty(), "what is only observed is not done");
+    let repaired = managed.vmbridge(&["enroll", &name]).unwrap().run().await.unwrap();
+    assert_eq!(repaired.code, Some(0), "{repaired:?}");
+    assert_eq!(managed.effects("RestartAgent").len(), 1, "it ends when that was done: {repaired:?}");
+    assert_eq!(managed.effects("RegisterManagedInstance").len(), 1);
+    clean(&managed).unwrap();
+}
