@@ -9,5 +9,6 @@ pub mod glob;
 pub mod guest;
 pub mod hostname;
 pub mod hours;
+pub mod protection;
 pub mod selector;
 pub mod tags;
