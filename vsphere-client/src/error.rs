@@ -93,6 +93,11 @@ impl Error {
             && self.operation == "Login"
     }
 
+    /// Whether the answer lacks something that it should have.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(&*self.kind, ErrorKind::Missing(_))
+    }
+
     /// The error and its causes in one line.
     #[must_use]
     pub fn line(&self) -> String {

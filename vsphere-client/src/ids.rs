@@ -43,6 +43,10 @@ pub enum MoKind {
     DistributedVirtualPortgroup,
     /// A network managed outside vCenter, such as NSX.
     OpaqueNetwork,
+    /// Something that vCenter does for a while.
+    Task,
+    /// A snapshot of a virtual machine.
+    VirtualMachineSnapshot,
     /// Any other type.
     Other(Arc<str>),
 }
@@ -77,6 +81,8 @@ kinds!(
     Network,
     DistributedVirtualPortgroup,
     OpaqueNetwork,
+    Task,
+    VirtualMachineSnapshot,
 );
 
 impl MoKind {
@@ -175,6 +181,101 @@ impl fmt::Debug for MoRef {
     }
 }
 
+/// A reference that was taken for one to an object of another type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found} is not a {expected}")]
+pub struct OtherKind {
+    /// The type that was expected.
+    pub expected: MoKind,
+    /// The reference.
+    pub found: MoRef,
+}
+
+impl fmt::Display for MoKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+macro_rules! moref_newtype {
+    ($(#[$doc:meta])* $name:ident of $kind:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(into = "String", from = "String")]
+        pub struct $name(MoRef);
+
+        impl $name {
+            /// The reference with this value, such as it is kept in a file.
+            #[must_use]
+            pub fn new(value: &str) -> Self {
+                Self(MoRef::of(MoKind::$kind, value))
+            }
+
+            /// The reference's value.
+            #[must_use]
+            pub fn value(&self) -> &str {
+                self.0.value()
+            }
+
+            /// The same as a reference to any managed object.
+            #[must_use]
+            pub fn as_moref(&self) -> &MoRef {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.value())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl TryFrom<MoRef> for $name {
+            type Error = OtherKind;
+            fn try_from(found: MoRef) -> Result<Self, OtherKind> {
+                if *found.mo_kind() == MoKind::$kind {
+                    return Ok(Self(found));
+                }
+                Err(OtherKind { expected: MoKind::$kind, found })
+            }
+        }
+
+        impl From<$name> for MoRef {
+            fn from(reference: $name) -> Self {
+                reference.0
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(reference: $name) -> Self {
+                reference.value().to_owned()
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(value: String) -> Self {
+                Self::new(&value)
+            }
+        }
+    };
+}
+
+moref_newtype! {
+    /// A task of one vCenter, such as `task-4711`. The object is gone about ten minutes after the task has ended, and with a
+    /// restart of the vCenter.
+    TaskRef of Task
+}
+moref_newtype! {
+    /// A snapshot of a VM of one vCenter, such as `snapshot-815`. Only this names a snapshot: its name may be that of others.
+    SnapshotRef of VirtualMachineSnapshot
+}
+
 macro_rules! uuid_newtype {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -230,5 +331,19 @@ mod tests {
         assert!(MoKind::from("VirtualApp").is_a(&MoKind::ResourcePool));
         assert!(!MoKind::from("ResourcePool").is_a(&MoKind::VirtualApp));
         assert_eq!(MoKind::from("Nonsense").as_str(), "Nonsense");
+    }
+
+    #[test]
+    fn a_reference_of_one_kind_is_not_taken_for_another_and_is_kept_as_its_value() {
+        let task = TaskRef::try_from(MoRef::new("Task", "task-9")).unwrap();
+        assert_eq!(
+            (task.to_string().as_str(), MoRef::from(task.clone())),
+            ("task-9", MoRef::new("Task", "task-9"))
+        );
+        let error = SnapshotRef::try_from(MoRef::new("Task", "task-9")).unwrap_err();
+        assert_eq!(error.to_string(), "Task:task-9 is not a VirtualMachineSnapshot");
+        let text = serde_json::to_string(&task).unwrap();
+        assert_eq!((text.as_str(), serde_json::from_str::<TaskRef>(&text).unwrap()), ("\"task-9\"", task));
+        assert!(TaskRef::new("task-9") < TaskRef::new("task-10"));
     }
 }

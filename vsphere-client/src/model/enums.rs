@@ -120,3 +120,17 @@ api_enum! {
         Physical = "physicalSharing",
     }
 }
+
+api_enum! {
+    /// How far a task is (`TaskInfoState`).
+    pub enum TaskState {
+        /// It waits for its turn.
+        Queued = "queued",
+        /// It is being done.
+        Running = "running",
+        /// It is done.
+        Success = "success",
+        /// It has failed, or was cancelled.
+        Error = "error",
+    }
+}

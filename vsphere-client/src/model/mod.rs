@@ -10,6 +10,7 @@ mod enums;
 mod event;
 mod guest;
 mod snapshot;
+mod task;
 
 pub use about::{AboutInfo, ServiceContent};
 pub use custom_field::{CustomFieldDef, CustomValue};
@@ -18,6 +19,7 @@ pub use enums::*;
 pub use event::{Event, EventArgument};
 pub use guest::{FaultToleranceInfo, GuestNic, ManagedBy};
 pub use snapshot::{SnapshotInfo, SnapshotTree};
+pub use task::{FaultCause, FaultMessage, TaskFailure, TaskInfo};
 
 /// Declares a data object with all its fields optional or defaulted, and its decoder: `"element" => field`.
 macro_rules! data_object {
@@ -78,9 +80,26 @@ pub fn unescape_name(name: &str) -> std::borrow::Cow<'_, str> {
     plain.into()
 }
 
+/// The reverse of [`unescape_name`]: a name as vCenter wants it.
+#[must_use]
+pub fn escape_name(name: &str) -> std::borrow::Cow<'_, str> {
+    if !name.contains(['%', '/', '\\']) {
+        return name.into();
+    }
+    name.replace('%', "%25").replace('/', "%2f").replace('\\', "%5c").into()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::unescape_name;
+    use super::{escape_name, unescape_name};
+
+    #[test]
+    fn an_escaped_name_is_read_as_it_was_written() {
+        assert_eq!(escape_name("vmbridge/50%/a\\b"), "vmbridge%2f50%25%2fa%5cb");
+        for name in ["web01", "%2f", "%252f", "a/b\\c%", ""] {
+            assert_eq!(unescape_name(&escape_name(name)), name);
+        }
+    }
 
     #[test]
     fn names_are_unescaped_once_and_only_where_vcenter_escapes() {

@@ -8,7 +8,7 @@ mod spec;
 pub use change::{Change, Properties};
 pub use objects::{
     ComputeResource, CustomFields, Datacenter, Datastore, EventCollector, Folder, HostSystem, Network,
-    ObjectProperties, ResourcePool, VirtualApp, VirtualMachine,
+    ObjectProperties, ResourcePool, Task, VirtualApp, VirtualMachine,
 };
 pub(crate) use report::ReportSink;
 pub use report::{ObjectReport, ReportKind, UpdatePage, decode_retrieve_result, decode_update_set};

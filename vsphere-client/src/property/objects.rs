@@ -7,7 +7,7 @@ use super::Properties as _;
 use crate::ids::{MoKind, MoRef};
 use crate::model::{
     AboutInfo, ConnectionState, CustomFieldDef, CustomValue, Device, Event, FaultToleranceInfo, GuestFamily,
-    GuestNic, HostConnectionState, ManagedBy, PowerState, SnapshotInfo, ToolsRunningStatus,
+    GuestNic, HostConnectionState, ManagedBy, PowerState, SnapshotInfo, TaskInfo, ToolsRunningStatus,
 };
 use crate::properties;
 use crate::xml::{Decoder, Named, XmlError};
@@ -230,6 +230,14 @@ properties! {
     }
 }
 
+properties! {
+    /// A task.
+    pub struct Task of "Task" {
+        /// All that is known of it.
+        info: TaskInfo = "info",
+    }
+}
+
 /// The properties of one object of a fleet, by its type.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -256,6 +264,8 @@ pub enum ObjectProperties {
     CustomFields(CustomFields),
     /// An event collector.
     EventCollector(EventCollector),
+    /// A task.
+    Task(Box<Task>),
     /// An object that nothing was asked about.
     Other,
 }
@@ -274,6 +284,7 @@ macro_rules! dispatch {
             Self::Network($properties) => $call,
             Self::CustomFields($properties) => $call,
             Self::EventCollector($properties) => $call,
+            Self::Task($properties) => $call,
             Self::Other => $other,
         }
     };
@@ -297,13 +308,14 @@ impl ObjectProperties {
             MoKind::Network | MoKind::DistributedVirtualPortgroup | MoKind::OpaqueNetwork => {
                 Self::Network(Network::default())
             }
+            MoKind::Task => Self::Task(Box::default()),
             MoKind::Other(name) if &**name == CustomFields::TYPE => {
                 Self::CustomFields(CustomFields::default())
             }
             MoKind::Other(name) if &**name == EventCollector::TYPE => {
                 Self::EventCollector(EventCollector::default())
             }
-            MoKind::Other(_) => Self::Other,
+            MoKind::VirtualMachineSnapshot | MoKind::Other(_) => Self::Other,
         }
     }
 
@@ -335,7 +347,7 @@ impl ObjectProperties {
             Self::ResourcePool(pool) => Some(&pool.name),
             Self::VirtualApp(vapp) => Some(&vapp.name),
             Self::Network(network) => Some(&network.name),
-            Self::CustomFields(_) | Self::EventCollector(_) | Self::Other => None,
+            Self::CustomFields(_) | Self::EventCollector(_) | Self::Task(_) | Self::Other => None,
         }
     }
 }

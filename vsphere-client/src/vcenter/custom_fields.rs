@@ -4,51 +4,17 @@ use super::{Vcenter, WriteError, returnval};
 use crate::error::{Error, ErrorKind};
 use crate::ids::MoRef;
 use crate::model::{CustomFieldDef, CustomValue};
-use crate::property::{Change, CustomFields, ObjectProperties, VirtualMachine, decode_retrieve_result};
-use crate::property::{ObjectReport, Properties as _};
+use crate::property::{Change, CustomFields, ObjectProperties};
 use crate::soap::{FaultKind, operation};
-use crate::xml::{Decoder, Element, XmlError};
-
-/// What the properties are read from: one object, without any traversal.
-fn only(object: &MoRef, type_name: &str, path: &str) -> Element {
-    let properties = Element::new("propSet").text("type", type_name).text("all", false).text("pathSet", path);
-    let objects = Element::new("objectSet").moref("obj", object).text("skip", false);
-    Element::new("specSet").child(properties).child(objects)
-}
-
-/// The properties of the one object that was asked about.
-fn first_report(d: &mut Decoder) -> Result<Option<ObjectProperties>, XmlError> {
-    let mut first = None;
-    decode_retrieve_result(d, |_, ObjectReport { properties, .. }| {
-        first.get_or_insert(properties);
-        Ok(())
-    })?;
-    Ok(first)
-}
+use crate::xml::{Decoder, Element};
 
 impl Vcenter {
-    async fn read_one(
-        &self,
-        object: impl Fn(&super::Session) -> Result<MoRef, &'static str>,
-        type_name: &str,
-        path: &str,
-    ) -> Result<Option<ObjectProperties>, Error> {
-        let request = |session: &super::Session| {
-            let collector = session.content.property_collector.as_ref().ok_or("a property collector")?;
-            Ok(Element::new("RetrievePropertiesEx")
-                .moref("_this", collector)
-                .child(only(&object(session)?, type_name, path))
-                .child(Element::new("options")))
-        };
-        self.call(operation!("RetrievePropertiesEx"), request, first_report).await
-    }
-
     /// The definitions of all custom attributes.
     ///
     /// # Errors
     /// As every call; also when they may not be read.
     pub async fn custom_fields(&self) -> Result<Vec<CustomFieldDef>, Error> {
-        let report = self.read_one(manager, CustomFields::TYPE, "field").await?;
+        let report = self.read_one(manager, &["field"]).await?;
         match report {
             Some(ObjectProperties::CustomFields(CustomFields { fields: Change::Set(fields) })) => Ok(fields),
             Some(ObjectProperties::CustomFields(CustomFields {
@@ -66,7 +32,7 @@ impl Vcenter {
     /// # Errors
     /// As every call; also when they may not be read.
     pub async fn custom_values(&self, vm: &MoRef) -> Result<Option<Vec<CustomValue>>, Error> {
-        let report = match self.read_one(|_| Ok(vm.clone()), VirtualMachine::TYPE, "customValue").await {
+        let report = match self.read_one(|_| Ok(vm.clone()), &["customValue"]).await {
             Err(error) if matches!(error.fault(), Some(FaultKind::ManagedObjectNotFound(_))) => {
                 return Ok(None);
             }

@@ -1,10 +1,14 @@
 //! One vCenter: log-in, and the calls of its API.
 
+mod collector;
 mod connect;
 mod custom_fields;
 mod events;
 pub mod guest;
+mod object;
 mod privileges;
+pub mod snapshot;
+mod task;
 mod views;
 mod write;
 
@@ -14,10 +18,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub(crate) use collector::Collector;
 pub use connect::ConnectOptions;
 use connect::Identity;
 pub use events::EventHistory;
 pub use privileges::{EntityPrivileges, PrivilegeGrant};
+pub(crate) use task::task_properties;
 pub use views::View;
 pub use write::WriteError;
 
@@ -28,7 +34,7 @@ use crate::model::ServiceContent;
 use crate::retry::{self, Policy};
 use crate::single_flight::{Generation, SessionCell};
 use crate::soap::{ApiVersion, Operation, SoapClient, operation};
-use crate::watch::{Watch, WatchOptions};
+use crate::watch::{TaskWatch, TaskWatchOptions, Watch, WatchOptions};
 use crate::xml::{Decoder, Element, XmlError};
 
 /// A client for one vCenter.
@@ -232,6 +238,12 @@ impl Vcenter {
     #[must_use]
     pub fn watch(&self, options: WatchOptions) -> Watch {
         Watch::start(self.clone(), options)
+    }
+
+    /// Follows any number of tasks to their ends, with one call under way for all of them. See [`TaskWatch`].
+    #[must_use]
+    pub fn watch_tasks(&self, options: TaskWatchOptions) -> TaskWatch {
+        TaskWatch::start(self.clone(), options)
     }
 
     /// Ends the session. Calls made later fail with [`ErrorKind::Closed`].

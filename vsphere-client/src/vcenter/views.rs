@@ -1,14 +1,15 @@
-//! Views over the inventory, and the objects that live and die with a session.
+//! Views over the inventory and over lists of objects, and the objects that live and die with a session.
 
 use std::time::Duration;
 
-use super::{Lease, Vcenter, returnval};
+use super::{Lease, Vcenter, returnval, returnvals};
 use crate::error::{Error, ErrorKind};
 use crate::ids::MoRef;
 use crate::soap::operation;
 use crate::xml::Element;
 
-/// A container view: all objects of some types in a part of the inventory, kept current by the server.
+/// A view. A container view has all objects of some types in a part of the inventory and is kept current by the server, a list
+/// view has the objects that were put into it.
 #[derive(Debug, Clone)]
 pub struct View {
     pub(crate) lease: Lease,
@@ -44,6 +45,31 @@ impl Vcenter {
         let view = self.call_in(&lease, operation, request, Duration::ZERO, returnval).await?;
         let object = view.ok_or_else(|| self.lacks(operation, "a view"))?;
         Ok(View { lease, object })
+    }
+
+    /// A list view without anything in it: the objects of any types that are [put](Self::modify_list_view) there.
+    pub(crate) async fn list_view_in(&self, lease: Lease) -> Result<View, Error> {
+        let operation = operation!("CreateListView");
+        let manager = lease.session.content.view_manager.as_ref();
+        let manager = manager.ok_or_else(|| self.lacks(operation, "a view manager"))?;
+        let request = Element::new("CreateListView").moref("_this", manager);
+        let view = self.call_in(&lease, operation, request, Duration::ZERO, returnval).await?;
+        let object = view.ok_or_else(|| self.lacks(operation, "a view"))?;
+        Ok(View { lease, object })
+    }
+
+    /// Puts objects into a list view and takes others out; those that do not exist come back.
+    pub(crate) async fn modify_list_view<'a>(
+        &self,
+        view: &View,
+        add: impl IntoIterator<Item = &'a MoRef>,
+        remove: impl IntoIterator<Item = &'a MoRef>,
+    ) -> Result<Vec<MoRef>, Error> {
+        let request = Element::new("ModifyListView")
+            .moref("_this", &view.object)
+            .each(add, |element, object| element.moref("add", object))
+            .each(remove, |element, object| element.moref("remove", object));
+        self.call_in(&view.lease, operation!("ModifyListView"), request, Duration::ZERO, returnvals).await
     }
 
     /// Removes a view. One whose session has ended is gone already.

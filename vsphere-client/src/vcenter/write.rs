@@ -39,7 +39,7 @@ impl WriteError {
 
     /// One that was sent, judged by how it failed.
     pub(crate) fn sent(error: Error) -> Self {
-        let may_have_taken_place = may_have_taken_place(error.kind());
+        let may_have_taken_place = may_have_taken_place(error.operation(), error.kind());
         Self { error, may_have_taken_place }
     }
 
@@ -63,7 +63,7 @@ impl WriteError {
 }
 
 /// Whether a call that was sent may have had its effect, although it failed like this.
-fn may_have_taken_place(kind: &ErrorKind) -> bool {
+fn may_have_taken_place(operation: &str, kind: &ErrorKind) -> bool {
     match kind {
         // TLS or the connection could not be made, so nothing was sent.
         ErrorKind::Untrusted(_) | ErrorKind::Setup(_) | ErrorKind::Closed | ErrorKind::Unsupported(_) => {
@@ -72,7 +72,7 @@ fn may_have_taken_place(kind: &ErrorKind) -> bool {
         ErrorKind::Connection(error) => !error.is_connect(),
         // Without a session nothing is looked at.
         ErrorKind::SessionEnded => false,
-        ErrorKind::Fault(fault) => !is_refusal(&fault.kind),
+        ErrorKind::Fault(fault) => !is_refusal(operation, &fault.kind),
         // A request that is refused as such; every other status may come from a proxy that lost the answer.
         ErrorKind::Status(status) => !matches!(status, 300..=399 | 400..=407 | 409..=499),
         ErrorKind::TimedOut(_) | ErrorKind::Decode(_) | ErrorKind::Missing(_) => true,
@@ -80,7 +80,7 @@ fn may_have_taken_place(kind: &ErrorKind) -> bool {
 }
 
 /// Faults that are thrown before anything is changed. What else there is may come from the middle of the work.
-fn is_refusal(fault: &FaultKind) -> bool {
+fn is_refusal(operation: &str, fault: &FaultKind) -> bool {
     match fault {
         FaultKind::InvalidLogin
         | FaultKind::NotAuthenticated
@@ -91,10 +91,24 @@ fn is_refusal(fault: &FaultKind) -> bool {
         | FaultKind::DuplicateName(_)
         | FaultKind::UnsupportedVersion => true,
         // Guest operations are refused before anything is done; a transfer or a program fails later, and elsewhere.
-        FaultKind::Other(name) if GuestFault::of_name(name).is_some() => true,
+        FaultKind::Other(name) if operation.ends_with("Guest") && GuestFault::of_name(name).is_some() => true,
         FaultKind::Other(name) => matches!(
             name.as_str(),
-            "InvalidRequest"
+            // The object is not in a state for it, or something else is under way on it: nothing is begun.
+            "TaskInProgress"
+                | "InvalidState"
+                | "InvalidPowerState"
+                | "ConcurrentAccess"
+                // The VM does not allow for snapshots like this; looked at before a task is made.
+                | "TooManySnapshotLevels"
+                | "MultipleSnapshotsNotSupported"
+                | "MemorySnapshotOnIndependentDisk"
+                | "SnapshotIncompatibleDeviceInVm"
+                | "SnapshotDisabled"
+                | "SnapshotLocked"
+                | "SnapshotNoChange"
+                | "SnapshotRevertIssue"
+                | "InvalidRequest"
                 | "InvalidType"
                 | "InvalidName"
                 | "NotSupported"
@@ -144,7 +158,7 @@ mod tests {
             fault(FaultKind::NoPermission { object: None, privilege: "Global.SetCustomField".into() }),
             fault(FaultKind::Other("NotSupported".into())),
         ];
-        assert!(certain.iter().all(|kind| !may_have_taken_place(kind)));
+        assert!(certain.iter().all(|kind| !may_have_taken_place("SetField", kind)));
         let uncertain = [
             ErrorKind::TimedOut(Duration::from_secs(1)),
             ErrorKind::Missing("a value"),
@@ -154,6 +168,27 @@ mod tests {
             fault(FaultKind::Other("SystemError".into())),
             fault(FaultKind::RequestCanceled),
         ];
-        assert!(uncertain.iter().all(may_have_taken_place));
+        assert!(uncertain.iter().all(|kind| may_have_taken_place("SetField", kind)));
+    }
+
+    #[test]
+    fn a_fault_of_the_guest_says_nothing_of_what_was_done_to_the_vm() {
+        let fault = |name: &str| {
+            ErrorKind::Fault(Fault { kind: FaultKind::Other(name.into()), message: String::new() })
+        };
+        for name in ["FileFault", "NoDiskSpace", "FileLocked", "CannotAccessFile"] {
+            assert!(!may_have_taken_place("StartProgramInGuest", &fault(name)), "{name}");
+            assert!(may_have_taken_place("CreateSnapshot_Task", &fault(name)), "{name}");
+        }
+        for name in
+            ["TaskInProgress", "InvalidState", "InvalidPowerState", "ConcurrentAccess", "SnapshotLocked"]
+        {
+            assert!(!may_have_taken_place("CreateSnapshot_Task", &fault(name)), "{name}");
+        }
+        for name in
+            ["ApplicationQuiesceFault", "Timedout", "HostCommunication", "HostNotConnected", "VimFault"]
+        {
+            assert!(may_have_taken_place("CreateSnapshot_Task", &fault(name)), "{name}");
+        }
     }
 }

@@ -6,7 +6,9 @@
 //! [`WatchEvent::Complete`] no longer exists.
 
 mod news;
+mod pace;
 mod pass;
+mod tasks;
 
 use std::time::Duration;
 
@@ -17,9 +19,11 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Error;
 use crate::model::{AboutInfo, Event};
 use crate::property::ObjectReport;
-use crate::retry::{Backoff, Classify as _, Verdict};
+use crate::retry::{Classify as _, Verdict};
 use crate::vcenter::Vcenter;
+use pace::Pace;
 use pass::{Pass, PassEnd};
+pub use tasks::{TaskEvent, TaskWatch, TaskWatchHandle, TaskWatchOptions};
 
 /// What to watch, and how.
 #[derive(Debug, Clone)]
@@ -136,7 +140,7 @@ async fn run(
     out: mpsc::Sender<WatchEvent>,
     stop: CancellationToken,
 ) {
-    let mut backoff = Backoff::new(options.retry.0, options.retry.1);
+    let mut pace = Pace::new(options.retry, options.refused_login_delay);
     let mut pass = Pass::new(vcenter, &options, out.clone(), stop.clone());
     let mut failures = 0;
     loop {
@@ -144,17 +148,14 @@ async fn run(
             PassEnd::Done | PassEnd::Abandoned => return,
             PassEnd::Failed { error, was_complete } => {
                 if was_complete {
-                    backoff.reset();
+                    pace.reset();
                     failures = 0;
                 }
                 error
             }
         };
         failures += 1;
-        let mut delay = backoff.next_delay();
-        if error.is_login_refused() {
-            delay = delay.max(options.refused_login_delay);
-        }
+        let delay = pace.after(&error);
         let hopeless = matches!(error.classify(), Verdict::Permanent) || failures >= options.attempts;
         let retry_in = (!(options.once && hopeless)).then_some(delay);
         if out.send(WatchEvent::Interrupted { error, retry_in }).await.is_err() || retry_in.is_none() {

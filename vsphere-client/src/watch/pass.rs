@@ -12,10 +12,10 @@ use crate::error::{Error, ErrorKind};
 use crate::ids::MoRef;
 use crate::property::{
     FleetSpec, ObjectProperties, ObjectReport, ReportSink, UpdatePage, VIEW_TYPES, decode_retrieve_result,
-    decode_update_set, is_known_path,
+    is_known_path,
 };
 use crate::soap::{FaultKind, operation};
-use crate::vcenter::{EventHistory, Lease, Vcenter, View, returnval};
+use crate::vcenter::{Collector, EventHistory, Lease, Vcenter, View};
 use crate::xml::{Element, XmlErrorKind};
 
 /// Events kept in the collector's page. More in one wait are noticed as missed.
@@ -65,7 +65,7 @@ struct Held {
     lease: Lease,
     view: Option<View>,
     events: Option<EventHistory>,
-    collector: Option<MoRef>,
+    collector: Option<Collector>,
     token: Option<String>,
 }
 
@@ -198,20 +198,13 @@ impl Pass {
     async fn live(&mut self, held: &mut Held, spec: &FleetSpec) -> Result<(), Stop> {
         let collector = match &held.collector {
             Some(collector) => collector.clone(),
-            None => self.create_collector(held).await?,
+            None => held.collector.insert(self.vcenter.create_collector(&held.lease).await?).clone(),
         };
-        let request = Element::new("CreateFilter")
-            .moref("_this", &collector)
-            .child(spec.filter("spec"))
-            .text("partialUpdates", false);
-        let operation = operation!("CreateFilter");
-        self.vcenter
-            .call_in(&held.lease, operation, request, Duration::ZERO, crate::xml::Decoder::skip_rest)
-            .await?;
+        self.vcenter.create_filter(&collector, spec.filter("spec")).await?;
         let mut version = String::new();
         loop {
             let wait = if self.complete { self.options.max_wait } else { Duration::ZERO };
-            let page = self.wait(held, &collector, &version, wait).await?;
+            let page = self.wait(&collector, &version, wait).await?;
             if let Some(next) = page.version {
                 version = next;
             }
@@ -227,39 +220,17 @@ impl Pass {
         }
     }
 
-    /// A property collector of our own: waits of other users of the session do not mix with ours.
-    async fn create_collector(&self, held: &mut Held) -> Result<MoRef, Stop> {
-        let operation = operation!("CreatePropertyCollector");
-        let parent = held.lease.session.content.property_collector.as_ref();
-        let parent = parent.ok_or_else(|| self.vcenter.lacks(operation, "a property collector"))?;
-        let request = Element::new("CreatePropertyCollector").moref("_this", parent);
-        let made = self.vcenter.call_in(&held.lease, operation, request, Duration::ZERO, returnval).await?;
-        let collector: MoRef = made.ok_or_else(|| self.vcenter.lacks(operation, "a property collector"))?;
-        held.collector = Some(collector.clone());
-        Ok(collector)
-    }
-
     async fn wait(
         &mut self,
-        held: &Held,
-        collector: &MoRef,
+        collector: &Collector,
         version: &str,
         wait: Duration,
     ) -> Result<UpdatePage, Stop> {
-        let options = Element::new("options")
-            .text("maxWaitSeconds", wait.as_secs())
-            .text("maxObjectUpdates", self.options.page);
-        let request = Element::new("WaitForUpdatesEx")
-            .moref("_this", collector)
-            .text("version", version)
-            .child(options);
-        let mut sink = self.sink();
-        let read = move |d: &mut crate::xml::Decoder| {
-            let page = decode_update_set(d, |d, report| sink.push(d, report))?;
-            Ok((page, sink.rest()))
-        };
-        let operation = operation!("WaitForUpdatesEx");
-        let (page, rest) = self.vcenter.call_in(&held.lease, operation, request, wait, read).await?;
+        let limits = (wait, self.options.page);
+        let (page, rest) = self
+            .vcenter
+            .wait_for_updates(collector, version, limits, self.sink(), ReportSink::push, ReportSink::rest)
+            .await?;
         self.objects(rest).await?;
         Ok(page)
     }
@@ -299,17 +270,8 @@ impl Pass {
             let Held { lease, view, events, collector, token } = held;
             let mut results = Vec::new();
             if let Some(collector) = collector {
-                if self.stop.is_cancelled() {
-                    // The wait that was given up still runs on the server.
-                    let operation = operation!("CancelWaitForUpdates");
-                    results.push(
-                        self.vcenter.destroy(&lease, operation, "CancelWaitForUpdates", &collector).await,
-                    );
-                }
-                let operation = operation!("DestroyPropertyCollector");
-                results.push(
-                    self.vcenter.destroy(&lease, operation, "DestroyPropertyCollector", &collector).await,
-                );
+                // When the watch is stopped, a wait was given up.
+                results.extend(self.vcenter.destroy_collector(&collector, self.stop.is_cancelled()).await);
             }
             if let (Some(token), Some(collector)) = (token, &lease.session.content.property_collector) {
                 let operation = operation!("CancelRetrievePropertiesEx");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Decoder, XmlError};
-use crate::ids::{MoKind, MoRef};
+use crate::ids::{MoKind, MoRef, SnapshotRef, TaskRef};
 
 /// A type that can be read from the element the decoder just stepped into, using it up.
 pub trait FromXml: Sized {
@@ -90,6 +90,18 @@ impl FromXml for MoRef {
         d.text().map(|value| MoRef::of(kind, value))
     }
 }
+
+macro_rules! from_moref {
+    ($($type:ty: $expected:literal),* $(,)?) => {$(
+        impl FromXml for $type {
+            fn from_xml(d: &mut Decoder) -> Result<Self, XmlError> {
+                let found: MoRef = d.read()?;
+                Self::try_from(found).map_err(|other| d.bad_value($expected, &other.found.to_string()))
+            }
+        }
+    )*};
+}
+from_moref!(TaskRef: "a reference to a task", SnapshotRef: "a reference to a snapshot");
 
 /// Every element inside is one value, whatever it is called: the `ArrayOf…` types.
 impl<T: FromXml> FromXml for Vec<T> {

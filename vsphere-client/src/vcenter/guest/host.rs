@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use super::super::object::properties_of;
 use super::super::{Session, Vcenter};
-use super::{each_property, properties_of};
+use super::each_property;
 use crate::error::Error;
 use crate::ids::MoRef;
 use crate::soap::operation;

@@ -18,6 +18,7 @@ pub(super) use host::Hosts;
 pub use programs::{GuestProcess, ProgramSpec};
 pub use transfer::{Content, TransferError, Transferred};
 
+use super::object::properties_of;
 use super::{Session, Vcenter, WriteError};
 use crate::error::Error;
 use crate::ids::MoRef;
@@ -98,18 +99,6 @@ impl Vcenter {
 }
 
 type Found = (Option<MoRef>, Option<MoRef>, Option<MoRef>);
-
-/// Asks for some properties of one object.
-fn properties_of(session: &Session, object: &MoRef, paths: &[&str]) -> Result<Element, &'static str> {
-    let collector = session.content.property_collector.as_ref().ok_or("a property collector")?;
-    let properties = Element::new("propSet").text("type", object.kind()).text("all", false);
-    let properties = properties.each(paths, |set, path| set.text("pathSet", path));
-    let objects = Element::new("objectSet").moref("obj", object).text("skip", false);
-    Ok(Element::new("RetrievePropertiesEx")
-        .moref("_this", collector)
-        .child(Element::new("specSet").child(properties).child(objects))
-        .child(Element::new("options")))
-}
 
 /// Reads `RetrieveResult` with the three managers.
 fn managers(d: &mut Decoder) -> Result<Found, XmlError> {
