@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mappings::tags::{TagKey, TagValue};
 use tokio_util::sync::CancellationToken;
 use vmbridge::aws::{
-    Activation, ActivationId, ActivationRequest, Answer, Identity, NewActivation, Node, NodeId, NodeTags,
-    Page, Place, Services, Ssm, Sts, Tagging, TargetName,
+    Activation, ActivationId, ActivationRequest, Answer, ExecutionTask, Groups, Identity, Invocation,
+    NewActivation, Node, NodeId, NodeTags, Page, PatchState, Place, Services, Ssm, Sts, Tagging, TargetName,
+    TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity,
+    WindowTarget, WindowTask, WindowTaskId,
 };
 use vmbridge::clock::Clock;
 use vmbridge::cloud::{SharedCloud, TargetView};
@@ -108,6 +111,66 @@ impl Ssm for Aws {
     fn deregister<'a>(&'a self, _: &'a NodeId) -> Answer<'a, ()> {
         unreachable!("nothing is enrolled")
     }
+
+    fn windows(&self, _: Option<String>) -> Answer<'_, Page<WindowIdentity>> {
+        unreachable!("nobody needs windows")
+    }
+
+    fn window_schedule<'a>(&'a self, _: &'a WindowId) -> Answer<'a, Vec<Timestamp>> {
+        unreachable!("nobody needs windows")
+    }
+
+    fn window_targets<'a>(&'a self, _: &'a WindowId, _: Option<String>) -> Answer<'a, Page<WindowTarget>> {
+        unreachable!("nobody needs windows")
+    }
+
+    fn window_tasks<'a>(&'a self, _: &'a WindowId, _: Option<String>) -> Answer<'a, Page<WindowTask>> {
+        unreachable!("nobody needs windows")
+    }
+
+    fn window_task<'a>(&'a self, _: &'a WindowId, _: &'a WindowTaskId) -> Answer<'a, TaskParameters> {
+        unreachable!("nobody needs windows")
+    }
+
+    fn window_executions<'a>(
+        &'a self,
+        _: &'a WindowId,
+        _: Timestamp,
+        _: Option<String>,
+    ) -> Answer<'a, Page<WindowExecution>> {
+        unreachable!("nobody needs windows")
+    }
+
+    fn execution_tasks<'a>(
+        &'a self,
+        _: &'a WindowExecutionId,
+        _: Option<String>,
+    ) -> Answer<'a, Page<ExecutionTask>> {
+        unreachable!("nobody needs windows")
+    }
+
+    fn execution_invocations<'a>(
+        &'a self,
+        _: &'a WindowExecutionId,
+        _: &'a TaskExecutionId,
+        _: Option<String>,
+    ) -> Answer<'a, Page<Invocation>> {
+        unreachable!("nobody needs windows")
+    }
+
+    fn patch_states<'a>(
+        &'a self,
+        _: &'a [NodeId],
+        _: Option<String>,
+    ) -> Answer<'a, Page<(NodeId, PatchState)>> {
+        unreachable!("nobody needs windows")
+    }
+}
+
+impl Groups for Aws {
+    fn nodes_of<'a>(&'a self, _: &'a str, _: Option<String>) -> Answer<'a, Page<NodeId>> {
+        unreachable!("nobody needs windows")
+    }
 }
 
 impl Tagging for Aws {
@@ -141,7 +204,8 @@ pub(crate) fn hour() -> String {
         let aws =
             Aws(Arc::new(Mutex::new(State { view: world.view.clone(), calls: BTreeMap::new() })), clock);
         let (target, name) = (world.config.aws[0].clone(), TargetName::from("main"));
-        let services = Services::paced(&name, target.speed(), aws.clone(), aws.clone(), aws.clone());
+        let services =
+            Services::paced(&name, target.speed(), aws.clone(), aws.clone(), aws.clone(), aws.clone());
         let (cloud, nudge) = (SharedCloud::new(), Arc::default());
         let arm = Arm { services: services.clone(), nudge: Arc::clone(&nudge), settle: target.settle };
         let vsphere = VsphereHands::new(world.fleet.clone(), &world.config.writeback);

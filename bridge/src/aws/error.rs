@@ -166,7 +166,12 @@ fn by_code(code: &str, status: u16) -> AwsErrorKind {
         | "RequestLimitExceeded"
         | "TooManyUpdates"
         | "SlowDown" => AwsErrorKind::Throttled,
-        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "OptInRequired" => AwsErrorKind::Denied,
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "ForbiddenException"
+        | "NotAuthorized"
+        | "OptInRequired"
+        | "UnauthorizedException" => AwsErrorKind::Denied,
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "ExpiredTokenException"
@@ -176,8 +181,10 @@ fn by_code(code: &str, status: u16) -> AwsErrorKind {
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "IncompleteSignature" => AwsErrorKind::Credentials,
-        "InvalidResourceId"
+        "DoesNotExistException"
+        | "InvalidResourceId"
         | "InvalidInstanceId"
+        | "NotFoundException"
         | "ResourceNotFoundException"
         | "InvalidActivation"
         | "InvalidActivationId" => AwsErrorKind::NotFound,

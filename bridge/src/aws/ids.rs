@@ -53,6 +53,16 @@ names! {
     NodeId,
     /// Id of an activation: a UUID.
     ActivationId,
+    /// Id of a maintenance window: `mw-` and 17 hexadecimal digits.
+    WindowId,
+    /// Id of one execution of a maintenance window: a UUID.
+    WindowExecutionId,
+    /// Id of a task's part of one execution of a maintenance window: a UUID.
+    TaskExecutionId,
+    /// Id of a target that is registered with a maintenance window: a UUID.
+    WindowTargetId,
+    /// Id of a task that is registered with a maintenance window: a UUID.
+    WindowTaskId,
     /// Name of an `[[aws]]` target in the configuration.
     TargetName,
     /// An account and a Region, `123456789012/eu-central-1`. What is remembered of AWS is remembered by this and not by the
@@ -64,11 +74,21 @@ impl NodeId {
     /// Reads the id of a hybrid node, and nothing else.
     #[must_use]
     pub fn of_managed_instance(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("mi-")?;
-        let fits = digits.len() == 17
-            && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        fits.then(|| Self::from(text))
+        is_hexadecimal(text.strip_prefix("mi-")?).then(|| Self::from(text))
     }
+}
+
+impl WindowId {
+    /// Reads the id of a maintenance window, and nothing else.
+    #[must_use]
+    pub fn of_window(text: &str) -> Option<Self> {
+        is_hexadecimal(text.strip_prefix("mw-")?).then(|| Self::from(text))
+    }
+}
+
+/// Whether these are the 17 digits of an id.
+fn is_hexadecimal(digits: &str) -> bool {
+    digits.len() == 17 && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 impl Place {
@@ -103,6 +123,13 @@ mod tests {
         {
             assert!(NodeId::of_managed_instance(other).is_none(), "{other}");
         }
+    }
+
+    #[test]
+    fn only_windows_are_windows() {
+        assert!(WindowId::of_window("mw-0c50858d01EXAMPLE").is_none());
+        assert!(WindowId::of_window("mw-0123456789abcdef0").is_some());
+        assert!(WindowId::of_window("mi-0123456789abcdef0").is_none());
     }
 
     #[test]

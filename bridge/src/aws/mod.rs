@@ -1,26 +1,39 @@
 //! Everything that speaks to AWS.
 //!
 //! A *target* is an account and a Region, as the configuration names it. The rest of the program sees each service as one
-//! trait ([`Ssm`], [`Tagging`], [`Sts`]); limits, retry and counting are decorators around it. What fails is an
+//! trait ([`Ssm`], [`Tagging`], [`Groups`], [`Sts`]); limits, retry and counting are decorators around it. What fails is an
 //! [`AwsError`], sorted by what can be done about it; the most important question is whether a call that failed may have had
 //! its effect all the same.
 
 mod connect;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 mod ids;
 mod node;
 mod paced;
+mod patch;
 mod port;
 mod sdk;
+mod sdk_windows;
+mod window;
 
 use std::sync::Arc;
 
 pub use connect::{ConnectError, found_credentials};
 pub use error::{AwsError, AwsErrorKind};
-pub use ids::{ActivationId, NodeId, Place, TargetName};
+pub use ids::{
+    ActivationId, NodeId, Place, TargetName, TaskExecutionId, WindowExecutionId, WindowId, WindowTargetId,
+    WindowTaskId,
+};
 pub use node::{Activation, Node, NodeTags, Ping, Platform};
 pub use paced::{Lanes, Paced, Speed};
-pub use port::{ActivationRequest, Answer, Identity, NewActivation, Page, Ssm, Sts, Tagging};
+pub use patch::{PATCH_STATES_AT_ONCE, PatchOperation, PatchState};
+pub use port::{ActivationRequest, Answer, Groups, Identity, NewActivation, Page, Ssm, Sts, Tagging};
+pub use window::{
+    COMING, ExecutionStatus, ExecutionTask, Invocation, TargetSet, TaskKind, TaskParameters, WindowExecution,
+    WindowIdentity, WindowTarget, WindowTask,
+};
 
 use crate::config::{AwsTarget, Limits};
 
@@ -31,6 +44,8 @@ pub struct Services {
     pub ssm: Arc<dyn Ssm>,
     /// The Resource Groups Tagging API.
     pub tagging: Arc<dyn Tagging>,
+    /// AWS Resource Groups.
+    pub groups: Arc<dyn Groups>,
     /// AWS Security Token Service.
     pub sts: Arc<dyn Sts>,
     /// Their lanes.
@@ -38,28 +53,31 @@ pub struct Services {
 }
 
 impl Services {
-    /// The services behind `ssm`, `tagging` and `sts`, with the limits of a target around them.
+    /// The services behind these ports, with the limits of a target around them.
     #[must_use]
     pub fn paced(
         target: &TargetName,
         speed: Speed,
         ssm: impl Ssm + 'static,
         tagging: impl Tagging + 'static,
+        groups: impl Groups + 'static,
         sts: impl Sts + 'static,
     ) -> Self {
-        Self::behind(Lanes::new(target.clone(), speed), ssm, tagging, sts)
+        Self::behind(Lanes::new(target.clone(), speed), ssm, tagging, groups, sts)
     }
 
-    /// The services behind `ssm`, `tagging` and `sts`, in these lanes.
+    /// The services behind these ports, in these lanes.
     pub(crate) fn behind(
         lanes: Arc<Lanes>,
         ssm: impl Ssm + 'static,
         tagging: impl Tagging + 'static,
+        groups: impl Groups + 'static,
         sts: impl Sts + 'static,
     ) -> Self {
         Self {
             ssm: Arc::new(Paced::new(ssm, lanes.clone())),
             tagging: Arc::new(Paced::new(tagging, lanes.clone())),
+            groups: Arc::new(Paced::new(groups, lanes.clone())),
             sts: Arc::new(Paced::new(sts, lanes.clone())),
             lanes,
         }
@@ -76,6 +94,7 @@ impl Services {
             target.speed(),
             aws_sdk_ssm::Client::new(&config),
             aws_sdk_resourcegroupstagging::Client::new(&config),
+            aws_sdk_resourcegroups::Client::new(&config),
             aws_sdk_sts::Client::new(&config),
         ))
     }

@@ -8,11 +8,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use mappings::tags::{TagKey, TagValue};
 use metrics::counter;
 
-use super::port::{ActivationRequest, Answer, Identity, NewActivation, Page, Ssm, Sts, Tagging};
-use super::{Activation, ActivationId, AwsError, AwsErrorKind, Node, NodeId, NodeTags, TargetName};
+use super::port::{ActivationRequest, Answer, Groups, Identity, NewActivation, Page, Ssm, Sts, Tagging};
+use super::{
+    Activation, ActivationId, AwsError, AwsErrorKind, ExecutionTask, Invocation, Node, NodeId, NodeTags,
+    PatchState, TargetName, TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId,
+    WindowIdentity, WindowTarget, WindowTask, WindowTaskId,
+};
 use crate::lane::{Lane, LaneLimits, jitter};
 
 /// Attempts for one call, the first included.
@@ -169,6 +174,93 @@ impl<P: Ssm> Ssm for Paced<P> {
 
     fn deregister<'a>(&'a self, node: &'a NodeId) -> Answer<'a, ()> {
         Box::pin(self.lanes.write("ssm:DeregisterManagedInstance", || self.inner.deregister(node)))
+    }
+
+    fn windows(&self, next: Option<String>) -> Answer<'_, Page<WindowIdentity>> {
+        Box::pin(async move {
+            self.lanes.read("ssm:DescribeMaintenanceWindows", || self.inner.windows(next.clone())).await
+        })
+    }
+
+    fn window_schedule<'a>(&'a self, window: &'a WindowId) -> Answer<'a, Vec<Timestamp>> {
+        Box::pin(
+            self.lanes.read("ssm:DescribeMaintenanceWindowSchedule", || self.inner.window_schedule(window)),
+        )
+    }
+
+    fn window_targets<'a>(
+        &'a self,
+        window: &'a WindowId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<WindowTarget>> {
+        const NAME: &str = "ssm:DescribeMaintenanceWindowTargets";
+        Box::pin(
+            async move { self.lanes.read(NAME, || self.inner.window_targets(window, next.clone())).await },
+        )
+    }
+
+    fn window_tasks<'a>(
+        &'a self,
+        window: &'a WindowId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<WindowTask>> {
+        const NAME: &str = "ssm:DescribeMaintenanceWindowTasks";
+        Box::pin(async move { self.lanes.read(NAME, || self.inner.window_tasks(window, next.clone())).await })
+    }
+
+    fn window_task<'a>(&'a self, window: &'a WindowId, task: &'a WindowTaskId) -> Answer<'a, TaskParameters> {
+        Box::pin(self.lanes.read("ssm:GetMaintenanceWindowTask", || self.inner.window_task(window, task)))
+    }
+
+    fn window_executions<'a>(
+        &'a self,
+        window: &'a WindowId,
+        after: Timestamp,
+        next: Option<String>,
+    ) -> Answer<'a, Page<WindowExecution>> {
+        const NAME: &str = "ssm:DescribeMaintenanceWindowExecutions";
+        Box::pin(async move {
+            self.lanes.read(NAME, || self.inner.window_executions(window, after, next.clone())).await
+        })
+    }
+
+    fn execution_tasks<'a>(
+        &'a self,
+        execution: &'a WindowExecutionId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<ExecutionTask>> {
+        const NAME: &str = "ssm:DescribeMaintenanceWindowExecutionTasks";
+        Box::pin(async move {
+            self.lanes.read(NAME, || self.inner.execution_tasks(execution, next.clone())).await
+        })
+    }
+
+    fn execution_invocations<'a>(
+        &'a self,
+        execution: &'a WindowExecutionId,
+        task: &'a TaskExecutionId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<Invocation>> {
+        const NAME: &str = "ssm:DescribeMaintenanceWindowExecutionTaskInvocations";
+        Box::pin(async move {
+            self.lanes.read(NAME, || self.inner.execution_invocations(execution, task, next.clone())).await
+        })
+    }
+
+    fn patch_states<'a>(
+        &'a self,
+        nodes: &'a [NodeId],
+        next: Option<String>,
+    ) -> Answer<'a, Page<(NodeId, PatchState)>> {
+        const NAME: &str = "ssm:DescribeInstancePatchStates";
+        Box::pin(async move { self.lanes.read(NAME, || self.inner.patch_states(nodes, next.clone())).await })
+    }
+}
+
+impl<P: Groups> Groups for Paced<P> {
+    fn nodes_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<NodeId>> {
+        const NAME: &str = "resource-groups:ListGroupResources";
+        Box::pin(async move { self.lanes.read(NAME, || self.inner.nodes_of(group, next.clone())).await })
     }
 }
 

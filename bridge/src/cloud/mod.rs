@@ -1,8 +1,11 @@
-//! The AWS side as one model in memory: the managed nodes of every target, with their tags and activations.
+//! The AWS side as one model in memory: the managed nodes of every target, with their tags and activations, and its
+//! maintenance windows where somebody needs them.
 //!
 //! It is what the [fleet](crate::fleet) is for vSphere. Each target is one [`TargetView`], replaced as a whole by its
 //! observer after each reading, so that who looks at it always sees one reading and never half of two. What was known is
 //! kept when a reading fails, and each view says how old it is.
+
+pub mod window;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,6 +15,8 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::aws::{Activation, ActivationId, Node, NodeId, NodeTags, Place, TargetName};
+
+use self::window::WindowsView;
 
 /// What is known of one target.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -28,7 +33,9 @@ pub struct TargetView {
     pub tags_error: Option<String>,
     /// The activations.
     pub activations: HashMap<ActivationId, Arc<Activation>>,
-    /// When the last complete reading began. What was written later may not be in it.
+    /// The maintenance windows and the patch states, which have readings of their own.
+    pub windows: Arc<WindowsView>,
+    /// When the last complete reading of nodes, tags and activations began. What was written later may not be in it.
     pub as_of: Option<Timestamp>,
     /// Why the last reading failed.
     pub error: Option<String>,
@@ -82,7 +89,12 @@ pub struct SharedCloud(Arc<Shared>);
 struct Shared {
     cloud: RwLock<Cloud>,
     revision: watch::Sender<u64>,
+    wanted: watch::Sender<BTreeMap<TargetName, Arc<WantedPatchStates>>>,
 }
+
+/// The nodes whose patch states somebody needs. Each is read every minute until it tells of an installation that began at or
+/// after the moment that stands here, or until it is wanted no longer.
+pub type WantedPatchStates = BTreeMap<NodeId, Timestamp>;
 
 impl Default for SharedCloud {
     fn default() -> Self {
@@ -94,7 +106,31 @@ impl SharedCloud {
     /// An empty one.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Shared { cloud: RwLock::default(), revision: watch::Sender::new(0) }))
+        let (revision, wanted) = (watch::Sender::new(0), watch::Sender::new(BTreeMap::new()));
+        Self(Arc::new(Shared { cloud: RwLock::default(), revision, wanted }))
+    }
+
+    /// Says whose patch states of a target are needed from now on, in the place of what was said before.
+    pub fn want_patch_states(&self, name: &TargetName, wanted: WantedPatchStates) {
+        self.0.wanted.send_if_modified(|known| {
+            let before = known.get(name);
+            if before.map_or(wanted.is_empty(), |before| **before == wanted) {
+                return false;
+            }
+            known.insert(name.clone(), Arc::new(wanted));
+            true
+        });
+    }
+
+    /// Whose patch states of a target are needed.
+    #[must_use]
+    pub fn wanted_patch_states(&self, name: &TargetName) -> Arc<WantedPatchStates> {
+        self.0.wanted.borrow().get(name).cloned().unwrap_or_default()
+    }
+
+    /// Told whenever other patch states are needed.
+    pub(crate) fn wants(&self) -> watch::Receiver<BTreeMap<TargetName, Arc<WantedPatchStates>>> {
+        self.0.wanted.subscribe()
     }
 
     /// All targets as they are now. This copies references only.
@@ -113,6 +149,18 @@ impl SharedCloud {
     pub fn put(&self, name: &TargetName, view: TargetView) {
         self.0.cloud.write().unwrap_or_else(PoisonError::into_inner).put(name.clone(), view);
         self.0.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// Changes the view of a target in its place, so that readings of different things do not undo each other. `change` says
+    /// whether it is worth telling.
+    pub fn update(&self, name: &TargetName, change: impl FnOnce(&mut TargetView) -> bool) {
+        let told = {
+            let mut cloud = self.0.cloud.write().unwrap_or_else(PoisonError::into_inner);
+            change(Arc::make_mut(cloud.targets.entry(name.clone()).or_default()))
+        };
+        if told {
+            self.0.revision.send_modify(|revision| *revision += 1);
+        }
     }
 
     /// Removes a target that is no longer followed.

@@ -77,7 +77,11 @@ impl Watcher {
                 if before.error.is_some() || before.as_of.is_none() {
                     tracing::info!(target = %name, nodes = view.nodes.len(), "the nodes of this target are known");
                 }
-                self.cloud.put(&name, view);
+                self.cloud.update(&name, |known| {
+                    // The windows have readings of their own, and may have been read meanwhile.
+                    *known = TargetView { windows: known.windows.clone(), ..view };
+                    true
+                });
                 !same
             }
             Err(error) => {
@@ -85,7 +89,10 @@ impl Watcher {
                 if changed {
                     tracing::warn!(target = %name, error, "the nodes of this target could not be read");
                 }
-                self.cloud.put(&name, TargetView { error: Some(error), ..before });
+                self.cloud.update(&name, |known| {
+                    known.error = Some(error);
+                    true
+                });
                 // A failure is no reason to ask more often.
                 false
             }
@@ -137,6 +144,7 @@ impl Watcher {
                 .into_iter()
                 .map(|activation| (activation.id.clone(), Arc::new(activation)))
                 .collect(),
+            windows: before.windows.clone(),
             as_of: Some(as_of),
             error: None,
         })
@@ -221,7 +229,7 @@ fn same(view: &TargetView, before: &TargetView) -> bool {
         let pings_aside = Node { ping: other.ping, last_ping: other.last_ping, ..one.clone() };
         pings_aside == *other
     };
-    let TargetView { place, arn, nodes, tags, activations, as_of: _, error, tags_error } = before;
+    let TargetView { place, arn, nodes, tags, activations, windows: _, as_of: _, error, tags_error } = before;
     view.nodes.len() == nodes.len()
         && view.nodes.values().zip(nodes.values()).all(|(one, other)| alike(one, other))
         && view.tags == *tags

@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use mappings::tags::{TagKey, TagValue};
 
+use crate::aws::fake::FakeWindows;
 use crate::aws::{
-    Activation, ActivationId, ActivationRequest, Answer, AwsError, AwsErrorKind, Identity, NewActivation,
-    Node, NodeId, NodeTags, Page, Ping, Platform, Ssm, Sts, Tagging,
+    Activation, ActivationId, ActivationRequest, Answer, AwsError, AwsErrorKind, ExecutionTask, Groups,
+    Identity, Invocation, NewActivation, Node, NodeId, NodeTags, Page, PatchState, Ping, Platform, Ssm, Sts,
+    Tagging, TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity,
+    WindowTarget, WindowTask, WindowTaskId,
 };
 use crate::clock::Clock;
 use crate::fleet::testing::TestVm;
@@ -83,6 +86,8 @@ pub(super) struct FakeAws {
     clock: Clock,
     /// Reads show what was written so long ago.
     lag: jiff::SignedDuration,
+    /// Its maintenance windows.
+    pub windows: FakeWindows,
 }
 
 fn node_id(number: u32) -> NodeId {
@@ -91,7 +96,12 @@ fn node_id(number: u32) -> NodeId {
 
 impl FakeAws {
     pub(super) fn new(clock: Clock, lag_seconds: i64) -> Self {
-        Self { state: Arc::default(), clock, lag: jiff::SignedDuration::from_secs(lag_seconds) }
+        Self {
+            state: Arc::default(),
+            clock,
+            lag: jiff::SignedDuration::from_secs(lag_seconds),
+            windows: FakeWindows::new(clock),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -393,6 +403,74 @@ impl Ssm for FakeAws {
             self.lock().nodes.remove(node);
         }
         Box::pin(async move { answer })
+    }
+
+    fn windows(&self, next: Option<String>) -> Answer<'_, Page<WindowIdentity>> {
+        self.windows.windows(next)
+    }
+
+    fn window_schedule<'a>(&'a self, window: &'a WindowId) -> Answer<'a, Vec<Timestamp>> {
+        self.windows.window_schedule(window)
+    }
+
+    fn window_targets<'a>(
+        &'a self,
+        window: &'a WindowId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<WindowTarget>> {
+        self.windows.window_targets(window, next)
+    }
+
+    fn window_tasks<'a>(
+        &'a self,
+        window: &'a WindowId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<WindowTask>> {
+        self.windows.window_tasks(window, next)
+    }
+
+    fn window_task<'a>(&'a self, window: &'a WindowId, task: &'a WindowTaskId) -> Answer<'a, TaskParameters> {
+        self.windows.window_task(window, task)
+    }
+
+    fn window_executions<'a>(
+        &'a self,
+        window: &'a WindowId,
+        after: Timestamp,
+        next: Option<String>,
+    ) -> Answer<'a, Page<WindowExecution>> {
+        self.windows.window_executions(window, after, next)
+    }
+
+    fn execution_tasks<'a>(
+        &'a self,
+        execution: &'a WindowExecutionId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<ExecutionTask>> {
+        self.windows.execution_tasks(execution, next)
+    }
+
+    fn execution_invocations<'a>(
+        &'a self,
+        execution: &'a WindowExecutionId,
+        task: &'a TaskExecutionId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<Invocation>> {
+        self.windows.execution_invocations(execution, task, next)
+    }
+
+    fn patch_states<'a>(
+        &'a self,
+        nodes: &'a [NodeId],
+        next: Option<String>,
+    ) -> Answer<'a, Page<(NodeId, PatchState)>> {
+        self.windows.patch_states(nodes, next)
+    }
+}
+
+impl Groups for FakeAws {
+    fn nodes_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<NodeId>> {
+        self.windows.nodes_of(group, next)
     }
 }
 

@@ -6,8 +6,10 @@ use mappings::tags::{TagKey, TagValue};
 
 use super::*;
 use crate::aws::{
-    Activation, ActivationId, ActivationRequest, Answer, AwsError, Identity, NewActivation, Node, NodeTags,
-    Page, Ping, Ssm, Sts, Tagging,
+    Activation, ActivationId, ActivationRequest, Answer, AwsError, ExecutionTask, Groups, Identity,
+    Invocation, NewActivation, Node, NodeTags, Page, PatchState, Ping, Ssm, Sts, Tagging, TaskExecutionId,
+    TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity, WindowTarget, WindowTask,
+    WindowTaskId,
 };
 use crate::fleet::FleetUpdate;
 
@@ -87,6 +89,83 @@ impl Ssm for Paged {
         self.count("deregister");
         self.inner.deregister(node)
     }
+
+    fn windows(&self, next: Option<String>) -> Answer<'_, Page<WindowIdentity>> {
+        self.count("windows");
+        Ssm::windows(&self.inner, next)
+    }
+
+    fn window_schedule<'a>(&'a self, window: &'a WindowId) -> Answer<'a, Vec<Timestamp>> {
+        self.count("window_schedule");
+        Ssm::window_schedule(&self.inner, window)
+    }
+
+    fn window_targets<'a>(
+        &'a self,
+        window: &'a WindowId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<WindowTarget>> {
+        self.count("window_targets");
+        Ssm::window_targets(&self.inner, window, next)
+    }
+
+    fn window_tasks<'a>(
+        &'a self,
+        window: &'a WindowId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<WindowTask>> {
+        self.count("window_tasks");
+        Ssm::window_tasks(&self.inner, window, next)
+    }
+
+    fn window_task<'a>(&'a self, window: &'a WindowId, task: &'a WindowTaskId) -> Answer<'a, TaskParameters> {
+        self.count("window_task");
+        Ssm::window_task(&self.inner, window, task)
+    }
+
+    fn window_executions<'a>(
+        &'a self,
+        window: &'a WindowId,
+        after: Timestamp,
+        next: Option<String>,
+    ) -> Answer<'a, Page<WindowExecution>> {
+        self.count("window_executions");
+        Ssm::window_executions(&self.inner, window, after, next)
+    }
+
+    fn execution_tasks<'a>(
+        &'a self,
+        execution: &'a WindowExecutionId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<ExecutionTask>> {
+        self.count("execution_tasks");
+        Ssm::execution_tasks(&self.inner, execution, next)
+    }
+
+    fn execution_invocations<'a>(
+        &'a self,
+        execution: &'a WindowExecutionId,
+        task: &'a TaskExecutionId,
+        next: Option<String>,
+    ) -> Answer<'a, Page<Invocation>> {
+        self.count("execution_invocations");
+        Ssm::execution_invocations(&self.inner, execution, task, next)
+    }
+
+    fn patch_states<'a>(
+        &'a self,
+        nodes: &'a [NodeId],
+        next: Option<String>,
+    ) -> Answer<'a, Page<(NodeId, PatchState)>> {
+        self.count("patch_states");
+        Ssm::patch_states(&self.inner, nodes, next)
+    }
+}
+
+impl Groups for Paged {
+    fn nodes_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<NodeId>> {
+        Groups::nodes_of(&self.inner, group, next)
+    }
 }
 
 impl Tagging for Paged {
@@ -110,7 +189,8 @@ async fn an_hour_without_changes_costs_six_readings_and_no_write() {
     let aws = Paged { inner: world.aws.clone(), clock: world.clock, calls: Arc::default() };
     let lane = LaneLimits { concurrency: 4, rate: 50.0, burst: 50.0 };
     let speed = Speed { reads: lane, writes: lane };
-    world.services = Services::paced(&TargetName::from("main"), speed, aws.clone(), aws.clone(), aws.clone());
+    world.services =
+        Services::paced(&TargetName::from("main"), speed, aws.clone(), aws.clone(), aws.clone(), aws.clone());
     world.observe().await;
     let engine = world.engine().await;
     assert!(engine.settle(Duration::from_secs(600)).await);

@@ -67,7 +67,7 @@ impl World {
         let speed = Speed { reads: lane, writes: lane };
         // Without chance, so that a script can be replayed.
         let lanes = Lanes::with_jitter(TargetName::from("main"), speed, || 0.5);
-        let services = Services::behind(lanes, aws.clone(), aws.clone(), aws.clone());
+        let services = Services::behind(lanes, aws.clone(), aws.clone(), aws.clone(), aws.clone());
         let target = AwsTarget {
             name: "main".into(),
             region: "eu-central-1".into(),

@@ -1,0 +1,447 @@
+//! A maintenance window as a whole, and what follows from it for a node: is it patched by this window, and why.
+//!
+//! Everything here is pure. What cannot be known (a group that could not be read, a condition of a kind that we do not know)
+//! is told as a [doubt](Window::doubts) and never guessed at. A node is *reached* by one or several [ways](Way); who wants to
+//! keep it from being patched has to close all of them, and [`Reached::to_close`] says how.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use mappings::glob::NamePattern;
+
+use crate::aws::{
+    ExecutionStatus, NodeId, NodeTags, PatchState, TargetSet, WindowExecution, WindowExecutionId, WindowId,
+    WindowIdentity, WindowTarget, WindowTargetId, WindowTask, WindowTaskId,
+};
+
+/// The documents of AWS that patch. They install unless their parameter `Operation` says `Scan`. In windows for hybrid nodes
+/// the third has no effect today, which may change any day.
+const PATCHING: [&str; 3] =
+    ["AWS-RunPatchBaseline", "AWS-RunPatchBaselineWithHooks", "AWS-RunPatchBaselineAssociation"];
+/// The resource type of hybrid nodes in `resource-groups:ResourceTypeFilters`.
+const HYBRID: &str = "AWS::SSM::ManagedInstance";
+
+/// What is known of the windows of one target, of the groups that they use, and of patches.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WindowsView {
+    /// The windows.
+    pub known: BTreeMap<WindowId, Arc<Window>>,
+    /// When the last complete listing of the windows began; `None` before the first, and when nobody needs windows.
+    pub as_of: Option<Timestamp>,
+    /// Why the windows could not be listed, or read any further, last time.
+    pub error: Option<String>,
+    /// The resource groups that targets of windows name, by their names.
+    pub groups: Groups,
+    /// The patch states that were asked for.
+    pub patch_states: HashMap<NodeId, PatchReading>,
+    /// Why patch states could not be read last time.
+    pub patch_error: Option<String>,
+}
+
+/// Resource groups by their names.
+pub type Groups = BTreeMap<Arc<str>, Arc<Group>>;
+
+/// A resource group.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Group {
+    /// Its hybrid nodes, when they were last read.
+    pub nodes: BTreeSet<NodeId>,
+    /// When that reading began; `None`: it was never read.
+    pub as_of: Option<Timestamp>,
+    /// Why it could not be read last time.
+    pub problem: Option<String>,
+}
+
+/// The patch state of a node and when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchReading {
+    /// When the reading began.
+    pub as_of: Timestamp,
+    /// The state; `None`: the node was never scanned or patched.
+    pub state: Option<Arc<PatchState>>,
+}
+
+/// A maintenance window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// What the listing says of it.
+    pub identity: WindowIdentity,
+    /// Its registered targets.
+    pub targets: Vec<WindowTarget>,
+    /// Its registered tasks.
+    pub tasks: Vec<WindowTask>,
+    /// When it opens next, the soonest first, at most [`COMING`](crate::aws::COMING) times. By the time somebody looks, the
+    /// first may have passed.
+    pub coming: Vec<Timestamp>,
+    /// Openings that had been announced and have passed, the oldest first, as long as their outcome is looked for. Whether
+    /// they took place, the executions say.
+    pub opened: Vec<Timestamp>,
+    /// Executions that began lately, the oldest first.
+    pub executions: Vec<Execution>,
+    /// When the last complete reading of openings, targets and tasks began.
+    pub details_as_of: Option<Timestamp>,
+    /// When the last reading of executions began.
+    pub executions_as_of: Option<Timestamp>,
+    /// When it was last tried to read it, however that went.
+    pub tried: Option<Timestamp>,
+    /// Why it could not be read last time. What was known is kept.
+    pub problem: Option<String>,
+}
+
+/// An execution of a window, and how it ended for the nodes that it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Execution {
+    /// What the listing says of it.
+    pub told: WindowExecution,
+    /// The worst end of any task on each node that invocations name one by one; `None` until that was read, which is after
+    /// the end. Tasks on targets of tags name no nodes: only the patch state tells of those.
+    pub nodes: Option<BTreeMap<NodeId, ExecutionStatus>>,
+}
+
+impl Execution {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &WindowExecutionId {
+        &self.told.id
+    }
+}
+
+/// Whether a window patches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Patching {
+    /// It does something else, or nothing.
+    No,
+    /// It looks for patches and installs none.
+    Scans,
+    /// It installs.
+    Installs,
+}
+
+/// How a node is reached by tasks that patch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// All the ways, at least one.
+    pub ways: Vec<Way>,
+}
+
+/// One way in which a task reaches a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// The task.
+    pub task: WindowTaskId,
+    /// The registered target; `None` when the task itself names what it runs on.
+    pub target: Option<WindowTargetId>,
+    /// The document that the task runs before it installs, and whose failure keeps it from installing.
+    pub hook: Option<Arc<str>>,
+    /// By what.
+    pub by: By,
+}
+
+/// What makes a node part of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// It is named by its id.
+    Id,
+    /// Its tags. All conditions hold, and each rests on some keys: a condition holds no longer when *all* of its keys are
+    /// gone, and the node is out when *one* condition holds no longer.
+    Tags(Vec<BTreeSet<Arc<str>>>),
+    /// It is a member of this resource group. Which tags that depends on, the group does not say here.
+    Group(Arc<str>),
+}
+
+impl Reached {
+    /// Every key of a tag that plays a part.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<Arc<str>> {
+        let conditions = self.ways.iter().filter_map(|way| match &way.by {
+            By::Tags(conditions) => Some(conditions.iter().flatten()),
+            By::Id | By::Group(_) => None,
+        });
+        conditions.flatten().cloned().collect()
+    }
+
+    /// Tags whose removal keeps the node from being patched, where only those may go that `removable` says, and where ways
+    /// need not be closed whose hook `holds` the node by itself. Empty: the hooks are enough. It need not be the smallest set.
+    ///
+    /// # Errors
+    /// A way that cannot be closed.
+    pub fn to_close(
+        &self,
+        removable: impl Fn(&str) -> bool,
+        holds: impl Fn(&str) -> bool,
+    ) -> Result<BTreeSet<Arc<str>>, &Way> {
+        let mut gone: BTreeSet<Arc<str>> = BTreeSet::new();
+        let open = self.ways.iter().filter(|way| !way.hook.as_deref().is_some_and(&holds));
+        for way in open {
+            let conditions: &[BTreeSet<Arc<str>>] = match &way.by {
+                By::Tags(conditions) => conditions,
+                By::Id | By::Group(_) => return Err(way),
+            };
+            let possible = conditions.iter().filter(|keys| keys.iter().all(|key| removable(key)));
+            // What is removed already costs nothing more.
+            let cheapest = possible.min_by_key(|keys| keys.difference(&gone).count());
+            gone.extend(cheapest.ok_or(way)?.iter().cloned());
+        }
+        Ok(gone)
+    }
+}
+
+impl Window {
+    /// A window of which only the listing is known.
+    #[must_use]
+    pub fn new(identity: WindowIdentity) -> Self {
+        Self {
+            identity,
+            targets: Vec::new(),
+            tasks: Vec::new(),
+            coming: Vec::new(),
+            opened: Vec::new(),
+            executions: Vec::new(),
+            details_as_of: None,
+            executions_as_of: None,
+            tried: None,
+            problem: None,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &WindowId {
+        &self.identity.id
+    }
+
+    /// The first opening after a moment; `None` when there is none, or none that is known, or the window is switched off.
+    #[must_use]
+    pub fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
+        let coming = self.coming.iter().copied().find(|opening| *opening > now);
+        coming.filter(|_| self.identity.enabled)
+    }
+
+    /// When an opening ends.
+    #[must_use]
+    pub fn end_of(&self, opening: Timestamp) -> Timestamp {
+        let duration = SignedDuration::try_from(self.identity.duration).unwrap_or(SignedDuration::MAX);
+        opening.checked_add(duration).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether it patches, where `documents` are those that count beside [the ones of AWS](Self::patching_tasks).
+    #[must_use]
+    pub fn patches(&self, documents: &[NamePattern]) -> Patching {
+        self.tasks.iter().map(|task| patches(task, documents)).max().unwrap_or(Patching::No)
+    }
+
+    /// The tasks that install: `AWS-RunPatchBaseline`, `AWS-RunPatchBaselineWithHooks` and `AWS-RunPatchBaselineAssociation`
+    /// unless they only scan, and every task with one of `documents`. A task of AWS whose parameters are not known counts.
+    pub fn patching_tasks<'a>(
+        &'a self,
+        documents: &'a [NamePattern],
+    ) -> impl Iterator<Item = &'a WindowTask> {
+        self.tasks.iter().filter(|task| patches(task, documents) == Patching::Installs)
+    }
+
+    /// The pre-install hooks that its patching tasks use.
+    #[must_use]
+    pub fn hooks(&self, documents: &[NamePattern]) -> BTreeSet<Arc<str>> {
+        self.patching_tasks(documents).filter_map(hook).collect()
+    }
+
+    /// The resource groups that its targets name.
+    pub fn group_names(&self) -> impl Iterator<Item = &str> {
+        let all = self.targets.iter().flat_map(|target| &target.sets);
+        let all = all.chain(self.tasks.iter().flat_map(|task| &task.sets));
+        all.filter(|set| matches!(Condition::of(&set.key), Condition::Groups))
+            .flat_map(|set| set.values.iter().map(|name| &**name))
+    }
+
+    /// How a node with these tags is reached by tasks that install; `None`: it is not, as far as can be known, and what
+    /// cannot be known [`Self::doubts`] tells. The tags may be those that there are or those that there are to be.
+    #[must_use]
+    pub fn targets_of(
+        &self,
+        documents: &[NamePattern],
+        node: &NodeId,
+        tags: &NodeTags,
+        groups: &Groups,
+    ) -> Option<Reached> {
+        let mut ways = Vec::new();
+        for task in self.patching_tasks(documents) {
+            let mut way = |target: Option<&WindowTargetId>, found: Vec<By>| {
+                ways.extend(found.into_iter().map(|by| Way {
+                    task: task.id.clone(),
+                    target: target.cloned(),
+                    hook: hook(task),
+                    by,
+                }));
+            };
+            let (registered, own): (Vec<_>, Vec<_>) =
+                task.sets.iter().partition(|set| matches!(Condition::of(&set.key), Condition::Registered));
+            for target in registered.iter().flat_map(|set| &set.values).filter_map(|id| self.target(id)) {
+                let sets: Vec<_> = target.sets.iter().collect();
+                way(Some(&target.id), taken_by(&sets, node, tags, groups));
+            }
+            way(None, taken_by(&own, node, tags, groups));
+        }
+        (!ways.is_empty()).then_some(Reached { ways })
+    }
+
+    /// Why it cannot be said for every node whether a task that installs reaches it.
+    #[must_use]
+    pub fn doubts(&self, documents: &[NamePattern], groups: &Groups) -> Vec<String> {
+        let mut doubts = Vec::new();
+        for task in self.patching_tasks(documents) {
+            if task.sets.is_empty() {
+                doubts.push(format!("task {} does not say which nodes it is for", task.id));
+            }
+            for set in &task.sets {
+                if !matches!(Condition::of(&set.key), Condition::Registered) {
+                    doubts.extend(doubt(set, groups));
+                    continue;
+                }
+                for id in &set.values {
+                    match self.target(id) {
+                        Some(target) => {
+                            doubts.extend(target.sets.iter().filter_map(|set| doubt(set, groups)));
+                        }
+                        None => doubts.push(format!(
+                            "task {} is for the target {id}, which is not among those of the window",
+                            task.id
+                        )),
+                    }
+                }
+            }
+        }
+        doubts.sort_unstable();
+        doubts.dedup();
+        doubts
+    }
+
+    fn target(&self, id: &str) -> Option<&WindowTarget> {
+        self.targets.iter().find(|target| target.id.as_str() == id)
+    }
+}
+
+/// The name of a document, which may be given by its ARN.
+fn document_name(document: &str) -> &str {
+    match document.rsplit_once("document/") {
+        Some((arn, name)) if arn.starts_with("arn:") => name,
+        _ => document,
+    }
+}
+
+fn patches(task: &WindowTask, documents: &[NamePattern]) -> Patching {
+    let name = document_name(&task.document);
+    if documents.iter().any(|document| document.matches(name)) {
+        return Patching::Installs;
+    }
+    if !PATCHING.contains(&name) {
+        return Patching::No;
+    }
+    let operation = task.parameters.as_ref().and_then(|parameters| parameters.operation.as_deref());
+    // One that is not known may be the one that matters.
+    if operation == Some("Scan") { Patching::Scans } else { Patching::Installs }
+}
+
+fn hook(task: &WindowTask) -> Option<Arc<str>> {
+    // Other documents take no notice of it.
+    if document_name(&task.document) != "AWS-RunPatchBaselineWithHooks" {
+        return None;
+    }
+    // `AWS-Noop` is what stands there when there is no hook.
+    let hook = task.parameters.as_ref()?.pre_install_hook.clone()?;
+    (document_name(&hook) != "AWS-Noop").then(|| document_name(&hook).into())
+}
+
+/// The kinds of conditions.
+enum Condition<'a> {
+    Registered,
+    Ids,
+    Tag(&'a str),
+    AnyTag,
+    Groups,
+    GroupTypes,
+    Unknown,
+}
+
+impl<'a> Condition<'a> {
+    fn of(key: &'a str) -> Self {
+        match key {
+            "WindowTargetIds" => Self::Registered,
+            "InstanceIds" => Self::Ids,
+            "tag-key" => Self::AnyTag,
+            "resource-groups:Name" => Self::Groups,
+            "resource-groups:ResourceTypeFilters" => Self::GroupTypes,
+            _ => key.strip_prefix("tag:").map_or(Self::Unknown, Self::Tag),
+        }
+    }
+}
+
+/// By what a node is part of a target with these conditions, all of which have to hold. Several groups are several ways,
+/// because leaving one is not leaving the other. What cannot be known holds for nobody.
+fn taken_by(sets: &[&TargetSet], node: &NodeId, tags: &NodeTags, groups: &Groups) -> Vec<By> {
+    let (mut named, mut conditions, mut member_of) = (false, Vec::new(), None);
+    for set in sets {
+        let is_value = |text: &str| set.values.iter().any(|value| **value == *text);
+        let holds = match Condition::of(&set.key) {
+            Condition::Ids => {
+                named = true;
+                is_value(node.as_str()) || is_value("*")
+            }
+            Condition::Tag(key) => match tags.get_key_value(key).filter(|(_, value)| is_value(value)) {
+                Some((key, _)) => {
+                    conditions.push(BTreeSet::from([key.clone()]));
+                    true
+                }
+                None => false,
+            },
+            Condition::AnyTag => {
+                let keys: BTreeSet<_> = tags.keys().filter(|key| is_value(key)).cloned().collect();
+                let some = !keys.is_empty();
+                conditions.push(keys);
+                some
+            }
+            Condition::Groups => {
+                let known = set.values.iter().filter_map(|name| groups.get_key_value(&**name));
+                let of = known.filter(|(_, group)| group.nodes.contains(node)).map(|(name, _)| name.clone());
+                let of: Vec<_> = of.collect();
+                let some = !of.is_empty();
+                member_of = Some(of);
+                some
+            }
+            Condition::GroupTypes => set.values.iter().any(|kind| kind.eq_ignore_ascii_case(HYBRID)),
+            Condition::Registered | Condition::Unknown => false,
+        };
+        if !holds {
+            return Vec::new();
+        }
+    }
+    match member_of {
+        // Tags beside a group would be an easier way out.
+        _ if !conditions.is_empty() => vec![By::Tags(conditions)],
+        Some(names) => names.into_iter().map(By::Group).collect(),
+        None if named => vec![By::Id],
+        None => Vec::new(),
+    }
+}
+
+/// Why it cannot be said whether a condition holds.
+fn doubt(set: &TargetSet, groups: &Groups) -> Option<String> {
+    match Condition::of(&set.key) {
+        Condition::Unknown => Some(format!("the condition {:?} of a target is not understood", set.key)),
+        Condition::Groups => {
+            let unknown = set.values.iter().find_map(|name| match groups.get(&**name) {
+                None => Some(format!("the resource group {name} has not been read yet")),
+                Some(group) => {
+                    let problem = group.problem.as_ref()?;
+                    Some(format!("the resource group {name} could not be read: {problem}"))
+                }
+            });
+            unknown
+        }
+        Condition::Registered
+        | Condition::Ids
+        | Condition::Tag(_)
+        | Condition::AnyTag
+        | Condition::GroupTypes => None,
+    }
+}
