@@ -9,5 +9,7 @@ pub mod glob;
 pub mod guest;
 pub mod hostname;
 pub mod hours;
+pub mod recurrence;
 pub mod selector;
+pub mod snapshot;
 pub mod tags;
