@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan as _};
 
 /// A day and a little: within it every entry begins again.
 const DAYS_AHEAD: i32 = 8;
-const NAMES: [(&str, Weekday); 7] = [
+pub(crate) const NAMES: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),
     ("tue", Weekday::Tuesday),
     ("wed", Weekday::Wednesday),
@@ -154,7 +154,7 @@ fn times_of(text: &str) -> Result<(Time, Time), &'static str> {
 }
 
 /// `HH:MM`; `24:00` is the midnight at the end of the day.
-fn time(text: &str) -> Option<Time> {
+pub(crate) fn time(text: &str) -> Option<Time> {
     let (hour, minute) = text.split_once(':')?;
     let digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(hour) || !digits(minute) {

@@ -10,5 +10,7 @@ pub mod guest;
 pub mod hostname;
 pub mod hours;
 pub mod protection;
+pub mod recurrence;
 pub mod selector;
+pub mod snapshot;
 pub mod tags;
