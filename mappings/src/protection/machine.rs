@@ -122,6 +122,8 @@ impl Record {
                 next.try_again(Stage::Remove, trouble, now);
             }
             (Stage::Removing { .. }, Event::NotDone) => next.enter_trying(Stage::Remove, now),
+            // The task that ended was another one.
+            (Stage::Check, Event::NotDone) => next.enter_trying(Stage::Remove, now),
             (Stage::Check, Event::Checked { left_over }) => {
                 if left_over && self.consolidate {
                     next.enter(Stage::Consolidate, now);

@@ -21,13 +21,19 @@
 mod ids;
 mod judge;
 mod machine;
+mod plan;
 mod policy;
 mod record;
+mod say;
+mod subject;
 #[cfg(test)]
 mod tests;
 
 pub use ids::{RecordId, SnapshotId, TaskId};
 pub use judge::{After, Execution, PatchRun, Probe, judge};
 pub use machine::Event;
+pub use plan::{Decisions, Doing, Forecast, Limits, Maker, plan};
 pub use policy::{IfImpossible, Keep, Policy};
 pub use record::{Ending, Judgement, Record, Run, Stage, Trouble, Wish};
+pub use say::Say;
+pub use subject::{Act, Place, Presence, Seen, Subject};

@@ -287,9 +287,6 @@ pub struct Record {
     /// When that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Timestamp>,
-    /// What a person wants to be done with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wish: Option<Wish>,
     /// Whether the VM was running when it was taken back.
     #[serde(default)]
     pub was_on: bool,
@@ -322,9 +319,14 @@ impl Record {
             trouble: None,
             judgement: None,
             judged: None,
-            wish: None,
             was_on: false,
         }
+    }
+
+    /// What it is kept by: the id of its first attempt, which stays.
+    #[must_use]
+    pub fn key(&self) -> &RecordId {
+        self.former.first().unwrap_or(&self.id)
     }
 
     /// Whether the VM could be taken back to it now.
