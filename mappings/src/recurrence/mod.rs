@@ -189,7 +189,7 @@ impl Recurrence {
             AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => wall.earlier().ok()?,
             AmbiguousOffset::Gap { .. } => {
                 // Read by the offset from after the change, the time is before the change, and the change is what comes next.
-                let before = wall.clone().earlier().ok()?;
+                let before = wall.earlier().ok()?;
                 let change = self.zone.following(before).next().map(|change| change.timestamp());
                 change.or_else(|| wall.later().ok())?
             }

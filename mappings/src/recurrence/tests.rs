@@ -1,5 +1,6 @@
+use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use proptest::prelude::*;
 
 use super::{MOST_DAYS_AFTER, Opening, Recurrence};
@@ -315,6 +316,40 @@ fn time_ends() {
         assert_eq!(window.current(Timestamp::MIN), None, "{text}");
         let first = window.openings(Timestamp::MIN, Timestamp::MAX).next().unwrap();
         assert_eq!(window.is_once(), first.opens > at("2000-01-01T00:00:00Z"), "{text}");
+    }
+}
+
+#[test]
+fn every_day_that_is_meant_and_no_other() {
+    // Told apart from the code: of each date, whether it is one.
+    let week = |date: Date| (date.day() - 1) / 7 + 1;
+    let is_last = |date: Date, days: i8| date.day() + days > date.days_in_month();
+    let cases: [(&str, &dyn Fn(Date) -> bool); 9] = [
+        ("daily", &|_| true),
+        ("Mon-Fri", &|date| !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday)),
+        ("Wed,Sun", &|date| matches!(date.weekday(), Weekday::Wednesday | Weekday::Sunday)),
+        ("2nd Tue", &|date| date.weekday() == Weekday::Tuesday && week(date) == 2),
+        ("5th Mon", &|date| date.weekday() == Weekday::Monday && week(date) == 5),
+        ("last Fri", &|date| date.weekday() == Weekday::Friday && is_last(date, 7)),
+        ("4th Thu +28d", &|date| {
+            let thursday = date.checked_sub(28.days()).unwrap();
+            thursday.weekday() == Weekday::Thursday && week(thursday) == 4
+        }),
+        ("30", &|date| date.day() == 30),
+        ("last day", &|date| is_last(date, 1)),
+    ];
+    for (days, is_one) in cases {
+        for zone in ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/New_York"] {
+            let window = window(&format!("{days} 02:15 1h {zone}"));
+            let found = window.openings(at("2023-12-20T00:00:00Z"), at("2028-06-01T00:00:00Z"));
+            let found: Vec<Date> =
+                found.map(|opening| window.zone().to_datetime(opening.opens).date()).collect();
+            let (from, to) = (jiff::civil::date(2024, 1, 1), jiff::civil::date(2028, 5, 1));
+            let meant: Vec<Date> =
+                from.series(1.day()).take_while(|date| *date < to).filter(|date| is_one(*date)).collect();
+            let found: Vec<Date> = found.into_iter().filter(|date| (from..to).contains(date)).collect();
+            assert_eq!(found, meant, "{days} {zone}");
+        }
     }
 }
 
