@@ -1,0 +1,5 @@
+//! Tasks and snapshots.
+
+mod live;
+mod scripted;
+mod wire;
