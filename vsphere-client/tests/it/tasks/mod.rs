@@ -2,4 +2,5 @@
 
 mod live;
 mod scripted;
+mod server;
 mod wire;
