@@ -3,7 +3,8 @@
 //! It knows how vSphere speaks and behaves, and nothing of what its answers are for: no AWS, no policy.
 //!
 //! - [`vcenter::Vcenter`] is one vCenter over SOAP: sessions that repair themselves, privileges, events, views.
-//! - [`watch`] turns a vCenter into a stream: everything in its inventory, then every change.
+//! - [`watch`] turns a vCenter into a stream: everything in its inventory, then every change; and follows tasks to their ends.
+//! - [`vcenter::snapshot`] takes snapshots of VMs, removes them and goes back to them; [`vcenter::guest`] works inside VMs.
 //! - [`property`] and [`model`] are what is read: typed properties of managed objects; [`properties!`] declares more sets.
 //! - [`rest`] reads tags and categories in batches; [`vmc`] finds the vCenters of VMware Cloud on AWS.
 //! - [`tls`] decides which servers are trusted: by authorities or by pinned certificates, never not at all.
@@ -26,8 +27,6 @@
 //! # Ok(())
 //! # }
 //! ```
-//!
-//! Tasks, snapshots and guest operations belong beside [`vcenter`], each in a module of its own.
 
 pub mod error;
 mod farewell;

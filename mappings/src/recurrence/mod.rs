@@ -38,8 +38,6 @@ pub const MOST_DAYS_AFTER: i8 = 28;
 /// The longest text, in bytes.
 pub const LONGEST_TEXT: usize = 160;
 
-/// Clocks are never changed by more than a day, so that what opens after an instant is at most so many days before its date.
-const DAYS_BACK: i32 = 2;
 /// In so many days every weekday comes again, whatever clocks do.
 const DAYS_AHEAD: i32 = 10;
 /// In so many months every day of a month comes again: a fifth weekday leaves out three at most.
@@ -140,16 +138,19 @@ impl Recurrence {
     /// (the year 9999) ends before.
     #[must_use]
     pub fn next(&self, after: Timestamp) -> Option<Opening> {
+        // What opens on a day opens when the wall first says its time, or more. So none is to come of days before today.
         let today = self.zone.to_datetime(after).date();
         match &self.days {
             Days::Once(date) => self.opening(*date).filter(|opening| opening.opens > after),
-            Days::Week(days) => (-DAYS_BACK..DAYS_AHEAD)
+            Days::Week(days) => (0..DAYS_AHEAD)
                 .filter_map(|ahead| today.checked_add(ahead.days()).ok())
                 .filter(|date| days[usize::from(date.weekday().to_monday_zero_offset().unsigned_abs()) % 7])
                 .find_map(|date| self.opening(date).filter(|opening| opening.opens > after)),
             days => {
-                let back = DAYS_BACK + i32::from(MOST_DAYS_AFTER);
-                let first = today.checked_sub(back.days()).unwrap_or(Date::MIN).first_of_month();
+                let first = today
+                    .checked_sub(i32::from(MOST_DAYS_AFTER).days())
+                    .unwrap_or(Date::MIN)
+                    .first_of_month();
                 (0..MONTHS_AHEAD)
                     .filter_map(|ahead| days.of_month(first.checked_add(ahead.months()).ok()?))
                     .find_map(|date| self.opening(date).filter(|opening| opening.opens > after))

@@ -139,6 +139,10 @@ fn days(words: &[Word<'_>], end: usize) -> Result<Days, Mistake> {
         {
             Ok(Days::MonthEnd)
         }
+        [first, second, ..] if first.text.ends_with(',') || second.text.starts_with(',') => {
+            let message = "a list of days is written without spaces, such as `Sat,Sun`".to_owned();
+            Err((first.at + first.text.len(), message, None))
+        }
         [first, second, ref rest @ ..] => {
             let Some(nth) = nth(first.text) else {
                 return wrong(first, &[&ORDINALS[..], &["last"]].concat());
@@ -182,7 +186,12 @@ fn weekdays(word: Word<'_>) -> Result<Days, Mistake> {
         let known = hours::NAMES.iter().position(|(known, _)| known.eq_ignore_ascii_case(name));
         known.ok_or_else(|| {
             let all: Vec<&str> = WEEKDAYS.iter().copied().chain(["daily"]).collect();
-            (at, format!("`{}` is no day; {DAYS}", tidy(name)), closest(name, &all))
+            let wrong = if name.is_empty() {
+                "a day is missing".to_owned()
+            } else {
+                format!("`{}` is no day", tidy(name))
+            };
+            (at, format!("{wrong}; {DAYS}"), closest(name, &all))
         })
     };
     for part in word.text.split(',') {
@@ -240,6 +249,12 @@ fn time(word: Word<'_>) -> Result<Time, Mistake> {
         let padded = format!("0{}", word.text);
         let meant = (word.text == "24:00").then(|| "00:00".to_owned());
         let meant = meant.or_else(|| hours::time(&padded).map(|_| padded));
+        // From when to when: how long is that?
+        let meant = meant.or_else(|| {
+            let (from, to) = word.text.split_once('-')?;
+            let minutes = hours::time(from)?.duration_until(hours::time(to)?).as_mins();
+            Some(format!("{from} {}", Length(if minutes > 0 { minutes } else { minutes + 24 * 60 })))
+        });
         (word.at, format!("`{}` is no time; times are `00:00` to `23:59`", tidy(word.text)), meant)
     })
 }
@@ -296,13 +311,21 @@ impl fmt::Display for Recurrence {
     /// The text form, always with its zone where that has a name; reading it gives an equal recurrence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:02}:{:02} ", self.days, self.time.hour(), self.time.minute())?;
-        let minutes = self.duration.as_secs() / 60;
-        match (minutes / 60, minutes % 60) {
-            (0, minutes) => write!(f, "{minutes}m")?,
-            (hours, 0) => write!(f, "{hours}h")?,
-            (hours, minutes) => write!(f, "{hours}h{minutes}m")?,
-        }
+        Length(self.duration.as_mins()).fmt(f)?;
         self.zone.iana_name().map_or(Ok(()), |name| write!(f, " {name}"))
+    }
+}
+
+/// Minutes, as hours and minutes.
+struct Length(i64);
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 60, self.0 % 60) {
+            (0, minutes) => write!(f, "{minutes}m"),
+            (hours, 0) => write!(f, "{hours}h"),
+            (hours, minutes) => write!(f, "{hours}h{minutes}m"),
+        }
     }
 }
 

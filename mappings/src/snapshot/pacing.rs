@@ -125,7 +125,10 @@ pub struct Schedule {
 ///
 /// No limit is exceeded at any instant, with what is running counted until it is expected to end. Nothing begins before
 /// `earliest` or `now`. What is running and would, by a plan back from the deadline, still be in the way when its turn comes, lets
-/// all be planned forward. The answer does not depend on the order of jobs that are alike but for their ids.
+/// all be planned forward. The answer does not depend on the order in which the jobs are given.
+///
+/// A plan is best kept while it is carried out, and made anew when its jobs, the limits or the deadline change or something takes
+/// longer than expected: the plan of those that are left need not be what the plan of all had for them.
 #[must_use]
 pub fn plan_back(
     jobs: &[Job],
@@ -137,7 +140,7 @@ pub fn plan_back(
 ) -> Schedule {
     let from = earliest.max(now);
     let mut index = Index::default();
-    let dense = index.dense(jobs, limits);
+    let (dense, places) = index.dense(jobs, limits);
     // Milliseconds from `from` until each that is running ends.
     let occupied: Vec<Occupied> = running
         .iter()
@@ -159,22 +162,19 @@ pub fn plan_back(
     let mirrored = || -> Vec<i64> {
         back.starts.iter().zip(&dense.durations).map(|(start, duration)| last - start - duration).collect()
     };
-    let begins = (length <= last).then(mirrored).filter(|starts| dense.fits(limits, starts, &occupied));
-    let slot = |at: usize, start: Timestamp| Slot {
-        id: jobs[at].id,
-        start,
-        finish: later(start, dense.durations[at]),
+    let is_back = length <= last && dense.fits(limits, &mirrored(), &occupied);
+    let forward = if is_back { Vec::new() } else { dense.list(limits, &occupied).starts };
+    let slot = |(job, place): (&Job, &usize)| {
+        let duration = dense.durations[*place];
+        // Back from the deadline itself, so that the last ends at it to the nanosecond.
+        let start = if is_back {
+            later(deadline, -(back.starts[*place] + duration))
+        } else {
+            later(from, forward[*place])
+        };
+        Slot { id: job.id, start, finish: later(start, duration) }
     };
-    let slots: Vec<Slot> = match begins {
-        // From the deadline, so that the last ends at it to the nanosecond.
-        Some(_) => (0..jobs.len())
-            .map(|at| slot(at, later(deadline, -(back.starts[at] + dense.durations[at]))))
-            .collect(),
-        None => {
-            let forward = dense.list(limits, &occupied);
-            (0..jobs.len()).map(|at| slot(at, later(from, forward.starts[at]))).collect()
-        }
-    };
+    let slots: Vec<Slot> = jobs.iter().zip(&places).map(slot).collect();
     let begin = slots.iter().map(|slot| slot.start).min().unwrap_or(from);
     let finish = slots.iter().map(|slot| slot.finish).max().unwrap_or(begin);
     let late = slots.iter().filter(|slot| slot.finish > deadline).map(|slot| slot.id).collect();
@@ -237,7 +237,7 @@ pub fn startable<'a>(
 #[must_use]
 pub fn lower_bound(jobs: &[Job], limits: &Limits) -> SignedDuration {
     let mut index = Index::default();
-    let dense = index.dense(jobs, limits);
+    let (dense, _) = index.dense(jobs, limits);
     SignedDuration::from_millis(dense.lower_bound(&index.limits))
 }
 
@@ -281,16 +281,20 @@ impl Index {
         lanes
     }
 
-    fn dense(&mut self, jobs: &[Job], limits: &Limits) -> Dense {
-        let mut dense = Dense::default();
-        for job in jobs {
-            let lanes = self.lanes(&job.datastores, job.host, job.vcenter, limits);
-            dense.push(millis(job.duration.clamp(SHORTEST, LONGEST)), &lanes);
-        }
+    /// The jobs in the order of their ids, so that nothing depends on the order in which they are given; and where each given job
+    /// is in it.
+    fn dense(&mut self, jobs: &[Job], limits: &Limits) -> (Dense, Vec<usize>) {
         let mut order: Vec<usize> = (0..jobs.len()).collect();
         order.sort_by_key(|at| jobs[*at].id);
-        dense.rank(&order);
-        dense
+        let mut dense = Dense::default();
+        let mut places = vec![0; jobs.len()];
+        for (place, at) in order.into_iter().enumerate() {
+            let job = &jobs[at];
+            let lanes = self.lanes(&job.datastores, job.host, job.vcenter, limits);
+            dense.push(millis(job.duration.clamp(SHORTEST, LONGEST)), &lanes);
+            places[at] = place;
+        }
+        (dense, places)
     }
 }
 

@@ -126,8 +126,9 @@ pub fn estimate(
     };
     for disk in disks {
         let capacity = bytes(disk.capacity);
-        let written =
-            u128::from(capacity) * u128::from(growth_percent) * u128::from(keep) / (100 * u128::from(DAY));
+        // Saturated, it is over the disk's size all the same.
+        let product = u128::from(capacity).saturating_mul(growth_percent.into()).saturating_mul(keep.into());
+        let written = product / u128::from(100 * DAY);
         let written = u64::try_from(written).unwrap_or(u64::MAX).min(capacity);
         let tables = percent_of(written, TABLES_PERCENT);
         add(&disk.datastore, written.saturating_add(tables).saturating_add(AT_ONCE));

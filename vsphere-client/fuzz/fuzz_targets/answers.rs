@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use vsphere_client::model::{Event, ServiceContent};
+use vsphere_client::model::{Event, ServiceContent, TaskInfo};
 use vsphere_client::property::{decode_retrieve_result, decode_update_set};
 use vsphere_client::soap::decode_envelope;
 use vsphere_client::xml::{Body, Decoder, FromXml, Limits, XmlError};
@@ -24,4 +24,5 @@ fuzz_target!(|data: &[u8]| {
     let _ = decode_envelope(&mut decoder(), "R", |d| decode_update_set(d, |_, _| Ok(())));
     let _ = decode_envelope(&mut decoder(), "R", all::<ServiceContent>);
     let _ = decode_envelope(&mut decoder(), "R", all::<Event>);
+    let _ = decode_envelope(&mut decoder(), "R", all::<TaskInfo>);
 });

@@ -130,6 +130,10 @@ pub fn decode_update_set(
                                         let report = object_update(d)?;
                                         each(d, report)?;
                                     }
+                                    "missingSet" => {
+                                        let report = missing_object(d)?;
+                                        each(d, report)?;
+                                    }
                                     _ => d.skip()?,
                                 }
                             }
@@ -172,6 +176,18 @@ fn object_update(d: &mut Decoder) -> Result<ObjectReport, XmlError> {
             "obj" => report.object = Some(ObjectReport::first(d, report.kind)?),
             "changeSet" => report.change(d)?,
             "missingSet" => report.missing(d)?,
+            _ => d.skip()?,
+        }
+    }
+    report.finish(d)
+}
+
+/// Reads a `MissingObject`: one that a filter asks for and the server cannot find.
+fn missing_object(d: &mut Decoder) -> Result<ObjectReport, XmlError> {
+    let mut report = Pending::new(ReportKind::Left);
+    while d.child()? {
+        match d.name() {
+            "obj" => report.object = Some(ObjectReport::first(d, ReportKind::Left)?),
             _ => d.skip()?,
         }
     }

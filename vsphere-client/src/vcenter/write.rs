@@ -107,7 +107,6 @@ fn is_refusal(operation: &str, fault: &FaultKind) -> bool {
                 | "SnapshotDisabled"
                 | "SnapshotLocked"
                 | "SnapshotNoChange"
-                | "SnapshotRevertIssue"
                 | "InvalidRequest"
                 | "InvalidType"
                 | "InvalidName"

@@ -4,6 +4,8 @@
 //! cannot hide it tells: [`WatchEvent::Interrupted`] says that nothing is known to be current any more and when the next try
 //! is. After each interruption everything is read again, and what is not reported between [`WatchEvent::Started`] and
 //! [`WatchEvent::Complete`] no longer exists.
+//!
+//! A [`TaskWatch`] does the same for tasks: it follows each to its end.
 
 mod news;
 mod pace;

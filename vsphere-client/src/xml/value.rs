@@ -96,6 +96,9 @@ macro_rules! from_moref {
         impl FromXml for $type {
             fn from_xml(d: &mut Decoder) -> Result<Self, XmlError> {
                 let found: MoRef = d.read()?;
+                if found.value().is_empty() {
+                    return Err(d.bad_value($expected, ""));
+                }
                 Self::try_from(found).map_err(|other| d.bad_value($expected, &other.found.to_string()))
             }
         }

@@ -8,4 +8,6 @@ mod guest;
 mod hostile;
 mod live;
 mod tagging;
+mod tasks;
+mod vcsim;
 mod wire;

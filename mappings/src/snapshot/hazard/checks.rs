@@ -109,8 +109,10 @@ fn disks(found: &mut Found, facts: &Facts, rules: &Rules, with_memory: bool) {
 
 fn snapshots(found: &mut Found, facts: &Facts, rules: &Rules) {
     let all = found.known(facts.snapshots.as_deref(), Missing::Snapshots).unwrap_or_default();
+    let mut passing = 0;
     for snapshot in all {
         if is_backup_snapshot(&snapshot.name) && !snapshot.ours {
+            passing += 1;
             let (name, age) = (snapshot.name.clone(), snapshot.age);
             found.wait.push(Hazard::BackupRunning { snapshot: name, age });
         } else if let Some(age) = snapshot.age.filter(|age| *age > OLD && !snapshot.ours) {
@@ -120,7 +122,9 @@ fn snapshots(found: &mut Found, facts: &Facts, rules: &Rules) {
     // A chain is never longer than there are snapshots.
     let count = facts.snapshots.as_ref().map(|all| u32::try_from(all.len()).unwrap_or(u32::MAX));
     let limit = rules.max_chain.min(HARD_CHAIN_LIMIT);
-    if let Some(depth) = facts.chain_depth.or(count).filter(|depth| *depth >= limit) {
+    // What a backup has made goes with it, and is waited for anyway.
+    let depth = facts.chain_depth.or(count).map(|depth| depth.saturating_sub(passing));
+    if let Some(depth) = depth.filter(|depth| *depth >= limit) {
         found.refuse.push(Hazard::ChainTooLong { depth, limit });
     }
 }

@@ -9,15 +9,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::ops::Range;
 
-/// Jobs as numbers, for speed. Times are milliseconds from the begin.
+/// Jobs as numbers, for speed, in the order of their ids. Times are milliseconds from the begin.
 #[derive(Default)]
 pub(super) struct Dense {
     pub(super) durations: Vec<i64>,
     /// The lanes of all jobs, one job's after the other's; that of the vCenter is the last of each.
     lanes: Vec<u32>,
     ends: Vec<usize>,
-    /// Where each job is in the order of ids.
-    ranks: Vec<u32>,
 }
 
 /// Lanes that are taken until then.
@@ -39,7 +37,7 @@ pub(super) struct Listed {
 }
 
 /// A job's claim to be next: the work behind it, then the lower id.
-type Claim = (i64, Reverse<u32>, u32);
+type Claim = (i64, Reverse<u32>);
 
 struct Lane {
     limit: u32,
@@ -71,14 +69,6 @@ impl Dense {
         self.durations.push(duration);
         self.lanes.extend_from_slice(lanes);
         self.ends.push(self.lanes.len());
-    }
-
-    /// Tells the order of the jobs' ids.
-    pub(super) fn rank(&mut self, order: &[usize]) {
-        self.ranks = vec![0; order.len()];
-        for (rank, at) in (0_u32..).zip(order) {
-            self.ranks[*at] = rank;
-        }
     }
 
     fn len(&self) -> usize {
@@ -123,7 +113,7 @@ impl Dense {
     /// the most.
     fn claims(&self, limits: &[u32]) -> Vec<i64> {
         let mut order: Vec<usize> = (0..self.len()).collect();
-        order.sort_unstable_by_key(|job| (self.durations[*job], Reverse(self.ranks[*job])));
+        order.sort_unstable_by_key(|job| (self.durations[*job], Reverse(*job)));
         let mut behind = vec![0_i64; limits.len()];
         let mut claims = vec![0; self.len()];
         for job in order {
@@ -153,8 +143,8 @@ impl Dense {
         for (at, occupied) in occupied.iter().enumerate() {
             run.occupy(&occupied.lanes, occupied.until, self.len() + at);
         }
-        for (job, claim) in (0_u32..).zip(self.claims(limits)) {
-            run.turn((claim, Reverse(self.ranks[job as usize]), job));
+        for (job, claim) in (0..).zip(self.claims(limits)) {
+            run.turn((claim, Reverse(job)));
         }
         let mut now = 0;
         loop {
@@ -216,7 +206,7 @@ impl Run<'_> {
 
     /// Gives a job its turn.
     fn turn(&mut self, claim: Claim) {
-        let (vcenter, _) = self.jobs.split(claim.2 as usize);
+        let (vcenter, _) = self.jobs.split(claim.1.0 as usize);
         self.lanes[vcenter as usize].waiting.push(claim);
         self.awake.insert(vcenter);
     }
@@ -237,7 +227,7 @@ impl Run<'_> {
             let Some(claim) = self.lanes[vcenter as usize].waiting.pop() else { break };
             self.looks += 1;
             let jobs = self.jobs;
-            let job = claim.2 as usize;
+            let job = claim.1.0 as usize;
             let (_, lanes) = jobs.split(job);
             match lanes.iter().find(|lane| !self.lanes[**lane as usize].has_room()) {
                 Some(full) => self.lanes[*full as usize].waiting.push(claim),

@@ -27,8 +27,6 @@ pub enum SnapshotFault {
     SnapshotDisabled,
     /// Nothing has changed since the last snapshot.
     NoChange,
-    /// The VM cannot go back to the snapshot as it is.
-    RevertIssue,
     /// The server does not support it for this VM: it is fault tolerant, a template, or of a kind without snapshots.
     NotSupported,
     /// Another task is under way on the VM.
@@ -102,19 +100,17 @@ impl SnapshotFault {
 
     fn of_name(name: &str) -> Option<Self> {
         Some(match name {
-            "ApplicationQuiesceFault" | "FilesystemQuiesceFault" | "ApproximateQuiesceFailure" => {
-                Self::QuiesceFailed
-            }
+            "ApplicationQuiesceFault" | "FilesystemQuiesceFault" => Self::QuiesceFailed,
             "NoDiskSpace" | "InsufficientStorageSpace" => Self::InsufficientSpace,
-            "TooManySnapshotLevels" | "SnapshotLimit" => Self::TooManySnapshotLevels,
+            "TooManySnapshotLevels" => Self::TooManySnapshotLevels,
             "SnapshotLocked" => Self::SnapshotLocked,
             "SnapshotIncompatibleDeviceInVm" => Self::IncompatibleDevice,
             "MultipleSnapshotsNotSupported" => Self::MultipleSnapshotsNotSupported,
             "MemorySnapshotOnIndependentDisk" => Self::MemoryOnIndependentDisk,
             "SnapshotDisabled" => Self::SnapshotDisabled,
             "SnapshotNoChange" => Self::NoChange,
-            "SnapshotRevertIssue" => Self::RevertIssue,
             "NotSupported"
+            | "DeltaDiskFormatNotSupported"
             | "SnapshotCopyNotSupported"
             | "SnapshotCloneNotSupported"
             | "SnapshotMoveNotSupported"
@@ -124,7 +120,7 @@ impl SnapshotFault {
             "ConcurrentAccess" => Self::ConcurrentAccess,
             // Of the datastore's input and output for high availability, not of the guest.
             "ResourceInUse" | "QuiesceDatastoreIOForHAFailed" => Self::ResourceInUse,
-            "InvalidState" | "InvalidVmState" => Self::InvalidState,
+            "InvalidState" | "InvalidVmState" | "InvalidHostState" | "QuestionPending" => Self::InvalidState,
             "InvalidPowerState" => Self::InvalidPowerState,
             "FileLocked" => Self::FileLocked,
             "FileFault"
@@ -136,7 +132,9 @@ impl SnapshotFault {
             | "CannotCreateFile"
             | "CannotDeleteFile"
             | "InvalidDatastore"
-            | "InaccessibleDatastore" => Self::FileFault,
+            | "InaccessibleDatastore"
+            | "InvalidDatastoreState"
+            | "DatastoreNotWritableOnHost" => Self::FileFault,
             "HostNotConnected" | "HostNotReachable" | "HostCommunication" => Self::HostNotConnected,
             "NoPermission" => Self::NoPermission,
             "RequestCanceled" => Self::RequestCanceled,
@@ -211,7 +209,6 @@ impl SnapshotFault {
             Self::MultipleSnapshotsNotSupported => "remove the VM's other snapshot",
             Self::MemoryOnIndependentDisk => "take the snapshot without memory",
             Self::SnapshotDisabled => "switch snapshots on in the VM's configuration",
-            Self::RevertIssue => "see in vCenter what keeps the VM from going back to the snapshot",
             Self::NotSupported => "leave this VM out: vSphere does not support it for VMs of this kind",
             Self::InvalidState | Self::InvalidPowerState => {
                 "see in vCenter which state the VM is in, and bring it into one that allows this"

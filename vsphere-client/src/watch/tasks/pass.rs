@@ -304,7 +304,8 @@ fn filter(view: &View) -> Element {
         .text("path", "view")
         .text("skip", false);
     let objects = Element::new("objectSet").moref("obj", &view.object).text("skip", true).child(traversal);
-    Element::new("spec").child(task_properties()).child(objects)
+    // A task may be gone at any time, which must not fail a wait for all the others.
+    Element::new("spec").child(task_properties()).child(objects).text("reportMissingObjectsInResults", true)
 }
 
 fn gather(all: &mut Vec<Said>, _: &Decoder, report: ObjectReport) -> Result<(), XmlError> {

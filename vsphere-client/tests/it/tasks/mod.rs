@@ -1,0 +1,6 @@
+//! Tasks and snapshots.
+
+mod live;
+mod scripted;
+mod server;
+mod wire;
