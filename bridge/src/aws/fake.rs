@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
+use mappings::tags::{TagKey, TagValue};
 
 use super::{
-    Answer, AwsError, AwsErrorKind, COMING, ExecutionTask, Invocation, NodeId, Page, PatchState,
+    Activation, ActivationId, ActivationRequest, Answer, AwsError, AwsErrorKind, COMING, ExecutionTask,
+    Groups, Identity, Invocation, NewActivation, Node, NodeId, NodeTags, Page, PatchState, Ssm, Sts, Tagging,
     TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity,
     WindowTarget, WindowTask, WindowTaskId,
 };
@@ -119,8 +121,42 @@ impl FakeWindows {
         });
         Box::pin(async { answer })
     }
+}
 
-    pub(crate) fn windows<'a>(&self, next: Option<String>) -> Answer<'a, Page<WindowIdentity>> {
+impl Ssm for FakeWindows {
+    fn nodes(&self, _: Option<String>) -> Answer<'_, Page<Node>> {
+        self.answer("nodes", "", |_| Some(page(std::iter::empty(), None)))
+    }
+
+    fn activations(&self, _: Option<String>) -> Answer<'_, Page<Activation>> {
+        self.answer("activations", "", |_| Some(page(std::iter::empty(), None)))
+    }
+
+    fn tags_of<'a>(&'a self, node: &'a NodeId) -> Answer<'a, NodeTags> {
+        self.answer("tags_of", node.as_str(), |_| Some(NodeTags::new()))
+    }
+
+    fn add_tags<'a>(&'a self, _: &'a NodeId, _: &'a [(TagKey, TagValue)]) -> Answer<'a, ()> {
+        unreachable!("who reads windows writes nothing")
+    }
+
+    fn remove_tags<'a>(&'a self, _: &'a NodeId, _: &'a [TagKey]) -> Answer<'a, ()> {
+        unreachable!("who reads windows writes nothing")
+    }
+
+    fn create_activation<'a>(&'a self, _: &'a ActivationRequest) -> Answer<'a, NewActivation> {
+        unreachable!("who reads windows writes nothing")
+    }
+
+    fn delete_activation<'a>(&'a self, _: &'a ActivationId) -> Answer<'a, ()> {
+        unreachable!("who reads windows writes nothing")
+    }
+
+    fn deregister<'a>(&'a self, _: &'a NodeId) -> Answer<'a, ()> {
+        unreachable!("who reads windows writes nothing")
+    }
+
+    fn windows(&self, next: Option<String>) -> Answer<'_, Page<WindowIdentity>> {
         let now = self.clock.now();
         self.answer("windows", "", |state| {
             let told = state.windows.values().map(|window| WindowIdentity {
@@ -131,16 +167,16 @@ impl FakeWindows {
         })
     }
 
-    pub(crate) fn window_schedule<'a>(&self, window: &WindowId) -> Answer<'a, Vec<Timestamp>> {
+    fn window_schedule<'a>(&'a self, window: &'a WindowId) -> Answer<'a, Vec<Timestamp>> {
         let now = self.clock.now();
         self.answer("window_schedule", window.as_str(), |state| {
             Some(state.windows.get(window)?.coming(now).take(COMING).collect())
         })
     }
 
-    pub(crate) fn window_targets<'a>(
-        &self,
-        window: &WindowId,
+    fn window_targets<'a>(
+        &'a self,
+        window: &'a WindowId,
         next: Option<String>,
     ) -> Answer<'a, Page<WindowTarget>> {
         self.answer("window_targets", window.as_str(), |state| {
@@ -148,9 +184,9 @@ impl FakeWindows {
         })
     }
 
-    pub(crate) fn window_tasks<'a>(
-        &self,
-        window: &WindowId,
+    fn window_tasks<'a>(
+        &'a self,
+        window: &'a WindowId,
         next: Option<String>,
     ) -> Answer<'a, Page<WindowTask>> {
         self.answer("window_tasks", window.as_str(), |state| {
@@ -159,20 +195,16 @@ impl FakeWindows {
         })
     }
 
-    pub(crate) fn window_task<'a>(
-        &self,
-        window: &WindowId,
-        task: &WindowTaskId,
-    ) -> Answer<'a, TaskParameters> {
+    fn window_task<'a>(&'a self, window: &'a WindowId, task: &'a WindowTaskId) -> Answer<'a, TaskParameters> {
         self.answer("window_task", task.as_str(), |state| {
             let found = state.windows.get(window)?.tasks.iter().find(|known| known.id == *task)?;
             Some(found.parameters.clone().unwrap_or_default())
         })
     }
 
-    pub(crate) fn window_executions<'a>(
-        &self,
-        window: &WindowId,
+    fn window_executions<'a>(
+        &'a self,
+        window: &'a WindowId,
         after: Timestamp,
         next: Option<String>,
     ) -> Answer<'a, Page<WindowExecution>> {
@@ -182,9 +214,9 @@ impl FakeWindows {
         })
     }
 
-    pub(crate) fn execution_tasks<'a>(
-        &self,
-        execution: &WindowExecutionId,
+    fn execution_tasks<'a>(
+        &'a self,
+        execution: &'a WindowExecutionId,
         next: Option<String>,
     ) -> Answer<'a, Page<ExecutionTask>> {
         self.answer("execution_tasks", execution.as_str(), |state| {
@@ -192,10 +224,10 @@ impl FakeWindows {
         })
     }
 
-    pub(crate) fn execution_invocations<'a>(
-        &self,
-        execution: &WindowExecutionId,
-        task: &TaskExecutionId,
+    fn execution_invocations<'a>(
+        &'a self,
+        execution: &'a WindowExecutionId,
+        task: &'a TaskExecutionId,
         next: Option<String>,
     ) -> Answer<'a, Page<Invocation>> {
         self.answer("execution_invocations", task.as_str(), |state| {
@@ -204,9 +236,9 @@ impl FakeWindows {
         })
     }
 
-    pub(crate) fn patch_states<'a>(
-        &self,
-        nodes: &[NodeId],
+    fn patch_states<'a>(
+        &'a self,
+        nodes: &'a [NodeId],
         next: Option<String>,
     ) -> Answer<'a, Page<(NodeId, PatchState)>> {
         assert!(nodes.len() <= super::PATCH_STATES_AT_ONCE, "more than AWS takes");
@@ -216,9 +248,24 @@ impl FakeWindows {
             Some(page(found, next))
         })
     }
+}
 
-    pub(crate) fn nodes_of<'a>(&self, group: &str, next: Option<String>) -> Answer<'a, Page<NodeId>> {
+impl Groups for FakeWindows {
+    fn nodes_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<NodeId>> {
         self.answer("nodes_of", group, |state| Some(page(state.groups.get(group)?.iter().cloned(), next)))
+    }
+}
+
+impl Tagging for FakeWindows {
+    fn node_tags(&self, _: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>> {
+        self.answer("node_tags", "", |_| Some(page(std::iter::empty(), None)))
+    }
+}
+
+impl Sts for FakeWindows {
+    fn identity(&self) -> Answer<'_, Identity> {
+        let (account, arn) = ("111122223333".to_owned(), "arn".to_owned());
+        self.answer("identity", "", |_| Some(Identity { account, arn }))
     }
 }
 

@@ -367,7 +367,7 @@ impl Ssm for ssm::Client {
                 .map_err(|error| AwsError::of("ssm:DescribeInstancePatchStates", None, &error))?;
             let items = answer.instance_patch_states.unwrap_or_default();
             Ok(Page {
-                items: items.into_iter().filter_map(read::patch_state).collect(),
+                items: items.iter().filter_map(read::patch_state).collect(),
                 next: more(answer.next_token),
             })
         })

@@ -122,7 +122,7 @@ fn named_nodes(parameters: &str) -> Vec<NodeId> {
     ids.iter().filter_map(|id| NodeId::of_managed_instance(id)).collect()
 }
 
-pub(super) fn patch_state(told: InstancePatchState) -> Option<(NodeId, PatchState)> {
+pub(super) fn patch_state(told: &InstancePatchState) -> Option<(NodeId, PatchState)> {
     let count = |count: i32| u32::try_from(count).unwrap_or(0);
     let state = PatchState {
         operation: match told.operation {

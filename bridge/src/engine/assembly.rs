@@ -82,6 +82,7 @@ impl Targets {
                 cloud: cloud.clone(),
                 nudge,
                 clock: Clock::Machine,
+                windows: None,
             });
         }
         Ok(Self { watchers, arms })

@@ -17,10 +17,12 @@ use crate::cloud::{SharedCloud, TargetView};
 use crate::config::AwsTarget;
 use crate::texts::Texts;
 
+use super::windows::WindowPace;
+
 /// Pages in one listing. 10,000 pages of 50 are many more nodes than an account can have.
 const MOST_PAGES: usize = 10_000;
 /// Single readings at the same time; their lane sets the pace.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 /// Single readings before what is known is shown.
 const AT_A_TIME: usize = 200;
 
@@ -37,16 +39,22 @@ pub struct Watcher {
     pub nudge: Arc<Notify>,
     /// The clock.
     pub clock: Clock,
+    /// How often the maintenance windows are read; `None`: nobody needs them, and nothing of them is read.
+    pub windows: Option<WindowPace>,
 }
 
 impl Watcher {
-    /// Reads until stopped.
+    /// Reads until stopped. Nodes and windows do not wait for each other.
     pub async fn follow(self, stop: CancellationToken) {
+        tokio::join!(self.follow_nodes(&stop), self.follow_windows(&stop));
+    }
+
+    async fn follow_nodes(&self, stop: &CancellationToken) {
         let mut pause = self.target.poll_fast;
         loop {
             let changed = tokio::select! {
                 biased;
-                changed = self.read_once() => changed,
+                changed = self.read_nodes() => changed,
                 () = stop.cancelled() => return,
             };
             pause = if changed { self.target.poll_fast } else { (pause * 2).min(self.target.poll_slow) };
@@ -67,8 +75,14 @@ impl Watcher {
         }
     }
 
-    /// Reads everything once; says whether anything is different from before. That agents report is nothing different.
+    /// Reads everything once, windows as far as it is time for them; says whether anything is different from before. That
+    /// agents report is nothing different.
     pub async fn read_once(&self) -> bool {
+        let nodes = self.read_nodes().await;
+        self.read_windows().await || nodes
+    }
+
+    async fn read_nodes(&self) -> bool {
         let name = self.target.name.as_str().into();
         let before = self.cloud.read().target(&name).cloned().unwrap_or_default();
         match self.reading(&before).await {
@@ -215,7 +229,7 @@ impl Watcher {
 }
 
 /// An error with its fix, where there is one.
-fn said(error: &AwsError) -> String {
+pub(super) fn said(error: &AwsError) -> String {
     match error.kind.fix() {
         Some(fix) => format!("{error}; {fix}"),
         None => error.to_string(),

@@ -11,6 +11,7 @@ mod progress;
 mod tags;
 mod vcenter;
 mod vmc;
+pub mod windows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -150,6 +150,7 @@ impl World {
             cloud: self.cloud.clone(),
             nudge: self.nudge.clone(),
             clock: self.clock,
+            windows: None,
         }
     }
 

@@ -1,19 +1,12 @@
-//! A maintenance window as a whole, and what follows from it for a node: is it patched by this window, and why.
-//!
-//! Everything here is pure. What cannot be known (a group that could not be read, a condition of a kind that we do not know)
-//! is told as a [doubt](Window::doubts) and never guessed at. A node is *reached* by one or several [ways](Way); who wants to
-//! keep it from being patched has to close all of them, and [`Reached::to_close`] says how.
+//! Whether a window patches, and whom it reaches.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
 use mappings::glob::NamePattern;
 
-use crate::aws::{
-    ExecutionStatus, NodeId, NodeTags, PatchState, TargetSet, WindowExecution, WindowExecutionId, WindowId,
-    WindowIdentity, WindowTarget, WindowTargetId, WindowTask, WindowTaskId,
-};
+use super::{Groups, Window};
+use crate::aws::{NodeId, NodeTags, TargetSet, WindowTarget, WindowTargetId, WindowTask, WindowTaskId};
 
 /// The documents of AWS that patch. They install unless their parameter `Operation` says `Scan`. In windows for hybrid nodes
 /// the third has no effect today, which may change any day.
@@ -21,91 +14,6 @@ const PATCHING: [&str; 3] =
     ["AWS-RunPatchBaseline", "AWS-RunPatchBaselineWithHooks", "AWS-RunPatchBaselineAssociation"];
 /// The resource type of hybrid nodes in `resource-groups:ResourceTypeFilters`.
 const HYBRID: &str = "AWS::SSM::ManagedInstance";
-
-/// What is known of the windows of one target, of the groups that they use, and of patches.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct WindowsView {
-    /// The windows.
-    pub known: BTreeMap<WindowId, Arc<Window>>,
-    /// When the last complete listing of the windows began; `None` before the first, and when nobody needs windows.
-    pub as_of: Option<Timestamp>,
-    /// Why the windows could not be listed, or read any further, last time.
-    pub error: Option<String>,
-    /// The resource groups that targets of windows name, by their names.
-    pub groups: Groups,
-    /// The patch states that were asked for.
-    pub patch_states: HashMap<NodeId, PatchReading>,
-    /// Why patch states could not be read last time.
-    pub patch_error: Option<String>,
-}
-
-/// Resource groups by their names.
-pub type Groups = BTreeMap<Arc<str>, Arc<Group>>;
-
-/// A resource group.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Group {
-    /// Its hybrid nodes, when they were last read.
-    pub nodes: BTreeSet<NodeId>,
-    /// When that reading began; `None`: it was never read.
-    pub as_of: Option<Timestamp>,
-    /// Why it could not be read last time.
-    pub problem: Option<String>,
-}
-
-/// The patch state of a node and when it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PatchReading {
-    /// When the reading began.
-    pub as_of: Timestamp,
-    /// The state; `None`: the node was never scanned or patched.
-    pub state: Option<Arc<PatchState>>,
-}
-
-/// A maintenance window.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Window {
-    /// What the listing says of it.
-    pub identity: WindowIdentity,
-    /// Its registered targets.
-    pub targets: Vec<WindowTarget>,
-    /// Its registered tasks.
-    pub tasks: Vec<WindowTask>,
-    /// When it opens next, the soonest first, at most [`COMING`](crate::aws::COMING) times. By the time somebody looks, the
-    /// first may have passed.
-    pub coming: Vec<Timestamp>,
-    /// Openings that had been announced and have passed, the oldest first, as long as their outcome is looked for. Whether
-    /// they took place, the executions say.
-    pub opened: Vec<Timestamp>,
-    /// Executions that began lately, the oldest first.
-    pub executions: Vec<Execution>,
-    /// When the last complete reading of openings, targets and tasks began.
-    pub details_as_of: Option<Timestamp>,
-    /// When the last reading of executions began.
-    pub executions_as_of: Option<Timestamp>,
-    /// When it was last tried to read it, however that went.
-    pub tried: Option<Timestamp>,
-    /// Why it could not be read last time. What was known is kept.
-    pub problem: Option<String>,
-}
-
-/// An execution of a window, and how it ended for the nodes that it names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Execution {
-    /// What the listing says of it.
-    pub told: WindowExecution,
-    /// The worst end of any task on each node that invocations name one by one; `None` until that was read, which is after
-    /// the end. Tasks on targets of tags name no nodes: only the patch state tells of those.
-    pub nodes: Option<BTreeMap<NodeId, ExecutionStatus>>,
-}
-
-impl Execution {
-    /// Its id.
-    #[must_use]
-    pub fn id(&self) -> &WindowExecutionId {
-        &self.told.id
-    }
-}
 
 /// Whether a window patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,43 +96,6 @@ impl Reached {
 }
 
 impl Window {
-    /// A window of which only the listing is known.
-    #[must_use]
-    pub fn new(identity: WindowIdentity) -> Self {
-        Self {
-            identity,
-            targets: Vec::new(),
-            tasks: Vec::new(),
-            coming: Vec::new(),
-            opened: Vec::new(),
-            executions: Vec::new(),
-            details_as_of: None,
-            executions_as_of: None,
-            tried: None,
-            problem: None,
-        }
-    }
-
-    /// Its id.
-    #[must_use]
-    pub fn id(&self) -> &WindowId {
-        &self.identity.id
-    }
-
-    /// The first opening after a moment; `None` when there is none, or none that is known, or the window is switched off.
-    #[must_use]
-    pub fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
-        let coming = self.coming.iter().copied().find(|opening| *opening > now);
-        coming.filter(|_| self.identity.enabled)
-    }
-
-    /// When an opening ends.
-    #[must_use]
-    pub fn end_of(&self, opening: Timestamp) -> Timestamp {
-        let duration = SignedDuration::try_from(self.identity.duration).unwrap_or(SignedDuration::MAX);
-        opening.checked_add(duration).unwrap_or(Timestamp::MAX)
-    }
-
     /// Whether it patches, where `documents` are those that count beside [the ones of AWS](Self::patching_tasks).
     #[must_use]
     pub fn patches(&self, documents: &[NamePattern]) -> Patching {
@@ -232,7 +103,7 @@ impl Window {
     }
 
     /// The tasks that install: `AWS-RunPatchBaseline`, `AWS-RunPatchBaselineWithHooks` and `AWS-RunPatchBaselineAssociation`
-    /// unless they only scan, and every task with one of `documents`. A task of AWS whose parameters are not known counts.
+    /// unless they only scan, and every task with another one of `documents`. A task of AWS whose parameters are not known counts.
     pub fn patching_tasks<'a>(
         &'a self,
         documents: &'a [NamePattern],
@@ -322,20 +193,28 @@ impl Window {
 }
 
 /// The name of a document, which may be given by its ARN.
-fn document_name(document: &str) -> &str {
+pub(super) fn document_name(document: &str) -> &str {
     match document.rsplit_once("document/") {
         Some((arn, name)) if arn.starts_with("arn:") => name,
         _ => document,
     }
 }
 
+/// Whether a document, by its name, is one that patches.
+pub(super) fn is_patching(name: &str, documents: &[NamePattern]) -> bool {
+    PATCHING.contains(&name) || documents.iter().any(|document| document.matches(name))
+}
+
+/// Whether the parameters of a task have to be known: only the documents of AWS have any that matter, and those of others are
+/// nobody's business.
+pub(crate) fn needs_parameters(task: &WindowTask) -> bool {
+    PATCHING.contains(&document_name(&task.document))
+}
+
 fn patches(task: &WindowTask, documents: &[NamePattern]) -> Patching {
     let name = document_name(&task.document);
-    if documents.iter().any(|document| document.matches(name)) {
-        return Patching::Installs;
-    }
     if !PATCHING.contains(&name) {
-        return Patching::No;
+        return if is_patching(name, documents) { Patching::Installs } else { Patching::No };
     }
     let operation = task.parameters.as_ref().and_then(|parameters| parameters.operation.as_deref());
     // One that is not known may be the one that matters.
@@ -428,16 +307,13 @@ fn taken_by(sets: &[&TargetSet], node: &NodeId, tags: &NodeTags, groups: &Groups
 fn doubt(set: &TargetSet, groups: &Groups) -> Option<String> {
     match Condition::of(&set.key) {
         Condition::Unknown => Some(format!("the condition {:?} of a target is not understood", set.key)),
-        Condition::Groups => {
-            let unknown = set.values.iter().find_map(|name| match groups.get(&**name) {
-                None => Some(format!("the resource group {name} has not been read yet")),
-                Some(group) => {
-                    let problem = group.problem.as_ref()?;
-                    Some(format!("the resource group {name} could not be read: {problem}"))
-                }
-            });
-            unknown
-        }
+        Condition::Groups => set.values.iter().find_map(|name| match groups.get(&**name) {
+            None => Some(format!("the resource group {name} has not been read yet")),
+            Some(group) => {
+                let problem = group.problem.as_ref()?;
+                Some(format!("the resource group {name} could not be read: {problem}"))
+            }
+        }),
         Condition::Registered
         | Condition::Ids
         | Condition::Tag(_)
