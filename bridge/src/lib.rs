@@ -28,6 +28,7 @@ pub mod observe;
 pub mod plan;
 pub mod run;
 pub mod secret;
+pub mod snapshot;
 mod source;
 pub mod store;
 mod texts;

@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use mappings::protection::{Record, RecordId};
 
 use crate::aws::{NodeId, Place};
 use crate::enrol::Enrolment;
 use crate::plan::{Action, Capability};
+use crate::snapshot::Scope;
 use crate::store::{
     Approval, Contents, EntryId, Failing, Failure, FailureChange, Holder, Identity, Owned, OwnedChange,
-    Refusal, Step, VmId,
+    Protection, Refusal, ScopeChange, Step, VmId,
 };
 use crate::texts::Texts;
 
@@ -60,6 +62,12 @@ pub struct Memory {
     pub failures: HashMap<Failing, Failure>,
     /// How far enrolments are.
     pub enrolments: HashMap<VmId, Enrolment>,
+    /// Snapshots that we take, have or had, by VM and the id of the first attempt.
+    pub protections: BTreeMap<VmId, BTreeMap<RecordId, Record>>,
+    /// Whether ports of VMs answered, by vCenter, VM and port, and when they were asked.
+    pub ports: HashMap<(Arc<str>, Arc<str>, u16), (Timestamp, bool)>,
+    /// Openings of windows, by window and time.
+    pub scopes: BTreeMap<(Arc<str>, Timestamp), Scope>,
     /// VMs whose enrolment a person asked for.
     pub asked: HashSet<VmId>,
     /// Credentials that guests refused, by VM and entry.
@@ -94,6 +102,10 @@ impl Memory {
             memory.approve(&approval);
         }
         memory.enrolments.extend(contents.enrolments);
+        memory.scopes.extend(contents.scopes.into_iter().map(|scope| (scope.key(), scope)));
+        for protection in contents.protections {
+            memory.put_protection(protection);
+        }
         for refusal in contents.refusals {
             memory.put_refusal(refusal);
         }
@@ -175,6 +187,19 @@ impl Memory {
             self.put_identity(identity);
         }
         step.owned.into_iter().for_each(|change| self.put_owned(change));
+    }
+
+    /// Takes note of how far a snapshot is.
+    pub fn put_protection(&mut self, Protection { vm, record }: Protection) {
+        self.protections.entry(vm).or_default().insert(record.key().clone(), record);
+    }
+
+    /// Takes note of the opening of a window, or forgets it.
+    pub fn put_scope(&mut self, change: ScopeChange) {
+        match change {
+            ScopeChange::Put(scope) => self.scopes.insert(scope.key(), scope),
+            ScopeChange::Forget { window, opens } => self.scopes.remove(&(window, opens)),
+        };
     }
 
     /// Takes note of credentials that a guest refused.

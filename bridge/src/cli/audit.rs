@@ -11,6 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Context, Exit, Failure, Hangup, Stop, output};
 use crate::clock;
 use crate::inventory::text::for_terminal;
+use mappings::protection::Act;
+
 use crate::plan::{Action, EnrolStep, Why};
 use crate::store::{Entry, EntryId, Outcome, Query, Reader, StoreError, StoreProblem};
 
@@ -182,6 +184,11 @@ fn changes(action: &Action) -> Vec<String> {
                 enrolment.directory.iter().map(|directory| format!("- {directory}")).collect()
             }
         },
+        Action::Snapshot { act, record, .. } => vec![match (act, &record.snapshot) {
+            (Act::Create, _) | (_, None) => format!("+ {}", record.name),
+            (Act::Remove, Some(snapshot)) => format!("- {} ({snapshot})", record.name),
+            (_, Some(snapshot)) => format!("{} ({snapshot})", record.name),
+        }],
         Action::DeregisterNode { node, .. } => vec![format!("- {node}")],
     }
 }

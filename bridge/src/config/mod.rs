@@ -24,6 +24,7 @@ mod overrides;
 mod reader;
 mod reference;
 mod schema;
+mod snapshots;
 mod source;
 mod state;
 mod tags;
@@ -52,6 +53,7 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use overrides::PROGRAM_VARIABLES;
 pub use reference::reference_markdown;
+pub use snapshots::{OwnWindow, ProbeKind, SnapshotPolicy, SnapshotSettings};
 pub use state::StateSettings;
 pub use tags::TagsSettings;
 pub use values::NameFilter;
@@ -90,6 +92,8 @@ pub struct Config {
     pub enrol: EnrolSettings,
     /// Accounts inside guests, in the order in which they are tried.
     pub credentials: Vec<GuestCredentials>,
+    /// The safety net of VMs before their maintenance windows.
+    pub snapshots: SnapshotSettings,
     /// What people in the vSphere client see of AWS.
     pub writeback: WritebackSettings,
     /// How much may change without a person's consent.
@@ -118,6 +122,7 @@ static ROOT: Section = Section {
         &enrol::SECTION,
         &credentials::SECTION,
         &tags::SECTION,
+        &snapshots::SECTION,
         &writeback::SECTION,
         &guard::SECTION,
         &state::SECTION,
@@ -219,6 +224,7 @@ fn read(root: &TableReader<'_>) -> Option<Config> {
     let vmc: Vec<Option<Vmc>> = vmc_tables.iter().map(vmc::read).collect();
     let aws: Vec<Option<AwsTarget>> = aws_tables.iter().map(aws::read).collect();
     let tags = root.section_or_empty(&tags::SECTION).as_ref().and_then(tags::read);
+    let snapshots = root.section_or_empty(&snapshots::SECTION).as_ref().and_then(snapshots::read);
     let writeback = root.section_or_empty(&writeback::SECTION).as_ref().and_then(writeback::read);
     let guard = root.section_or_empty(&guard::SECTION).as_ref().and_then(guard::read);
     let state = root.section_or_empty(&state::SECTION).as_ref().and_then(state::read);
@@ -235,6 +241,7 @@ fn read(root: &TableReader<'_>) -> Option<Config> {
         enrol: enrol?,
         credentials: credentials.into_iter().collect::<Option<_>>()?,
         tags: tags?,
+        snapshots: snapshots?,
         writeback: writeback?,
         guard: guard?,
         state: state?,

@@ -16,7 +16,7 @@ use crate::engine::{Engine, RealHands};
 use crate::explain;
 use crate::fleet::{SharedFleet, VmView};
 use crate::inventory::Filter;
-use crate::plan::{Plan, PlanDocument, View};
+use crate::plan::{Capability, Plan, PlanDocument, View};
 use crate::store::{Basis, Identity, Reader, StoreError, VmId};
 
 /// How long a reading that was asked for may take before what is known has to do.
@@ -246,7 +246,7 @@ impl Desk {
         let (mut asked, mut answer) = (Vec::new(), Asked { vms: Vec::new(), not: Vec::new() });
         self.engine.look(|view| {
             for vm in view.plan().vms.iter().filter(|vm| wanted.contains(&vm.vm)) {
-                let [_, _, verdict] = &vm.verdicts;
+                let verdict = vm.verdict(Capability::Enrol);
                 let stage = view.memory.enrolments.get(&vm.vm).map(|enrolment| enrolment.stage);
                 if documents::can_be_asked(verdict.reason.as_ref(), stage) {
                     asked.push(vm.vm.clone());

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::enrol::{Enrolment, Stage};
-use crate::plan::{Plan, Reason, View, VmPlan};
+use crate::plan::{Capability, Plan, Reason, View, VmPlan};
 
 /// The answer to a wish that VMs be enrolled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub struct EnrolmentDocument {
 impl EnrolmentDocument {
     pub(super) fn of(vm: &VmPlan, enrolment: &Enrolment, asked: bool) -> Self {
         // A node whose agent is to be seen to is at rest only when that was done.
-        let reason = vm.verdicts[2].reason.as_ref();
+        let reason = vm.verdict(Capability::Enrol).reason.as_ref();
         let is_next = asked && matches!(reason, None | Some(Reason::WaitsForOthers | Reason::UnderWay));
         let problem = enrolment.problem.as_ref().map(|problem| match &problem.fix {
             Some(fix) => format!("{}: {}; {fix}", problem.word, problem.sentence),
@@ -147,22 +147,23 @@ pub(super) fn nodes(view: &View<'_>, plan: &Plan) -> Vec<NodeDocument> {
 
 /// How far all enrolments are, in the order of their names.
 pub(super) fn enrolments(view: &View<'_>, plan: &Plan) -> Vec<EnrolmentDocument> {
-    let document = |vm: &VmPlan| match (view.memory.enrolments.get(&vm.vm), &vm.verdicts[2].reason) {
-        (Some(enrolment), _) => {
-            Some(EnrolmentDocument::of(vm, enrolment, view.memory.asked.contains(&vm.vm)))
-        }
-        // A guest that refuses everybody is left as it was, so nothing else is known of it.
-        (None, Some(reason @ Reason::CredentialsRefused(_))) => Some(EnrolmentDocument {
-            vm: named(vm),
-            name: vm.label.to_string(),
-            stage: "refused".to_owned(),
-            active: false,
-            since: view.now.to_string(),
-            node: None,
-            problem: Some(format!("{}: {}", reason.word(), line(reason))),
-        }),
-        (None, _) => None,
-    };
+    let document =
+        |vm: &VmPlan| match (view.memory.enrolments.get(&vm.vm), &vm.verdict(Capability::Enrol).reason) {
+            (Some(enrolment), _) => {
+                Some(EnrolmentDocument::of(vm, enrolment, view.memory.asked.contains(&vm.vm)))
+            }
+            // A guest that refuses everybody is left as it was, so nothing else is known of it.
+            (None, Some(reason @ Reason::CredentialsRefused(_))) => Some(EnrolmentDocument {
+                vm: named(vm),
+                name: vm.label.to_string(),
+                stage: "refused".to_owned(),
+                active: false,
+                since: view.now.to_string(),
+                node: None,
+                problem: Some(format!("{}: {}", reason.word(), line(reason))),
+            }),
+            (None, _) => None,
+        };
     let mut documents: Vec<_> = plan.vms.iter().filter_map(document).collect();
     documents.sort_by(|one, other| (&one.name, &one.vm).cmp(&(&other.name, &other.vm)));
     documents

@@ -18,7 +18,7 @@ use crate::control::{Desk, Server};
 use crate::fleet::SharedFleet;
 use crate::observe::Observers;
 use crate::observe::aws::Watcher;
-use crate::observe::guests;
+use crate::observe::{guests, ports, tasks};
 use crate::plan::Policy;
 use crate::secret::SecretResolver;
 use crate::store::{Store, StoreError};
@@ -113,6 +113,8 @@ pub struct Assembly {
     work: JoinHandle<()>,
     tidying: JoinHandle<()>,
     guests: JoinHandle<()>,
+    snapshots: JoinHandle<()>,
+    ports: JoinHandle<()>,
     keys: JoinHandle<()>,
     /// How long the journal keeps what has ended.
     journal: watch::Sender<SignedDuration>,
@@ -147,9 +149,11 @@ impl Assembly {
         let (journal, age) = watch::channel(journal_age(config));
         let tidying = tokio::spawn(tidy(engine.clone(), age, stop.clone()));
         let guests = tokio::spawn(guests::watch(engine.clone(), hands.clone(), stop.clone()));
+        let snapshots = tokio::spawn(tasks::watch(engine.clone(), hands.clone(), stop.clone()));
+        let ports = tokio::spawn(ports::watch(engine.clone(), stop.clone()));
         let keys = tokio::spawn(keep_keys(engine.clone(), hands.clone(), stop.clone()));
         let watching = CancellationToken::new();
-        let tasks = targets.follow(&watching);
+        let following = targets.follow(&watching);
         let targets = config.aws.clone();
         Ok(Self {
             engine,
@@ -158,10 +162,12 @@ impl Assembly {
             targets,
             stop,
             watching,
-            tasks,
+            tasks: following,
             work,
             tidying,
             guests,
+            snapshots,
+            ports,
             keys,
             journal,
             control,
@@ -222,7 +228,7 @@ impl Assembly {
         for task in self.tasks {
             let _ = task.await;
         }
-        for task in [self.work, self.tidying, self.guests, self.keys] {
+        for task in [self.work, self.tidying, self.guests, self.snapshots, self.ports, self.keys] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "the engine failed");
             }

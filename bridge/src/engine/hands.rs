@@ -5,9 +5,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use mappings::protection::{SnapshotId, TaskId, Trouble};
 use tokio::sync::Notify;
 
 use super::guest::GuestHands;
+use super::snapshot::{self, SnapshotPort};
 use super::vsphere::{self, VsphereHands};
 use crate::aws::{ActivationId, AwsError, AwsErrorKind, NodeId, NodeTags, Place, Services, TargetName};
 use crate::cloud::SharedCloud;
@@ -28,6 +31,8 @@ pub struct EffectError {
     pub problem: Option<Box<Problem>>,
     /// The guest refused the credentials that have this fingerprint.
     pub refused: Option<Arc<str>>,
+    /// Why the snapshot of a VM cannot go on because of it.
+    pub trouble: Option<Box<Trouble>>,
 }
 
 impl EffectError {
@@ -40,6 +45,7 @@ impl EffectError {
             reason: reason.into(),
             problem: None,
             refused: None,
+            trouble: None,
         }
     }
 
@@ -52,6 +58,7 @@ impl EffectError {
             reason: problem.sentence.to_string(),
             problem: Some(Box::new(problem)),
             refused: None,
+            trouble: None,
         }
     }
 }
@@ -71,6 +78,15 @@ pub enum Gain {
     },
     /// An activation was made.
     Activation(ActivationId),
+    /// A task was begun.
+    Task(TaskId),
+    /// The snapshot is there.
+    Snapshot {
+        /// Which.
+        snapshot: SnapshotId,
+        /// When it was taken.
+        created: Timestamp,
+    },
 }
 
 impl From<AwsError> for EffectError {
@@ -85,6 +101,7 @@ impl From<AwsError> for EffectError {
             reason,
             problem: None,
             refused: None,
+            trouble: None,
         }
     }
 }
@@ -128,13 +145,28 @@ pub struct RealHands {
     arms: Arc<RwLock<BTreeMap<TargetName, Arm>>>,
     vsphere: VsphereHands,
     guests: GuestHands,
+    snapshots: Arc<dyn SnapshotPort>,
 }
 
 impl RealHands {
     /// Hands that find their way through what is known of the targets.
     #[must_use]
     pub fn new(cloud: SharedCloud, vsphere: VsphereHands, guests: GuestHands) -> Self {
-        Self { cloud, arms: Arc::default(), vsphere, guests }
+        let snapshots = Arc::new(vsphere.clone());
+        Self { cloud, arms: Arc::default(), vsphere, guests, snapshots }
+    }
+
+    /// Takes and removes snapshots through this.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn with_snapshots(self, snapshots: Arc<dyn SnapshotPort>) -> Self {
+        Self { snapshots, ..self }
+    }
+
+    /// The hands on snapshots.
+    #[must_use]
+    pub(crate) fn snapshots(&self) -> &dyn SnapshotPort {
+        &*self.snapshots
     }
 
     /// The hands in guests.
@@ -209,6 +241,9 @@ impl Hands for RealHands {
                     Ok(Gain::Nothing)
                 }
                 Action::Enrol { vm, step, enrolment } => self.enrol(vm, step, enrolment).await,
+                Action::Snapshot { vm, act, record, mark } => {
+                    snapshot::perform(self.snapshots(), vm, *act, record, mark).await
+                }
                 Action::DeregisterNode { place, node, .. } => {
                     let arm = self.arm(place)?;
                     let done = arm.services.ssm.deregister(node).await;
@@ -244,6 +279,9 @@ impl Hands for RealHands {
                     self.vsphere.trace_value(vm, name, value).await
                 }
                 Action::Enrol { vm, step, enrolment } => self.enrol_trace(vm, step, enrolment).await,
+                Action::Snapshot { vm, act, record, .. } => {
+                    snapshot::trace(self.snapshots(), vm, *act, record).await
+                }
                 Action::DeregisterNode { place, node, .. } => {
                     let ssm = self.arm(place)?.services.ssm;
                     let nodes = listing("nodes", |next| ssm.nodes(next)).await?;
@@ -258,6 +296,7 @@ impl Hands for RealHands {
         match action {
             Action::AddTags { place, .. } | Action::RemoveTags { place, .. } => self.settle_of(place),
             Action::DefineAttribute { .. } | Action::SetAttribute { .. } => vsphere::SETTLE,
+            Action::Snapshot { .. } => snapshot::SETTLE,
             Action::Enrol { step, enrolment, .. } => match step {
                 EnrolStep::Activate { .. } | EnrolStep::Withdraw => self.settle_of(&enrolment.place),
                 EnrolStep::Prepare | EnrolStep::Register | EnrolStep::Clean => vsphere::SETTLE,

@@ -11,10 +11,12 @@ mod enrol;
 mod guest;
 mod hands;
 mod records;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod vsphere;
 mod vsphere_guests;
+mod vsphere_snapshots;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -36,7 +38,10 @@ pub use guest::{
 };
 pub use hands::{Arm, EffectError, Gain, Hands, RealHands, Trace};
 pub use records::Records;
+pub use snapshot::{Look, OnVm, Shot, SnapshotPort, Spec, TaskSeen};
+pub(crate) use snapshot::{record_id, settle as settle_record};
 pub use vsphere::VsphereHands;
+pub(crate) use vsphere_snapshots::{task_id, trouble_of};
 
 use crate::aws::{NodeId, Place};
 use crate::clock::Clock;
@@ -45,7 +50,7 @@ use crate::config::Mode;
 use crate::enrol::{Enrolment, Event, Problem, Stage};
 use crate::fleet::SharedFleet;
 use crate::memory::{Memory, Open};
-use crate::plan::{Action, Capability, EnrolStep, Plan, Planned, Policy, View};
+use crate::plan::{Action, Capability, EnrolStep, Plan, Planned, Policy, PortWanted, View};
 use crate::store::{
     Approval, Conclusion, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity, Outcome,
     Refusal, Step, Store, StoreError, VmId,
@@ -87,11 +92,15 @@ struct Inner<S> {
     memory: Mutex<Memory>,
     /// Held while it is written down who is what: a plan that was made before a person decided must not undo that.
     deciding: tokio::sync::Mutex<()>,
+    /// Held while the record of a snapshot goes on: what is seen, what a plan found and what a person wants all change it.
+    keeping: tokio::sync::Mutex<()>,
     policy: RwLock<Arc<Policy>>,
     /// Only this is done.
     only: std::sync::OnceLock<Capability>,
     wake: Notify,
     progress: tokio::sync::watch::Sender<Progress>,
+    /// Ports of VMs that are to be asked.
+    ports: tokio::sync::watch::Sender<Vec<PortWanted>>,
 }
 
 /// How far the engine is.
@@ -146,10 +155,12 @@ impl<S: Records> Engine<S> {
             clock,
             memory: Mutex::new(memory),
             deciding: tokio::sync::Mutex::default(),
+            keeping: tokio::sync::Mutex::default(),
             only: std::sync::OnceLock::new(),
             policy: RwLock::new(Arc::new(policy)),
             wake: Notify::new(),
             progress: tokio::sync::watch::Sender::default(),
+            ports: tokio::sync::watch::Sender::default(),
         })))
     }
 
@@ -309,6 +320,11 @@ impl<S: Records> Engine<S> {
         self.0.memory().trim(now, policy.guard.window);
         let plan = self.plan();
         self.0.record(&plan).await;
+        self.0.ports.send_replace(plan.ports.clone());
+        for target in &policy.targets {
+            let wanted = plan.patch_states.get(&target.name).cloned().unwrap_or_default();
+            self.0.cloud.want_patch_states(&target.name, wanted);
+        }
         let only = self.0.only.get();
         let wanted = |planned: &&Planned| only.is_none_or(|only| planned.action.capability() == *only);
         work.replace(plan.doable(&policy).filter(wanted));
@@ -360,6 +376,18 @@ impl<S: Records> Engine<S> {
             self.0.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Ports of VMs that are to be asked, as that changes.
+    pub(crate) fn wanted_ports(&self) -> tokio::sync::watch::Receiver<Vec<PortWanted>> {
+        self.0.ports.subscribe()
+    }
+
+    /// Whether a port answered.
+    pub(crate) fn saw_port(&self, port: PortWanted, answers: bool) {
+        let now = self.0.clock.now();
+        self.0.memory().ports.insert((port.vcenter, port.vm, port.port), (now, answers));
+        self.0.wake.notify_one();
     }
 
     /// Does only what belongs to this capability from now on: a command that was asked for one thing does no other.
@@ -619,6 +647,10 @@ impl<S: Records> Inner<S> {
                 self.wake.notify_one();
             }
         }
+        let mode = self.policy.read().unwrap_or_else(PoisonError::into_inner).snapshots.mode;
+        if result.is_ok() && mode != Mode::Off && plan.problems.is_empty() {
+            result = self.record_snapshots(plan).await;
+        }
         self.store_is(result.as_ref().err());
     }
 
@@ -711,12 +743,19 @@ impl<S: Records> Inner<S> {
         };
         let done = matches!(outcome, Outcome::Done | Outcome::FoundDone);
         let known = self.memory().failures.get(&failing).cloned();
+        let _keeping = match action {
+            Action::Snapshot { .. } => Some(self.keeping.lock().await),
+            _ => None,
+        };
+        let protection = self.protection_of(action, outcome, &result, ended);
         let (step, refusal) = self.step_of(action, outcome, &result, ended);
         let error = result.err();
         let failure = match (&error, known) {
-            // The enrolment itself says when it is tried again.
-            (Some(_), None) if step.is_some() => None,
-            (Some(_), Some(_)) if step.is_some() => Some(FailureChange { failing, failure: None }),
+            // The enrolment or the snapshot itself says when it is tried again.
+            (Some(_), None) if step.is_some() || protection.is_some() => None,
+            (Some(_), Some(_)) if step.is_some() || protection.is_some() => {
+                Some(FailureChange { failing, failure: None })
+            }
             (Some(error), known) => {
                 let failures = known.as_ref().map_or(0, |known| known.failures).saturating_add(1);
                 let first = if error.transient { SHORT_PAUSE } else { FIRST_PAUSE };
@@ -750,6 +789,7 @@ impl<S: Records> Inner<S> {
             failure,
             step,
             refusal,
+            protection,
         };
         let written = self.store.conclude(id, &conclusion).await;
         self.store_is(written.as_ref().err());
@@ -768,6 +808,10 @@ impl<S: Records> Inner<S> {
                     self.wake.notify_one();
                 }
                 conclusion.refusal.into_iter().for_each(|refusal| memory.put_refusal(refusal));
+                if let Some(protection) = conclusion.protection {
+                    memory.put_protection(protection);
+                    self.wake.notify_one();
+                }
             }
         }
         self.progress.send_modify(|progress| {

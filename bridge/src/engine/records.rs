@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::aws::{NodeId, Place};
 use crate::store::{
-    Approval, Conclusion, Contents, Entry, EntryId, FailureChange, Identity, OwnedChange, Step, Store,
-    StoreError, VmId,
+    Approval, Conclusion, Contents, Entry, EntryId, FailureChange, Identity, OwnedChange, Protection,
+    ScopeChange, Step, Store, StoreError, VmId,
 };
 
 /// What has been written when a function returns is still there after a crash.
@@ -45,6 +45,13 @@ pub trait Records: Send + Sync + 'static {
     fn put_failure(&self, change: &FailureChange) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Writes how far enrolments are, and what is known because of that.
     fn put_steps(&self, steps: &[Step]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Writes how far snapshots are.
+    fn put_protections(
+        &self,
+        protections: &[Protection],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Writes what is remembered of openings of windows.
+    fn put_scopes(&self, changes: &[ScopeChange]) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Forgets that the guest of a VM refused credentials.
     fn forget_refusals(&self, vm: &VmId) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Makes this machine the one that the state belongs to.
@@ -98,6 +105,14 @@ impl Records for Store {
 
     async fn put_steps(&self, steps: &[Step]) -> Result<(), StoreError> {
         self.put_steps(steps).await
+    }
+
+    async fn put_protections(&self, protections: &[Protection]) -> Result<(), StoreError> {
+        self.put_protections(protections).await
+    }
+
+    async fn put_scopes(&self, changes: &[ScopeChange]) -> Result<(), StoreError> {
+        self.put_scopes(changes).await
     }
 
     async fn forget_refusals(&self, vm: &VmId) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use metrics::counter;
 use vsphere_client::error::{Error, chain};
 use vsphere_client::ids::{MoKind, MoRef, VcenterUuid};
-use vsphere_client::model::CustomFieldDef;
+use vsphere_client::model::{CustomFieldDef, PowerState};
 use vsphere_client::property::{Properties as _, VirtualMachine};
 use vsphere_client::retry::{Classify as _, Verdict};
 use vsphere_client::soap::FaultKind;
@@ -81,6 +81,11 @@ impl VsphereHands {
     /// The host that a VM is on, as the fleet knows it.
     pub(super) fn host_of(&self, vcenter: &VcenterName, vm: &VmId) -> Option<MoRef> {
         self.0.fleet.read().part(vcenter)?.vm(&vm.vm)?.host().cloned()
+    }
+
+    /// Whether a VM is on, as the fleet knows it.
+    pub(super) fn power_of(&self, vcenter: &VcenterName, vm: &VmId) -> Option<PowerState> {
+        self.0.fleet.read().part(vcenter)?.vm(&vm.vm)?.power()
     }
 
     /// Defines an attribute for VMs.
@@ -201,7 +206,7 @@ impl VsphereHands {
     }
 
     /// Makes one call when it is its turn.
-    async fn write<T>(
+    pub(super) async fn write<T>(
         &self,
         arm: &Arm,
         operation: &'static str,
@@ -231,7 +236,7 @@ impl VsphereHands {
         self.0.fleet.apply(&arm.name, FleetUpdate::Definitions(fields), clock::now());
     }
 
-    fn effect_error(&self, arm: &Arm, error: &WriteError) -> EffectError {
+    pub(super) fn effect_error(&self, arm: &Arm, error: &WriteError) -> EffectError {
         self.forget_refused(&arm.name, error.error());
         let fix = match error.error().fault() {
             Some(FaultKind::NoPermission { privilege, .. }) if !error.error().is_login_refused() => {
@@ -276,7 +281,7 @@ fn not_now(reason: String) -> EffectError {
     EffectError::not_now(reason)
 }
 
-fn read_error(error: &Error) -> EffectError {
+pub(super) fn read_error(error: &Error) -> EffectError {
     let transient = matches!(error.classify(), Verdict::Transient { .. });
     EffectError { transient, ..EffectError::not_now(error.line()) }
 }

@@ -8,6 +8,7 @@
 mod change;
 mod document;
 mod facts;
+mod hazards;
 mod intern;
 mod node;
 mod part;

@@ -7,8 +7,10 @@
 pub mod aws;
 mod connected;
 pub(crate) mod guests;
+pub(crate) mod ports;
 mod progress;
 mod tags;
+pub(crate) mod tasks;
 mod vcenter;
 mod vmc;
 pub mod windows;

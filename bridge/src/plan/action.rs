@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
+use mappings::protection::{Act, Record};
 use mappings::tags::{TagKey, TagValue};
 use serde::{Deserialize, Serialize};
 use vsphere_client::ids::VcenterUuid;
@@ -125,6 +126,18 @@ pub enum Action {
         /// How far its enrolment is.
         enrolment: Box<Enrolment>,
     },
+    /// One step of the snapshot of a VM.
+    Snapshot {
+        /// The VM.
+        vm: VmId,
+        /// The description of its snapshot, by which it is found again.
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        mark: Arc<str>,
+        /// What is done.
+        act: Act,
+        /// How far it is.
+        record: Box<Record>,
+    },
     /// `ssm:DeregisterManagedInstance`
     DeregisterNode {
         /// Where the node is.
@@ -204,6 +217,16 @@ kinds! {
     CleanGuest = "cleanGuest",
     /// Deregister a node.
     DeregisterNode = "deregisterNode",
+    /// Take a snapshot.
+    CreateSnapshot = "createSnapshot",
+    /// Remove a snapshot of ours.
+    RemoveSnapshot = "removeSnapshot",
+    /// Consolidate disks that a snapshot left over.
+    ConsolidateDisks = "consolidateDisks",
+    /// Take a VM back to a snapshot of ours.
+    RevertToSnapshot = "revertToSnapshot",
+    /// Power a VM on again that was taken back.
+    PowerOn = "powerOn",
 }
 
 impl Action {
@@ -223,6 +246,13 @@ impl Action {
                 EnrolStep::Clean => ActionKind::CleanGuest,
             },
             Self::DeregisterNode { .. } => ActionKind::DeregisterNode,
+            Self::Snapshot { act, .. } => match act {
+                Act::Create => ActionKind::CreateSnapshot,
+                Act::Remove => ActionKind::RemoveSnapshot,
+                Act::Consolidate => ActionKind::ConsolidateDisks,
+                Act::Revert => ActionKind::RevertToSnapshot,
+                Act::PowerOn => ActionKind::PowerOn,
+            },
         }
     }
 
@@ -233,6 +263,7 @@ impl Action {
             Self::AddTags { .. } | Self::RemoveTags { .. } => Capability::Tags,
             Self::DefineAttribute { .. } | Self::SetAttribute { .. } => Capability::Writeback,
             Self::Enrol { .. } | Self::DeregisterNode { .. } => Capability::Enrol,
+            Self::Snapshot { .. } => Capability::Snapshots,
         }
     }
 
@@ -249,7 +280,9 @@ impl Action {
                 // No object has such an id.
                 object: "definitions".into(),
             },
-            Self::SetAttribute { vm, .. } | Self::Enrol { vm, .. } => Holder::vm(vm),
+            Self::SetAttribute { vm, .. } | Self::Enrol { vm, .. } | Self::Snapshot { vm, .. } => {
+                Holder::vm(vm)
+            }
         }
     }
 
@@ -263,6 +296,7 @@ impl Action {
             | Self::SetAttribute { label, .. }
             | Self::DeregisterNode { label, .. } => label,
             Self::Enrol { enrolment, .. } => &enrolment.label,
+            Self::Snapshot { record, .. } => &record.label,
         }
     }
 
@@ -274,6 +308,7 @@ impl Action {
             | Self::RemoveTags { vm, .. }
             | Self::SetAttribute { vm, .. }
             | Self::Enrol { vm, .. }
+            | Self::Snapshot { vm, .. }
             | Self::DeregisterNode { vm, .. } => Some(vm),
             Self::DefineAttribute { .. } => None,
         }
@@ -286,12 +321,15 @@ impl Action {
         match self {
             Self::AddTags { tags, .. } => tags
                 .iter()
-                .filter(|tag| tag.why != Why::Mark && tag.before.is_some())
+                .filter(|tag| {
+                    tag.why != Why::Mark && tag.before.is_some() && &*tag.rule != super::tags::HOLD_RULE
+                })
                 .map(|tag| tag.key.as_str().into())
                 .collect(),
             Self::RemoveTags { tags, .. } => tags
                 .iter()
-                .filter(|tag| tag.key.as_str() != super::tags::MARK)
+                // What keeps a node out of a window is put back when that is over.
+                .filter(|tag| tag.key.as_str() != super::tags::MARK && &*tag.rule != super::tags::HOLD_RULE)
                 .map(|tag| tag.key.as_str().into())
                 .collect(),
             // A fleet that seems to be gone, or to belong elsewhere, must not lose its nodes.
@@ -301,7 +339,8 @@ impl Action {
             {
                 vec!["node".into()]
             }
-            Self::DefineAttribute { .. } | Self::Enrol { .. } => Vec::new(),
+            // What is removed is ours, and its record says that it is time; a person asked for what is taken back.
+            Self::DefineAttribute { .. } | Self::Enrol { .. } | Self::Snapshot { .. } => Vec::new(),
             // Our own display of what AWS says follows AWS; only what others wrote counts.
             Self::SetAttribute { name, why: Why::Adopted | Why::Drift, before: Some(_), .. } => {
                 vec![name.clone()]
@@ -318,6 +357,7 @@ impl Action {
             Self::DefineAttribute { .. }
             | Self::SetAttribute { .. }
             | Self::Enrol { .. }
+            | Self::Snapshot { .. }
             | Self::DeregisterNode { .. } => Vec::new(),
         }
     }
@@ -331,6 +371,7 @@ impl Action {
             Self::DefineAttribute { .. }
             | Self::SetAttribute { .. }
             | Self::Enrol { .. }
+            | Self::Snapshot { .. }
             | Self::DeregisterNode { .. } => {}
         }
         part
@@ -357,6 +398,7 @@ impl Action {
             }
             Self::DefineAttribute { name, .. } => add(name, ""),
             Self::SetAttribute { name, value, .. } => add(name, value),
+            Self::Snapshot { record, .. } => add(record.key().as_str(), ""),
             Self::Enrol { .. } | Self::DeregisterNode { .. } => {}
         }
         short_hash(&text)
@@ -381,7 +423,7 @@ impl Action {
             Self::SetAttribute { name, value, .. } => {
                 vec![change(name, Some(&**value).filter(|value| !value.is_empty()), &"writeback".into())]
             }
-            Self::Enrol { .. } | Self::DeregisterNode { .. } => Vec::new(),
+            Self::Enrol { .. } | Self::Snapshot { .. } | Self::DeregisterNode { .. } => Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use mappings::protection::Act;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -344,6 +345,19 @@ fn changes(action: &Action) -> Vec<ChangeDocument> {
                 why: why(tag.why).to_owned(),
             })
             .collect(),
+        Action::Snapshot { act, record, .. } => vec![ChangeDocument {
+            name: record.name.to_string(),
+            before: record.snapshot.as_ref().filter(|_| *act != Act::Create).map(ToString::to_string),
+            after: None,
+            why: match act {
+                Act::Create => "taken",
+                Act::Remove => "removed",
+                Act::Consolidate => "consolidated",
+                Act::Revert => "reverted",
+                Act::PowerOn => "poweredOn",
+            }
+            .to_owned(),
+        }],
         Action::Enrol { .. } | Action::DeregisterNode { .. } => Vec::new(),
     }
 }

@@ -602,6 +602,8 @@ impl<'a> Planner<'a> {
             settle: signed(std::time::Duration::ZERO),
             owned: None,
             adopt: false,
+            withheld: &[],
+            hold: None,
             hashes: &self.hashes,
         };
         let desired = self.policy.rules.desired(view);

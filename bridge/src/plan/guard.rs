@@ -81,7 +81,7 @@ fn too_much(
     }
     let kind = match capability {
         Capability::Tags | Capability::Enrol => OwnedKind::NodeTag,
-        Capability::Writeback => OwnedKind::VmAttribute,
+        Capability::Writeback | Capability::Snapshots => OwnedKind::VmAttribute,
     };
     let mut managed: HashSet<Arc<str>> = changing.clone();
     let mut managed_by_name: HashMap<Arc<str>, HashSet<Arc<str>>> = by_name.clone();

@@ -12,6 +12,7 @@ mod identity;
 #[cfg(test)]
 mod properties;
 mod reason;
+mod snapshots;
 pub(crate) mod tags;
 mod tend;
 mod text;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use mappings::protection::Record;
 use mappings::selector::{Fact, Selector, Verdict, VmFacts as _};
 use mappings::tags::RuleSet;
 use serde::{Deserialize, Serialize};
@@ -34,15 +36,16 @@ pub use document::{
 pub use enrol::{CredentialsPolicy, EnrolPolicy};
 pub use identity::{Link, LoneNode};
 pub use reason::{Note, QUARANTINE, Reason};
+pub use snapshots::WindowPlan;
 pub use tags::{Claimed, claimed};
 pub use text::{write_action, write_plan};
 
 use crate::aws::{NodeId, Place, TargetName};
 use crate::cloud::{Cloud, TargetView};
-use crate::config::{Config, Guard, Mode};
+use crate::config::{Config, Guard, Mode, SnapshotSettings};
 use crate::fleet::{Fleet, Part, State, VcenterName, VmView};
 use crate::memory::Memory;
-use crate::store::{Failing, Holder, Identity, OwnedChange, Step, VmId};
+use crate::store::{Failing, Holder, Identity, OwnedChange, ScopeChange, Step, VmId};
 use identity::{Candidate, Index, Keys, Matching};
 
 /// What vmbridge can do.
@@ -55,11 +58,13 @@ pub enum Capability {
     Writeback,
     /// VMs become managed nodes.
     Enrol,
+    /// VMs have a snapshot before their maintenance windows.
+    Snapshots,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 3] = [Self::Tags, Self::Writeback, Self::Enrol];
+    pub const ALL: [Self; 4] = [Self::Tags, Self::Writeback, Self::Enrol, Self::Snapshots];
 
     /// The word for it.
     #[must_use]
@@ -68,6 +73,7 @@ impl Capability {
             Self::Tags => "tags",
             Self::Writeback => "writeback",
             Self::Enrol => "enrol",
+            Self::Snapshots => "snapshots",
         }
     }
 
@@ -95,6 +101,8 @@ pub struct Policy {
     pub adopt_attributes: bool,
     /// How VMs become managed nodes.
     pub enrol: EnrolPolicy,
+    /// The safety net of VMs before their maintenance windows.
+    pub snapshots: Arc<SnapshotSettings>,
     /// How much may change without consent.
     pub guard: Guard,
     /// How old data may be.
@@ -135,6 +143,7 @@ impl Policy {
             writeback: config.writeback.mode,
             adopt_attributes: config.writeback.adopt,
             enrol: EnrolPolicy::of(config),
+            snapshots: Arc::new(config.snapshots.clone()),
             guard: config.guard.clone(),
             stale_after: config.limits.stale_after,
         }
@@ -147,6 +156,7 @@ impl Policy {
             Capability::Tags => self.tags,
             Capability::Writeback => self.writeback,
             Capability::Enrol => self.enrol.mode,
+            Capability::Snapshots => self.snapshots.mode,
         }
     }
 }
@@ -227,7 +237,45 @@ pub struct VmPlan {
     /// The node that it is.
     pub link: Option<Link>,
     /// What the capabilities say, in the order of [`Capability::ALL`].
-    pub verdicts: [CapabilityVerdict; 3],
+    pub verdicts: [CapabilityVerdict; 4],
+}
+
+impl VmPlan {
+    /// What a capability says of it.
+    #[must_use]
+    pub fn verdict(&self, capability: Capability) -> &CapabilityVerdict {
+        let [tags, writeback, enrol, snapshots] = &self.verdicts;
+        match capability {
+            Capability::Tags => tags,
+            Capability::Writeback => writeback,
+            Capability::Enrol => enrol,
+            Capability::Snapshots => snapshots,
+        }
+    }
+}
+
+/// A port of a VM that is to be asked whether it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortWanted {
+    /// The vCenter, by its name.
+    pub vcenter: Arc<str>,
+    /// The VM's managed object id.
+    pub vm: Arc<str>,
+    /// Its primary address.
+    pub address: std::net::IpAddr,
+    /// The port.
+    pub port: u16,
+}
+
+/// A record of a snapshot that goes on without any effect outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtectionStep {
+    /// The VM.
+    pub vm: VmId,
+    /// The record that the plan was made from; nothing: there was none.
+    pub before: Option<Record>,
+    /// What it becomes.
+    pub after: Record,
 }
 
 /// What is to be done now, and why not more.
@@ -249,6 +297,16 @@ pub struct Plan {
     pub housekeeping: Vec<OwnedChange>,
     /// Steps of enrolments that have no effect outside, to be written down.
     pub steps: Vec<Step>,
+    /// Steps of snapshots that have no effect outside, to be written down.
+    pub protections: Vec<ProtectionStep>,
+    /// Runs of windows whose scope froze, or that are over, to be written down.
+    pub scopes: Vec<ScopeChange>,
+    /// Nodes whose patch state is to be read.
+    pub patch_states: BTreeMap<TargetName, BTreeMap<NodeId, Timestamp>>,
+    /// Ports of VMs that are to be asked.
+    pub ports: Vec<PortWanted>,
+    /// The windows that come, as far as they are looked at.
+    pub windows: Vec<WindowPlan>,
 }
 
 impl Plan {
@@ -336,6 +394,15 @@ pub fn plan<'a>(
         let (place, view, _) = matching.as_ref().ok()?;
         Some((&target.name, (place.clone(), view.nodes.len())))
     });
+    let scene = snapshots::Scene {
+        candidates: &candidates,
+        parts: &parts,
+        matchings: &matchings,
+        memory,
+        policy,
+        now,
+    };
+    let mut protected = snapshots::plan(&scene, &mut plan);
     let mut planner = Planner {
         memory,
         policy,
@@ -344,6 +411,7 @@ pub fn plan<'a>(
         hashes: tags::KeyHashes::default(),
         taken: enrol::Taken::of(memory),
         places: places.collect(),
+        holds: std::mem::take(&mut protected.holds),
         plan,
     };
     if !memory.enrolments.is_empty() {
@@ -375,7 +443,8 @@ pub fn plan<'a>(
                 },
             },
         };
-        planner.vm(candidate, part, &sight, stale.clone(), &mut defined, cloud);
+        let verdict = protected.verdict(number);
+        planner.vm(candidate, part, &sight, stale.clone(), &mut defined, cloud, verdict);
     }
     let readable = |vcenter| index_readable.contains(&vcenter);
     planner.enrol_the_unseen(&readable, cloud);
@@ -433,6 +502,8 @@ struct Planner<'a> {
     taken: enrol::Taken<'a>,
     /// Where targets that can be read are, and how many nodes they have.
     places: HashMap<&'a TargetName, (Place, usize)>,
+    /// How VMs are kept out of windows now.
+    holds: HashMap<VmId, Vec<snapshots::Hold>>,
     plan: Plan,
 }
 
@@ -445,6 +516,7 @@ impl<'a> Planner<'a> {
         stale: Option<Reason>,
         defined: &mut HashMap<&'f VcenterName, HashSet<&'static str>>,
         cloud: &Cloud,
+        snapshots: CapabilityVerdict,
     ) where
         'f: 'a,
     {
@@ -462,7 +534,7 @@ impl<'a> Planner<'a> {
             vm: candidate.id,
             label: candidate.label,
             link,
-            verdicts: [tags, writeback, enrol],
+            verdicts: [tags, writeback, enrol, snapshots],
         });
     }
 
@@ -513,6 +585,8 @@ impl<'a> Planner<'a> {
         if let Some(reason) = self.hindered(Capability::Tags, &holder) {
             return blocked(reason);
         }
+        let holds = self.holds.get(&candidate.id).map(Vec::as_slice).unwrap_or_default();
+        let withheld: Vec<Arc<str>> = holds.iter().flat_map(|hold| hold.keys()).cloned().collect();
         let subject = tags::Subject {
             place,
             node: &link.node,
@@ -525,6 +599,8 @@ impl<'a> Planner<'a> {
             settle: signed(self.policy.targets[target].settle),
             owned: self.memory.owned_by(&holder),
             adopt: self.policy.adopt_tags,
+            withheld: &withheld,
+            hold: holds.iter().find_map(snapshots::Hold::hook),
             hashes: &self.hashes,
         };
         let desired = self.policy.rules.desired(view);

@@ -193,6 +193,7 @@ impl Estate {
             writeback: Mode::Off,
             adopt_attributes: false,
             enrol: crate::plan::EnrolPolicy::off(),
+            snapshots: Arc::new(crate::config::SnapshotSettings::off()),
             guard: Guard {
                 max_change_percent: 100,
                 floor: 5,

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use mappings::protection::Say;
+use mappings::snapshot::hazard::Hazard;
 
 use crate::aws::{NodeId, Place, TargetName};
 use crate::enrol::Problem;
@@ -131,6 +133,10 @@ pub enum Reason {
     },
     /// It could not be enrolled, and is not tried again before somebody says so.
     EnrolQuarantined(Problem),
+    /// What is to be said of its snapshots.
+    Snapshot(Box<Say>),
+    /// No window that patches reaches it in the time that is looked at.
+    NoWindow,
 }
 
 /// So many failures in a row make a quarantine.
@@ -177,6 +183,8 @@ impl Reason {
             Self::Enrolling(_) => "enrolling",
             Self::EnrolFailed { .. } => "enrolFailed",
             Self::EnrolQuarantined(_) => "enrolQuarantined",
+            Self::Snapshot(say) => say.word(),
+            Self::NoWindow => "noWindow",
         }
     }
 
@@ -202,6 +210,7 @@ impl Reason {
             | Self::AgentOffline { .. }
             | Self::EnrolFailed { .. }
             | Self::EnrolQuarantined(_) => true,
+            Self::Snapshot(say) => say.is_problem(),
             Self::Template
             | Self::ManagedBy(_)
             | Self::Off
@@ -219,6 +228,7 @@ impl Reason {
             | Self::OutsideHours { .. }
             | Self::BackupUnderWay { .. }
             | Self::Enrolling(_)
+            | Self::NoWindow
             | Self::InStep => false,
         }
     }
@@ -237,6 +247,9 @@ impl Reason {
     /// Whether there is something to do that has to wait: it failed lately, or is under way.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
+        if let Self::Snapshot(say) = self {
+            return say.is_waiting();
+        }
         matches!(
             self,
             Self::Failed { .. }
@@ -326,6 +339,8 @@ impl Reason {
                 format!("{}; it failed {times}; next try at {retry_at:.0}", problem.sentence)
             }
             Self::EnrolQuarantined(problem) => format!("in quarantine: {}", problem.sentence),
+            Self::Snapshot(say) => say.sentence(),
+            Self::NoWindow => "no window that changes it comes in the time that is looked at".to_owned(),
         }
     }
 
@@ -338,6 +353,7 @@ impl Reason {
                     problem.fix.as_deref().unwrap_or("see to the cause; `vmbridge retry <vm>` tries at once");
                 Some(fix.to_owned().into())
             }
+            Self::Snapshot(say) => say.fix().map(Cow::Owned),
             _ => self.fixed_fix().map(Cow::Borrowed),
         }
     }
@@ -399,6 +415,8 @@ impl Reason {
             | Self::Enrolling(_)
             | Self::EnrolFailed { .. }
             | Self::EnrolQuarantined(_)
+            | Self::Snapshot(_)
+            | Self::NoWindow
             | Self::InStep => {
                 return None;
             }
@@ -443,6 +461,24 @@ pub enum Note {
         /// Whether something is lacking because of it.
         problem: bool,
     },
+    /// Something else to say of the VM's snapshots.
+    Snapshot(Box<Say>),
+    /// Something that is to be known of a snapshot of the VM.
+    Hazard(Box<Hazard>),
+    /// The node is kept out of a window, and this tag from the node because of that.
+    Held {
+        /// The key.
+        name: Arc<str>,
+        /// The window.
+        window: Arc<str>,
+    },
+    /// The VM has no snapshot, and cannot be kept out of the window.
+    CannotHold {
+        /// The window.
+        window: Arc<str>,
+        /// Why not.
+        why: Arc<str>,
+    },
     /// There is no room for it: a node has 50 tags at most.
     NoRoom {
         /// The key.
@@ -462,6 +498,10 @@ impl Note {
             Self::LetGo { .. } => "letGo",
             Self::Rule { word, .. } => word,
             Self::NoRoom { .. } => "noRoom",
+            Self::Snapshot(say) => say.word(),
+            Self::Hazard(hazard) => hazard.word(),
+            Self::Held { .. } => "held",
+            Self::CannotHold { .. } => "cannotHold",
         }
     }
 
@@ -470,6 +510,9 @@ impl Note {
     pub fn is_problem(&self) -> bool {
         match self {
             Self::Rule { problem, .. } => *problem,
+            Self::Snapshot(say) => say.is_problem(),
+            Self::Held { .. } | Self::Hazard(_) => false,
+            Self::CannotHold { .. } => true,
             Self::Foreign { .. } | Self::Drift { .. } | Self::LetGo { .. } | Self::NoRoom { .. } => true,
         }
     }
@@ -496,6 +539,19 @@ impl Note {
                 "`{name}` is no longer wanted, but somebody else changed it to `{found}`: it is left to them"
             ),
             Self::Rule { sentence, .. } => sentence.clone(),
+            Self::Snapshot(say) => match say.fix() {
+                Some(fix) => format!("{}; {fix}", say.sentence()),
+                None => say.sentence(),
+            },
+            Self::Hazard(hazard) => format!("{}; {}", hazard.sentence(), hazard.fix()),
+            Self::Held { name, window } => {
+                format!(
+                    "`{name}` is kept from the node until the VM has its snapshot for the window {window}"
+                )
+            }
+            Self::CannotHold { window, why } => {
+                format!("it cannot be kept out of the window {window}: {why}")
+            }
             Self::NoRoom { name, foreign } => format!(
                 "`{name}` is left out: a node has 50 tags at most, and {foreign} were written by others; rules that come first win"
             ),

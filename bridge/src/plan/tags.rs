@@ -25,6 +25,10 @@ use crate::store::{Holder, Owned, OwnedChange, VmId};
 pub(crate) const MARK: &str = "vmbridge:owner";
 /// The rule that the mark comes from.
 const MARK_RULE: &str = "vmbridge";
+/// Key of the tag that a node has which must not be patched now. The hook of a window looks for it.
+pub(crate) const HOLD_TAG: &str = "vmbridge:hold";
+/// The rule that keeps nodes out of windows.
+pub(crate) const HOLD_RULE: &str = "hold";
 /// The most tags that a resource can have (Systems Manager, service quotas). Those of AWS itself do not count.
 const MOST_TAGS: usize = 50;
 
@@ -45,6 +49,10 @@ pub(super) struct Subject<'a> {
     pub settle: SignedDuration,
     pub owned: Option<&'a BTreeMap<Arc<str>, Owned>>,
     pub adopt: bool,
+    /// Tags that the node must not have now, whatever the rules say.
+    pub withheld: &'a [Arc<str>],
+    /// The value of the tag by which a hook keeps the node from being patched.
+    pub hold: Option<&'a str>,
     pub hashes: &'a KeyHashes,
 }
 
@@ -128,7 +136,7 @@ pub(super) fn difference(
 
     let mut writes: Vec<TagWrite> = Vec::new();
     let mut ours: Vec<TagKey> = Vec::with_capacity(kept.len());
-    for tag in kept {
+    for tag in kept.iter().filter(|tag| !subject.withheld.iter().any(|key| **key == *tag.key.as_str())) {
         let (name, value) = (tag.key.as_str(), tag.value.as_str());
         let mut write = |before: Option<Arc<str>>, why| {
             writes.push(TagWrite {
@@ -162,6 +170,7 @@ pub(super) fn difference(
         ours.push(tag.key.clone());
     }
 
+    hold_write(subject, &mut current, &mut writes, &mut ours);
     let mut removals: Vec<TagRemoval> = Vec::new();
     for (name, tag) in current.into_rest() {
         if !tag.ours || **name == *MARK {
@@ -169,6 +178,10 @@ pub(super) fn difference(
         }
         // Every key that we wrote was valid when we wrote it.
         let Ok(key) = TagKey::new(name) else { continue };
+        if subject.withheld.contains(name) || **name == *HOLD_TAG {
+            removals.push(TagRemoval { key, before: tag.value.clone(), rule: HOLD_RULE.into() });
+            continue;
+        }
         // What there is no room for is wanted, so that there is no doubt that it has to go.
         let no_room = dropped.iter().any(|tag| tag.key == key);
         if !no_room && desired.keeps(rules, &key) {
@@ -277,6 +290,28 @@ fn current<'a>(
         }
     }
     (Table(table), vanished)
+}
+
+/// Sees to the tag by which a hook keeps the node from being patched.
+fn hold_write(
+    subject: &Subject<'_>,
+    current: &mut Table<'_>,
+    writes: &mut Vec<TagWrite>,
+    ours: &mut Vec<TagKey>,
+) {
+    let Some(window) = subject.hold else { return };
+    let (Ok(key), Ok(value)) = (TagKey::new(HOLD_TAG), TagValue::new(window)) else { return };
+    match current.remove(HOLD_TAG) {
+        Some(found) if **found.value == *window => {}
+        found => writes.push(TagWrite {
+            key: key.clone(),
+            value,
+            why: if found.is_some() { Why::Changed } else { Why::New },
+            before: found.map(|found| found.value.clone()),
+            rule: HOLD_RULE.into(),
+        }),
+    }
+    ours.push(key);
 }
 
 /// Keeps the mark in step with what is ours.

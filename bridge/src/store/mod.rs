@@ -32,7 +32,7 @@ pub use machine::Machine;
 pub use read::{Query, Reader};
 pub use rows::{
     Approval, Basis, Conclusion, Contents, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity,
-    Outcome, Owned, OwnedChange, OwnedKind, Refusal, Step, VmId,
+    Outcome, Owned, OwnedChange, OwnedKind, Protection, Refusal, ScopeChange, Step, VmId,
 };
 pub use upkeep::{ExportError, Finding};
 

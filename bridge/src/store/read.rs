@@ -10,8 +10,8 @@ use tokio::sync::Mutex;
 
 use super::{
     Approval, Basis, Contents, DATABASE, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity,
-    Outcome, Owned, OwnedChange, OwnedKind, Refusal, Store, StoreError, StoreProblem, VmId, micros,
-    migration_problem, options, refuse_foreign, timestamp,
+    Outcome, Owned, OwnedChange, OwnedKind, Protection, Refusal, Store, StoreError, StoreProblem, VmId,
+    micros, migration_problem, options, refuse_foreign, timestamp,
 };
 
 /// A view of the database that changes nothing.
@@ -236,6 +236,25 @@ async fn contents(connection: &mut SqliteConnection, doing: &str) -> Result<Cont
             fingerprint: cells.get::<String>("fingerprint")?.into(),
             since: timestamp(cells.get("since")?),
         });
+    }
+    let rows = sqlx::query("SELECT * FROM protection ORDER BY vcenter, vm, id")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(of)?;
+    for row in &rows {
+        let cells = Cells { row, table: "protection", doing };
+        let record: String = cells.get("record")?;
+        let record = serde_json::from_str(&record).map_err(|_| cells.strange("record", &record))?;
+        contents.protections.push(Protection { vm: cells.vm()?, record });
+    }
+    let rows = sqlx::query("SELECT * FROM scope ORDER BY opens, window_id")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(of)?;
+    for row in &rows {
+        let cells = Cells { row, table: "scope", doing };
+        let record: String = cells.get("record")?;
+        contents.scopes.push(serde_json::from_str(&record).map_err(|_| cells.strange("record", &record))?);
     }
     Ok(contents)
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::{NodeId, Place};
 use crate::enrol::Enrolment;
+use crate::snapshot::Scope;
+use mappings::protection::Record;
 use vsphere_client::ids::{InstanceUuid, VcenterUuid};
 
 /// A VM for as long as it exists: the vCenter's instance UUID and the reference in it.
@@ -242,6 +244,31 @@ pub struct Conclusion {
     pub step: Option<Step>,
     /// That a guest refused credentials.
     pub refusal: Option<Refusal>,
+    /// How far a snapshot is now.
+    pub protection: Option<Protection>,
+}
+
+/// What is remembered of an opening of a window from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScopeChange {
+    /// This.
+    Put(Scope),
+    /// Nothing any more.
+    Forget {
+        /// The window.
+        window: Arc<str>,
+        /// When it opens.
+        opens: Timestamp,
+    },
+}
+
+/// A snapshot of a VM that we take, have or had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Protection {
+    /// The VM.
+    pub vm: VmId,
+    /// How far it is.
+    pub record: Record,
 }
 
 /// A step of an enrolment, and what is known because of it.
@@ -333,4 +360,8 @@ pub struct Contents {
     pub enrolments: Vec<(VmId, Enrolment)>,
     /// Credentials that guests refused.
     pub refusals: Vec<Refusal>,
+    /// Snapshots that we take, have or had.
+    pub protections: Vec<Protection>,
+    /// Openings of windows.
+    pub scopes: Vec<Scope>,
 }

@@ -57,6 +57,7 @@ fn done(owned: Vec<OwnedChange>) -> Conclusion {
         failure: None,
         step: None,
         refusal: None,
+        protection: None,
     }
 }
 

@@ -126,6 +126,12 @@ impl Reader {
                 }),
             )?;
         }
+        for protection in &contents.protections {
+            line("protection", serde_json::json!({ "vm": protection.vm, "record": protection.record }))?;
+        }
+        for scope in &contents.scopes {
+            line("scope", serde_json::json!(scope))?;
+        }
         for entry in self.journal(&Query::default()).await? {
             line("journal", serde_json::json!(entry))?;
         }
@@ -145,7 +151,7 @@ pub enum ExportError {
 }
 
 impl Store {
-    /// Drops what ended before `before` from the journal. The newest entry always stays, so that numbers are never used twice.
+    /// Drops what ended before `before` from the journal, and snapshots that are long gone. The newest entry always stays, so that numbers are never used twice.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -158,6 +164,11 @@ impl Store {
         .execute(&mut *writer)
         .await
         .map_err(|error| StoreError::of(self.doing("dropping old entries"), &error))?;
+        sqlx::query("DELETE FROM protection WHERE ended < $1")
+            .bind(micros(before))
+            .execute(&mut *writer)
+            .await
+            .map_err(|error| StoreError::of(self.doing("dropping old entries"), &error))?;
         Ok(done.rows_affected())
     }
 }

@@ -3,8 +3,8 @@
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
-    Approval, Conclusion, Entry, EntryId, FailureChange, Identity, Machine, OwnedChange, Refusal, Step,
-    Store, StoreError, VmId, micros,
+    Approval, Conclusion, Entry, EntryId, FailureChange, Identity, Machine, OwnedChange, Protection, Refusal,
+    ScopeChange, Step, Store, StoreError, VmId, micros,
 };
 use crate::aws::{NodeId, Place};
 
@@ -64,6 +64,9 @@ impl Store {
         if let Some(refusal) = &conclusion.refusal {
             put_refusal(&mut transaction, refusal).await.map_err(of)?;
         }
+        if let Some(protection) = &conclusion.protection {
+            put_protection(&mut transaction, protection).await.map_err(of)?;
+        }
         transaction.commit().await.map_err(of)
     }
 
@@ -77,6 +80,48 @@ impl Store {
         let mut transaction = writer.begin().await.map_err(of)?;
         for step in steps {
             put_step(&mut transaction, step).await.map_err(of)?;
+        }
+        transaction.commit().await.map_err(of)
+    }
+
+    /// Writes how far snapshots are.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn put_protections(&self, protections: &[Protection]) -> Result<(), StoreError> {
+        let of = |error: sqlx::Error| StoreError::of(self.doing("writing snapshots"), &error);
+        let mut writer = self.writer.lock().await;
+        let mut transaction = writer.begin().await.map_err(of)?;
+        for protection in protections {
+            put_protection(&mut transaction, protection).await.map_err(of)?;
+        }
+        transaction.commit().await.map_err(of)
+    }
+
+    /// Writes what is remembered of openings of windows.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn put_scopes(&self, changes: &[ScopeChange]) -> Result<(), StoreError> {
+        let of = |error: sqlx::Error| StoreError::of(self.doing("writing windows"), &error);
+        let mut writer = self.writer.lock().await;
+        let mut transaction = writer.begin().await.map_err(of)?;
+        for change in changes {
+            let query = match change {
+                ScopeChange::Put(scope) => sqlx::query(
+                    "INSERT INTO scope (window_id, opens, record) VALUES ($1, $2, $3) \
+                     ON CONFLICT (window_id, opens) DO UPDATE SET record = excluded.record",
+                )
+                .bind(scope.run.window.to_string())
+                .bind(micros(scope.run.opens))
+                .bind(serde_json::json!(scope).to_string()),
+                ScopeChange::Forget { window, opens } => {
+                    sqlx::query("DELETE FROM scope WHERE window_id = $1 AND opens = $2")
+                        .bind(window.to_string())
+                        .bind(micros(*opens))
+                }
+            };
+            query.execute(&mut *transaction).await.map_err(of)?;
         }
         transaction.commit().await.map_err(of)
     }
@@ -253,6 +298,25 @@ async fn put_step(connection: &mut SqliteConnection, step: &Step) -> Result<(), 
         put_owned(connection, change).await?;
     }
     Ok(())
+}
+
+async fn put_protection(
+    connection: &mut SqliteConnection,
+    protection: &Protection,
+) -> Result<(), sqlx::Error> {
+    let Protection { vm, record } = protection;
+    sqlx::query(
+        "INSERT INTO protection (vcenter, vm, id, record, ended) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (vcenter, vm, id) DO UPDATE SET record = excluded.record, ended = excluded.ended",
+    )
+    .bind(vm.vcenter.to_string())
+    .bind(vm.vm.to_string())
+    .bind(record.key().as_str())
+    .bind(serde_json::json!(record).to_string())
+    .bind((!record.stage.is_active()).then(|| micros(record.since)))
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 async fn put_refusal(connection: &mut SqliteConnection, refusal: &Refusal) -> Result<(), sqlx::Error> {

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
+use mappings::protection::RecordId;
 
 use super::*;
-use crate::store::{Contents, FailureChange, Identity, OwnedChange, StoreProblem, VmId};
+use crate::snapshot::Scope;
+use crate::store::{Contents, Protection, ScopeChange, FailureChange, Identity, OwnedChange, StoreProblem, VmId};
 
 /// How long a write takes before it is on the disk, and how long after that it takes to say so.
 const LATENCY: Duration = Duration::from_millis(2);
@@ -28,6 +30,8 @@ struct State {
     failures: BTreeMap<Failing, FailureChange>,
     approvals: Vec<Approval>,
     enrolments: BTreeMap<VmId, Enrolment>,
+    protections: BTreeMap<(VmId, RecordId), Protection>,
+    scopes: BTreeMap<(Arc<str>, Timestamp), Scope>,
     refused: BTreeMap<(VmId, Arc<str>), crate::store::Refusal>,
     refusals: VecDeque<Refusal>,
 }
@@ -123,6 +127,11 @@ impl State {
         step.owned.iter().for_each(|change| self.put_owned(change));
     }
 
+    fn put_protection(&mut self, protection: &Protection) {
+        let key = (protection.vm.clone(), protection.record.key().clone());
+        self.protections.insert(key, protection.clone());
+    }
+
     fn put_failure(&mut self, change: &FailureChange) {
         match &change.failure {
             Some(_) => self.failures.insert(change.failing.clone(), change.clone()),
@@ -150,6 +159,8 @@ impl Records for Disk {
             approvals: state.approvals.clone(),
             enrolments: state.enrolments.clone().into_iter().collect(),
             refusals: state.refused.values().cloned().collect(),
+            protections: state.protections.values().cloned().collect(),
+            scopes: state.scopes.values().cloned().collect(),
         })
     }
 
@@ -176,6 +187,7 @@ impl Records for Disk {
             conclusion.owned.iter().for_each(|change| state.put_owned(change));
             conclusion.failure.iter().for_each(|change| state.put_failure(change));
             conclusion.step.iter().for_each(|step| state.put_step(step));
+            conclusion.protection.iter().for_each(|protection| state.put_protection(protection));
             if let Some(refusal) = &conclusion.refusal {
                 let key = (refusal.vm.clone(), refusal.credentials.clone());
                 state.refused.insert(key, refusal.clone());
@@ -209,6 +221,22 @@ impl Records for Disk {
 
     async fn put_steps(&self, steps: &[Step]) -> Result<(), StoreError> {
         self.write(|state| steps.iter().for_each(|step| state.put_step(step))).await
+    }
+
+    async fn put_protections(&self, protections: &[Protection]) -> Result<(), StoreError> {
+        self.write(|state| protections.iter().for_each(|protection| state.put_protection(protection))).await
+    }
+
+    async fn put_scopes(&self, changes: &[ScopeChange]) -> Result<(), StoreError> {
+        self.write(|state| {
+            for change in changes {
+                match change {
+                    ScopeChange::Put(scope) => state.scopes.insert(scope.key(), scope.clone()),
+                    ScopeChange::Forget { window, opens } => state.scopes.remove(&(window.clone(), *opens)),
+                };
+            }
+        })
+        .await
     }
 
     async fn forget_refusals(&self, vm: &VmId) -> Result<(), StoreError> {

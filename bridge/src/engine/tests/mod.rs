@@ -102,6 +102,7 @@ impl World {
             writeback: Mode::Off,
             adopt_attributes: false,
             enrol: crate::plan::EnrolPolicy::off(),
+            snapshots: Arc::new(crate::config::SnapshotSettings::off()),
             guard: Guard {
                 max_change_percent: 20,
                 floor: 5,

@@ -1,0 +1,483 @@
+//! Gathers what a plan for snapshots has to know of each VM.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::HashSet;
+use jiff::{SignedDuration, Timestamp};
+use mappings::protection::{
+    Act, After, Execution, Judgement, PatchRun, Place, Policy, Presence, Probe, Record, Run, Seen,
+    SnapshotId, Subject, judge,
+};
+use mappings::selector::{Fact, Verdict};
+use mappings::snapshot::hazard::{Rules, preflight};
+use mappings::snapshot::name::Mark;
+use mappings::snapshot::pacing::Resource;
+use mappings::snapshot::space::{self, DatastoreId, Ledger};
+use vsphere_client::ids::{InstanceUuid, MoRef, VcenterUuid};
+use vsphere_client::model::PowerState;
+
+use super::runs::{Reach, Runs};
+use super::{Scene, hold};
+use crate::aws::{NodeId, PatchOperation, Ping, WindowId};
+use crate::cloud::TargetView;
+use crate::config::{ProbeKind, SnapshotPolicy};
+use crate::engine::record_id;
+use crate::fleet::VmView;
+use crate::memory::Memory;
+use crate::plan::{Action, Plan};
+use crate::snapshot::HoldBy;
+use crate::store::VmId;
+
+/// How long taking a snapshot takes, as long as nothing is known of that.
+const FIRST_GUESS: SignedDuration = SignedDuration::from_secs(60);
+/// Space is reserved for what is written in so long a time.
+const GROWS: SignedDuration = SignedDuration::from_hours(24);
+/// An execution begins about when its window opens.
+const PUNCTUAL: SignedDuration = SignedDuration::from_mins(10);
+
+/// VMs that a window reaches or that have a record. All lists are in the same order.
+pub(super) struct Gathered<'a> {
+    pub(super) subjects: Vec<Subject<'a>>,
+    /// Their numbers among the candidates.
+    pub(super) numbers: Vec<usize>,
+    pub(super) vms: Arc<[VmId]>,
+    pub(super) instances: Vec<Option<InstanceUuid>>,
+    pub(super) rules: Vec<Option<&'a Rules>>,
+    /// Tags of VMs, by candidate, that should be windows and are none, and why.
+    pub(super) strays: Vec<(usize, String, String)>,
+    /// How each is kept out of the runs that reach it.
+    holds: Vec<Vec<(Run, HoldBy)>>,
+}
+
+impl Gathered<'_> {
+    /// How a VM is kept out of a run.
+    pub(super) fn hold_by(&self, subject: usize, run: &Run) -> HoldBy {
+        let found = self.holds[subject].iter().find(|(known, _)| known.is_same(run));
+        found.map(|(_, by)| by.clone()).unwrap_or_default()
+    }
+}
+
+/// A node and what AWS says of it.
+struct Linked<'a> {
+    target: usize,
+    node: &'a NodeId,
+    view: &'a TargetView,
+    place: &'a crate::aws::Place,
+}
+
+/// Gathers what is known.
+pub(super) fn gather<'a>(
+    scene: &Scene<'a, '_>,
+    runs: &Runs<'a>,
+    ledger: &mut Ledger,
+    plan: &mut Plan,
+) -> Gathered<'a> {
+    let memory = scene.memory;
+    let mut out = Gathered {
+        subjects: Vec::new(),
+        numbers: Vec::new(),
+        vms: Arc::default(),
+        instances: Vec::new(),
+        rules: Vec::new(),
+        strays: Vec::new(),
+        holds: Vec::new(),
+    };
+    let mut vms = Vec::new();
+    let mut present: HashSet<&VmId> = HashSet::default();
+    let mut numbers = Numbers::default();
+    let work = Work::of(memory);
+    let durations = Durations::of(memory);
+    let has_runs = !runs.is_empty();
+    for (number, candidate) in scene.candidates.iter().enumerate() {
+        let records = memory.protections.get(&candidate.id);
+        if records.is_some() {
+            present.insert(&candidate.id);
+        }
+        if records.is_none() && (!has_runs || candidate.route.is_err() && !has_own(&candidate.view)) {
+            continue;
+        }
+        let (part, stale) = &scene.parts[candidate.part];
+        let strays = runs.not_windows(&candidate.view).into_iter();
+        out.strays.extend(strays.map(|(tag, why)| (number, tag, why)));
+        let linked = linked(scene, number, candidate.target());
+        let reach = if stale.is_none() {
+            let node = linked.as_ref().map(|linked| {
+                (linked.target, linked.node, linked.view.tags.get(linked.node).map(|tags| &**tags))
+            });
+            runs.reach(&candidate.id, &candidate.view, node)
+        } else {
+            Vec::new()
+        };
+        let records: Vec<&Record> = records
+            .into_iter()
+            .flat_map(|records| records.values())
+            .filter(|one| matters(one, scene.now))
+            .collect();
+        if reach.is_empty() && records.is_empty() {
+            continue;
+        }
+        let policy = policy_of(scene, &candidate.view);
+        let presence = if stale.is_none() { Presence::Here } else { Presence::NotKnown };
+        let subject =
+            Maker { scene, work: &work, durations: &durations, plan, ledger, numbers: &mut numbers };
+        let subject =
+            subject.subject(candidate, part.as_of(), presence, policy, &reach, records, linked.as_ref());
+        out.holds.push(
+            reach
+                .iter()
+                .map(|reach| {
+                    (
+                        reach.run.clone(),
+                        hold::by(
+                            scene,
+                            &candidate.id,
+                            reach,
+                            linked.as_ref().map(|linked| (linked.place, linked.node)),
+                        ),
+                    )
+                })
+                .collect(),
+        );
+        out.rules.push(policy.map(|policy| &policy.rules));
+        out.instances.push(candidate.view.instance_uuid());
+        out.subjects.push(subject);
+        out.numbers.push(number);
+        vms.push(candidate.id.clone());
+    }
+    absent(scene, &present, &mut out, &mut vms, &mut numbers);
+    out.vms = vms.into();
+    out
+}
+
+/// Templates and VMs of other products have no windows, whatever selects them.
+fn has_own(view: &VmView<'_>) -> bool {
+    use mappings::selector::VmFacts as _;
+    view.is_template() != Fact::Known(true) && view.managed_by().is_none()
+}
+
+/// Records that are over matter as long as a snapshot of theirs may come to light.
+fn matters(record: &Record, now: Timestamp) -> bool {
+    record.stage.is_active()
+        || record.snapshot.is_none() && now.duration_since(record.since) < SignedDuration::from_hours(72)
+}
+
+/// VMs with records that are not in the fleet (any more).
+fn absent<'a>(
+    scene: &Scene<'a, '_>,
+    present: &HashSet<&VmId>,
+    out: &mut Gathered<'a>,
+    vms: &mut Vec<VmId>,
+    numbers: &mut Numbers,
+) {
+    for (vm, records) in &scene.memory.protections {
+        if present.contains(vm) || !records.values().any(|record| record.stage.is_active()) {
+            continue;
+        }
+        let part = scene.parts.iter().find(|(part, _)| part.uuid() == Some(vm.vcenter));
+        let readable = part.is_some_and(|(part, stale)| part.is_complete() && stale.is_none());
+        let records: Vec<&Record> = records.values().filter(|record| record.stage.is_active()).collect();
+        let Some(first) = records.first() else { continue };
+        out.subjects.push(Subject {
+            label: first.label.clone(),
+            place: Place { vcenter: numbers.of(&vm.vcenter.to_string()), host: None, datastores: Vec::new() },
+            presence: if readable { Presence::Gone } else { Presence::NotKnown },
+            policy: None,
+            runs: Vec::new(),
+            judgements: vec![None; records.len()],
+            records,
+            seen: None,
+            all: Vec::new(),
+            as_of: Timestamp::MIN,
+            preflight: preflight(&mappings::snapshot::hazard::Facts::default(), &Rules::default()),
+            needs: Vec::new(),
+            expected: FIRST_GUESS,
+            left_over: None,
+            under_way: None,
+            busy: false,
+        });
+        // It is no candidate; what is said of it is in the list of snapshots.
+        out.numbers.push(usize::MAX);
+        out.rules.push(None);
+        out.instances.push(None);
+        out.holds.push(Vec::new());
+        vms.push(vm.clone());
+    }
+}
+
+fn linked<'a>(scene: &Scene<'a, '_>, number: usize, target: Option<usize>) -> Option<Linked<'a>> {
+    let target = target?;
+    let Ok((place, view, matching)) = &scene.matchings[target] else { return None };
+    let link = matching.links.get(&number)?;
+    Some(Linked { target, node: &link.node, view, place })
+}
+
+/// The first policy that selects it.
+pub(super) fn policy_of<'a>(scene: &Scene<'a, '_>, view: &VmView<'_>) -> Option<&'a SnapshotPolicy> {
+    for policy in &scene.policy.snapshots.policies {
+        match policy.vms.verdict(view) {
+            Verdict::Selected => return Some(policy),
+            Verdict::NotIncluded | Verdict::Excluded(_) => {}
+            // One that may be stricter must not be passed over because a fact is not known.
+            Verdict::Unknown(_) => return Some(policy),
+        }
+    }
+    None
+}
+
+/// Numbers that stand for things with long names.
+#[derive(Default)]
+struct Numbers(HashMap<String, u32>);
+
+impl Numbers {
+    fn of(&mut self, name: &str) -> Resource {
+        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        Resource(match self.0.get(name) {
+            Some(known) => *known,
+            None => *self.0.entry(name.to_owned()).or_insert(next),
+        })
+    }
+}
+
+/// What is being done to VMs.
+struct Work<'a> {
+    acts: HashMap<&'a VmId, Act>,
+    busy: HashSet<&'a VmId>,
+}
+
+impl<'a> Work<'a> {
+    fn of(memory: &'a Memory) -> Self {
+        let mut work = Self { acts: HashMap::new(), busy: HashSet::default() };
+        for open in memory.open.values() {
+            match &open.action {
+                Action::Snapshot { vm, act, .. } => {
+                    work.acts.insert(vm, *act);
+                }
+                Action::Enrol { vm, .. } | Action::SetAttribute { vm, .. } => {
+                    work.busy.insert(vm);
+                }
+                _ => {}
+            }
+        }
+        let enrolling = memory.enrolments.iter().filter(|(_, one)| one.stage.is_in_guest());
+        work.busy.extend(enrolling.map(|(vm, _)| vm));
+        work
+    }
+}
+
+/// How long snapshots took lately, by vCenter.
+struct Durations(HashMap<VcenterUuid, SignedDuration>);
+
+impl Durations {
+    fn of(memory: &Memory) -> Self {
+        let mut sums: HashMap<VcenterUuid, (SignedDuration, i32)> = HashMap::new();
+        for (vm, records) in &memory.protections {
+            for took in records.values().filter_map(|record| record.took) {
+                let (sum, count) = sums.entry(vm.vcenter).or_default();
+                *sum = sum.saturating_add(took);
+                *count += 1;
+            }
+        }
+        // A quarter more than the mean: who plans for the mean is late every second time.
+        Self(sums.into_iter().map(|(vcenter, (sum, count))| (vcenter, sum / count * 5 / 4)).collect())
+    }
+
+    fn expected(&self, vcenter: VcenterUuid) -> SignedDuration {
+        self.0.get(&vcenter).copied().unwrap_or(FIRST_GUESS).max(SignedDuration::from_secs(1))
+    }
+}
+
+struct Maker<'m, 'a, 'f> {
+    scene: &'m Scene<'a, 'f>,
+    work: &'m Work<'a>,
+    durations: &'m Durations,
+    plan: &'m mut Plan,
+    ledger: &'m mut Ledger,
+    numbers: &'m mut Numbers,
+}
+
+impl<'a> Maker<'_, 'a, '_> {
+    #[expect(clippy::too_many_arguments, reason = "all of it is what is known of one VM")]
+    fn subject(
+        mut self,
+        candidate: &super::Candidate<'_>,
+        as_of: Option<Timestamp>,
+        presence: Presence,
+        policy: Option<&'a SnapshotPolicy>,
+        reach: &[Reach<'_>],
+        records: Vec<&'a Record>,
+        linked: Option<&Linked<'_>>,
+    ) -> Subject<'a> {
+        let (view, id, now) = (&candidate.view, &candidate.id, self.scene.now);
+        let vcenter = view.vcenter_name().as_str();
+        let mut of = |what: &MoRef| self.numbers.of(&format!("{vcenter} {}", what.value()));
+        let place = Place {
+            datastores: view.datastores().iter().map(&mut of).collect(),
+            host: view.host().map(&mut of),
+            vcenter: self.numbers.of(vcenter),
+        };
+        let ours = |snapshot: &str| {
+            records.iter().any(|record| record.snapshot.as_ref().is_some_and(|own| own.as_str() == snapshot))
+        };
+        let facts = view.hazard_facts(&ours, now);
+        let rules = policy.map_or_else(Rules::default, |policy| policy.rules.clone());
+        let preflight = preflight(&facts, &rules);
+        for datastore in facts.datastores.iter().flatten() {
+            if let (Some(capacity), Some(free)) = (datastore.capacity, datastore.free) {
+                self.ledger.set(datastore.id.clone(), capacity, free);
+            }
+        }
+        let disks = facts.covered_disks();
+        let memory = disks.first().zip(view.memory_bytes()).filter(|_| preflight.memory);
+        let memory = memory.map(|(disk, size)| space::Memory { datastore: disk.datastore.clone(), size });
+        let growth = self.scene.policy.snapshots.growth_percent;
+        let needs: Vec<(DatastoreId, u64)> = space::estimate(&disks, memory.as_ref(), growth, GROWS);
+        // What is there already goes on growing until its window is over.
+        let grows = |record: &&Record| {
+            record.may_exist()
+                && record.snapshot.is_some()
+                && record.run.as_ref().is_some_and(|run| run.closes > now)
+        };
+        if records.iter().any(|record| grows(&record)) {
+            self.ledger.take(&needs);
+        }
+        let (seen, all) = snapshots(view, id, &self.scene.memory.installation);
+        let mut judgements = Vec::with_capacity(records.len());
+        for record in &records {
+            judgements.push(self.judgement(record, view, policy, linked));
+        }
+        if let Some(linked) = linked {
+            for record in &records {
+                if let Some(run) = record
+                    .run
+                    .as_ref()
+                    .filter(|run| record.judgement.is_none() && record.protects() && run.opens <= now)
+                {
+                    let name = &self.scene.policy.targets[linked.target].name;
+                    let wanted = self.plan.patch_states.entry(name.clone()).or_default();
+                    wanted.insert(linked.node.clone(), run.opens);
+                }
+            }
+        }
+        Subject {
+            label: candidate.label.clone(),
+            place,
+            presence,
+            policy: policy.map(|policy| &policy.policy as &Policy),
+            runs: reach.iter().map(|reach| reach.run.clone()).collect(),
+            judgements,
+            records,
+            seen,
+            all,
+            as_of: as_of.unwrap_or(Timestamp::MIN),
+            preflight,
+            needs,
+            expected: self.durations.expected(id.vcenter),
+            left_over: view.needs_consolidation(),
+            under_way: self.work.acts.get(id).copied(),
+            busy: self.work.busy.contains(id),
+        }
+    }
+
+    /// What became of the VM in the run of a record.
+    fn judgement(
+        &mut self,
+        record: &Record,
+        view: &VmView<'_>,
+        policy: Option<&SnapshotPolicy>,
+        linked: Option<&Linked<'_>>,
+    ) -> Option<Judgement> {
+        let run = record.run.as_ref()?;
+        if self.scene.now < run.closes || record.judgement.is_some() || !record.protects() {
+            return None;
+        }
+        let managed = run.window.starts_with("mw-");
+        let mut after = After { managed, ..After::default() };
+        if let Some(linked) = linked {
+            let windows = &linked.view.windows;
+            let read_since = |as_of: Option<Timestamp>| as_of.is_some_and(|as_of| as_of >= run.closes);
+            if let Some(window) = windows.known.get(&WindowId::from(&*run.window)) {
+                let begins = run.opens.checked_sub(PUNCTUAL).unwrap_or(Timestamp::MIN);
+                let execution = window.executions.iter().find(|execution| {
+                    execution.told.started.is_some_and(|at| at >= begins && at < run.closes)
+                });
+                after.execution = match execution {
+                    Some(execution) if execution.told.status.is_final() => Some(Execution::Ended),
+                    Some(_) => Some(Execution::UnderWay),
+                    None if read_since(window.executions_as_of) => Some(Execution::None),
+                    None => None,
+                };
+            }
+            let reading = windows.patch_states.get(linked.node);
+            after.patch = reading.and_then(|reading| reading.state.as_deref()).map(|state| PatchRun {
+                started: state.started,
+                ended: Some(state.ended),
+                installs: state.operation == PatchOperation::Install,
+                failed: state.failed,
+                missing: state.missing,
+                pending_reboot: state.pending_reboot,
+            });
+        }
+        let runs = view.power() == Some(PowerState::PoweredOn);
+        after.powered_on = Some(runs);
+        for probe in policy.map(|policy| &*policy.probes).unwrap_or_default() {
+            let well = |well: bool| Some(if well { Probe::Well } else { Probe::NotWell });
+            match probe {
+                // A VM that was off before has no agent to be online.
+                _ if !runs && !record.was_on => {}
+                ProbeKind::Tools => after.tools = well(view.runs_tools()),
+                ProbeKind::Agent => {
+                    after.agent = match linked.and_then(|linked| linked.view.nodes.get(linked.node)) {
+                        Some(node) => well(node.ping == Ping::Online),
+                        None if managed => Some(Probe::NotKnown),
+                        None => None,
+                    };
+                }
+                ProbeKind::Tcp(port) => {
+                    let since = |(at, well): &(Timestamp, bool)| (*at >= run.closes).then_some(*well);
+                    let known = self.scene.memory.ports.get(&candidate_key(view, *port)).and_then(since);
+                    let (vcenter, vm, _) = candidate_key(view, *port);
+                    let address = view.guest_addresses().next().and_then(|address| address.parse().ok());
+                    if let Some(address) = address.filter(|_| known != Some(true)) {
+                        self.plan.ports.push(crate::plan::PortWanted { vcenter, vm, address, port: *port });
+                    }
+                    after.port = Some(match known {
+                        Some(true) => Probe::Well,
+                        Some(false) => Probe::NotWell,
+                        None => Probe::NotKnown,
+                    });
+                }
+            }
+        }
+        let patience =
+            SignedDuration::try_from(self.scene.policy.snapshots.judge_within).unwrap_or(SignedDuration::MAX);
+        judge(run, &after, patience, self.scene.now)
+    }
+}
+
+/// What the answer of a port is remembered by.
+fn candidate_key(view: &VmView<'_>, port: u16) -> (Arc<str>, Arc<str>, u16) {
+    (view.vcenter_name().as_str().into(), view.moref().shared_value(), port)
+}
+
+/// Snapshots with our mark, and all snapshots. None: they are not known.
+fn snapshots(view: &VmView<'_>, vm: &VmId, installation: &str) -> (Option<Vec<Seen>>, Vec<SnapshotId>) {
+    let info = match view.snapshots() {
+        Fact::Unknown => return (None, Vec::new()),
+        Fact::Absent => return (Some(Vec::new()), Vec::new()),
+        Fact::Known(info) => info,
+    };
+    let (mut seen, mut all) = (Vec::new(), Vec::new());
+    for tree in info.iter() {
+        let Some(reference) = tree.reference() else { continue };
+        let snapshot = SnapshotId::from(reference.to_string());
+        all.push(snapshot.clone());
+        let mark = Mark::parse(&tree.description).filter(|mark| {
+            mark.owner() == installation && mark.vcenter() == vm.vcenter.to_string() && mark.vm() == &*vm.vm
+        });
+        if let Some((mark, created)) = mark.zip(tree.created) {
+            seen.push(Seen { record: record_id(&mark).into(), snapshot, created });
+        }
+    }
+    (Some(seen), all)
+}
