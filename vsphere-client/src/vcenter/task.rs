@@ -9,7 +9,7 @@ use crate::model::TaskInfo;
 use crate::property::{Change, ObjectProperties, Properties as _, Task, decode_retrieve_result};
 use crate::retry::{self, Policy};
 use crate::soap::{Operation, operation};
-use crate::xml::{Decoder, Element, XmlError};
+use crate::xml::{Decoder, Element, XmlError, XmlErrorKind};
 
 /// The most tasks of one VM that are read. vCenter keeps 200 recent ones in all.
 const MOST_RECENT: usize = 1000;
@@ -117,7 +117,10 @@ pub(crate) fn task_properties() -> Element {
 
 fn task_page(d: &mut Decoder) -> Result<Page, XmlError> {
     let mut tasks = Vec::new();
-    let token = decode_retrieve_result(d, |_, report| {
+    let token = decode_retrieve_result(d, |d, report| {
+        if tasks.len() >= MOST_RECENT {
+            return Err(d.error(XmlErrorKind::Limit("the recent tasks of one VM")));
+        }
         if let ObjectProperties::Task(task) = report.properties {
             tasks.extend(task.info.value());
         }

@@ -7,6 +7,7 @@
 //!
 //! A [`TaskWatch`] does the same for tasks: it follows each to its end.
 
+mod free;
 mod news;
 mod pace;
 mod pass;

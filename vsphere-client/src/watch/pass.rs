@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::free::freed;
 use super::news::News;
 use super::{WatchEvent, WatchOptions};
 use crate::error::{Error, ErrorKind};
@@ -20,9 +21,6 @@ use crate::xml::{Element, XmlErrorKind};
 
 /// Events kept in the collector's page. More in one wait are noticed as missed.
 const EVENT_PAGE: u32 = 200;
-
-/// How long freeing what is held on the server may take when a watch is stopped.
-const FAREWELL: Duration = Duration::from_secs(3);
 
 /// How a pass ended.
 pub(super) enum PassEnd {
@@ -291,13 +289,6 @@ impl Pass {
             }
             results
         };
-        match tokio::time::timeout(FAREWELL, freeing).await {
-            Ok(results) => {
-                for error in results.into_iter().filter_map(Result::err) {
-                    tracing::debug!(error = error.line(), "could not free something on the server");
-                }
-            }
-            Err(_) => tracing::debug!("could not free everything on the server in time"),
-        }
+        freed(freeing).await;
     }
 }

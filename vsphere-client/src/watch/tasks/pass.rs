@@ -1,12 +1,14 @@
 //! One pass of a watch of tasks: in one session, from the first task to the failure that ends it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::super::free::freed;
 use super::wanted::Wanted;
 use super::{TaskEvent, TaskWatchOptions};
 use crate::error::Error;
@@ -15,10 +17,10 @@ use crate::model::TaskInfo;
 use crate::property::{Change, ObjectProperties, ObjectReport, ReportKind};
 use crate::soap::FaultKind;
 use crate::vcenter::{Collector, Lease, Vcenter, View, task_properties};
-use crate::xml::{Decoder, Element, XmlError};
+use crate::xml::{Decoder, Element, XmlError, XmlErrorKind};
 
-/// How long freeing what is held on the server may take.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// Most news in one answer. A server sends pages of as many tasks as it was asked for.
+const MOST_NEWS: usize = 10_000;
 
 /// Shortest time between two waits that brought nothing.
 const BREATH: Duration = Duration::from_secs(1);
@@ -48,7 +50,7 @@ impl From<Error> for Stop {
 pub(super) struct Pass<'a> {
     vcenter: &'a Vcenter,
     options: &'a TaskWatchOptions,
-    wanted: &'a Wanted,
+    wanted: &'a Arc<Wanted>,
     out: &'a mpsc::Sender<TaskEvent>,
     stop: &'a CancellationToken,
     /// The tasks in the list on the server that are followed.
@@ -83,7 +85,7 @@ impl<'a> Pass<'a> {
     pub(super) fn new(
         vcenter: &'a Vcenter,
         options: &'a TaskWatchOptions,
-        wanted: &'a Wanted,
+        wanted: &'a Arc<Wanted>,
         out: &'a mpsc::Sender<TaskEvent>,
         stop: &'a CancellationToken,
     ) -> Self {
@@ -148,21 +150,34 @@ impl<'a> Pass<'a> {
 
     /// Makes the list on the server that of the wanted tasks.
     async fn list(&mut self, view: &View) -> Result<(), Stop> {
-        let mut wanted: BTreeSet<TaskRef> = self.wanted.all().into_iter().collect();
-        // The collector has nothing more to tell of those whose end was told, and that somebody wants to hear of again.
-        let again: Vec<_> = wanted.intersection(&self.done).cloned().collect();
-        wanted.retain(|task| !self.done.contains(task));
+        let all = self.wanted.all();
+        // Of a task that was in the list before it was added, the collector may have told the last already.
+        let is_known = |task: &TaskRef| self.listed.contains(task) || self.done.contains(task);
+        let again: Vec<TaskRef> = all
+            .iter()
+            .filter(|(task, fresh)| *fresh && is_known(task))
+            .map(|(task, _)| task.clone())
+            .collect();
+        let wanted: BTreeSet<TaskRef> =
+            all.into_iter().map(|(task, _)| task).filter(|task| !self.done.contains(task)).collect();
         let add: Vec<_> = wanted.difference(&self.listed).cloned().collect();
         let mut remove: Vec<_> = self.listed.difference(&wanted).cloned().collect();
         remove.extend(std::mem::take(&mut self.done));
-        if add.is_empty() && remove.is_empty() {
-            return Ok(());
+        self.listed = wanted;
+        if !(add.is_empty() && remove.is_empty()) {
+            self.modify(view, &add, &remove).await?;
         }
+        for task in again {
+            self.look(task).await?;
+        }
+        Ok(())
+    }
+
+    async fn modify(&mut self, view: &View, add: &[TaskRef], remove: &[TaskRef]) -> Result<(), Stop> {
         let unresolved = self
             .vcenter
             .modify_list_view(view, add.iter().map(TaskRef::as_moref), remove.iter().map(TaskRef::as_moref))
             .await?;
-        self.listed = wanted;
         let gone: Vec<TaskRef> = unresolved
             .into_iter()
             .filter_map(|object| TaskRef::try_from(object).ok())
@@ -176,9 +191,6 @@ impl<'a> Pass<'a> {
             self.listed.remove(&task);
             self.end(task.clone(), TaskEvent::Gone(task)).await?;
         }
-        for task in again {
-            self.look(task).await?;
-        }
         Ok(())
     }
 
@@ -191,9 +203,9 @@ impl<'a> Pass<'a> {
             collector,
             &version,
             (self.options.max_wait, self.options.page),
-            Vec::new(),
-            gather,
-            |said| said,
+            News { wanted: wanted.clone(), said: Vec::new() },
+            News::push,
+            |news| news.said,
         );
         tokio::pin!(waiting);
         let (page, said) = loop {
@@ -218,7 +230,7 @@ impl<'a> Pass<'a> {
                 Said::Nothing(task) if self.wanted.has(&task) => self.look(task).await?,
                 Said::Left(task) if self.listed.remove(&task) && self.wanted.has(&task) => {
                     self.look(task.clone()).await?;
-                    // It was forgotten and added again meanwhile, so it is listed again. Once is enough for that.
+                    // One that was forgotten and added again may leave although it exists; it is listed again, once.
                     if self.wanted.has(&task) && !self.relisted.insert(task) {
                         return Err(self.vcenter.no_info().into());
                     }
@@ -285,14 +297,7 @@ impl<'a> Pass<'a> {
             }
             results
         };
-        match tokio::time::timeout(FAREWELL, freeing).await {
-            Ok(results) => {
-                for error in results.into_iter().filter_map(Result::err) {
-                    tracing::debug!(error = error.line(), "could not free something on the server");
-                }
-            }
-            Err(_) => tracing::debug!("could not free everything on the server in time"),
-        }
+        freed(freeing).await;
     }
 }
 
@@ -308,17 +313,32 @@ fn filter(view: &View) -> Element {
     Element::new("spec").child(task_properties()).child(objects).text("reportMissingObjectsInResults", true)
 }
 
-fn gather(all: &mut Vec<Said>, _: &Decoder, report: ObjectReport) -> Result<(), XmlError> {
-    let Ok(task) = TaskRef::try_from(report.object) else { return Ok(()) };
-    let info = match report.properties {
-        ObjectProperties::Task(read) => read.info,
-        _ => Change::NotMentioned,
-    };
-    match info {
-        _ if report.kind == ReportKind::Left => all.push(Said::Left(task)),
-        Change::Set(info) if info.task == task => all.push(Said::Info(Box::new(info))),
-        Change::NotMentioned if report.kind == ReportKind::Modified => {}
-        _ => all.push(Said::Nothing(task)),
+/// What one answer says of the tasks that are followed.
+struct News {
+    wanted: Arc<Wanted>,
+    said: Vec<Said>,
+}
+
+impl News {
+    fn push(&mut self, d: &Decoder, report: ObjectReport) -> Result<(), XmlError> {
+        let Ok(task) = TaskRef::try_from(report.object) else { return Ok(()) };
+        // Whatever else a server may tell of needs no room.
+        if !self.wanted.has(&task) {
+            return Ok(());
+        }
+        if self.said.len() >= MOST_NEWS {
+            return Err(d.error(XmlErrorKind::Limit("the tasks in one answer")));
+        }
+        let info = match report.properties {
+            ObjectProperties::Task(read) => read.info,
+            _ => Change::NotMentioned,
+        };
+        match info {
+            _ if report.kind == ReportKind::Left => self.said.push(Said::Left(task)),
+            Change::Set(info) if info.task == task => self.said.push(Said::Info(Box::new(info))),
+            Change::NotMentioned if report.kind == ReportKind::Modified => {}
+            _ => self.said.push(Said::Nothing(task)),
+        }
+        Ok(())
     }
-    Ok(())
 }

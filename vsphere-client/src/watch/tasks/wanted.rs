@@ -10,10 +10,12 @@ use tokio::sync::Notify;
 
 use crate::ids::TaskRef;
 
-/// What was told of a task last.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What was told of a task since it was added.
+#[derive(Debug, Default)]
 struct Told {
     percent: Option<u8>,
+    /// The watch knows that it was added.
+    seen: bool,
 }
 
 #[derive(Debug, Default)]
@@ -65,8 +67,12 @@ impl Wanted {
         self.changed.notified().await;
     }
 
-    pub(super) fn all(&self) -> Vec<TaskRef> {
-        self.lock().all.keys().cloned().collect()
+    /// All of them, each with whether it was added since this was asked last.
+    pub(super) fn all(&self) -> Vec<(TaskRef, bool)> {
+        let mut tasks = self.lock();
+        let seen =
+            |(task, told): (&TaskRef, &mut Told)| (task.clone(), !std::mem::replace(&mut told.seen, true));
+        tasks.all.iter_mut().map(seen).collect()
     }
 
     pub(super) fn has(&self, task: &TaskRef) -> bool {
@@ -98,7 +104,11 @@ mod tests {
         wanted.add(a.clone());
         wanted.add(a.clone());
         wanted.add(b.clone());
-        assert_eq!(wanted.all(), [a.clone(), b.clone()]);
+        assert_eq!(wanted.all(), [(a.clone(), true), (b.clone(), true)]);
+        wanted.forget(&b);
+        wanted.add(b.clone());
+        wanted.add(a.clone());
+        assert_eq!(wanted.all(), [(a.clone(), false), (b.clone(), true)]);
         assert_eq!(
             [wanted.progress(&a, 5), wanted.progress(&a, 5), wanted.progress(&a, 6)],
             [true, false, true]

@@ -51,6 +51,17 @@ async fn silent(watch: &mut TaskWatch) {
     assert!(more.is_err(), "told more: {more:?}");
 }
 
+/// Waits until a method was called so often.
+async fn called(vcsim: &Vcsim, method: &str, times: u64) {
+    for _ in 0..200 {
+        if vcsim.calls(method).await == times {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{method} was called {} times, not {times}", vcsim.calls(method).await);
+}
+
 fn spec(name: &str, quiesce: Quiesce) -> SnapshotSpec {
     SnapshotSpec { name: name.into(), description: "before <patches> & more".into(), memory: false, quiesce }
 }
@@ -305,19 +316,13 @@ async fn a_watch_without_tasks_holds_nothing_and_one_that_is_dropped_leaves_noth
     for times in 1..=2 {
         watch.add(task.clone());
         finished(&mut watch).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(vcsim.calls("DestroyPropertyCollector").await, times, "it is idle");
+        called(&vcsim, "DestroyView", times).await;
     }
     watch.add(vcsim.task().await);
     silent(&mut watch).await;
     drop(watch);
-    for _ in 0..50 {
-        if vcsim.calls("DestroyView").await == 3 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!((vcsim.calls("DestroyView").await, vcsim.calls("DestroyPropertyCollector").await), (3, 3));
+    called(&vcsim, "DestroyView", 3).await;
+    assert_eq!(vcsim.calls("DestroyPropertyCollector").await, 3);
 
     // A client that is closed ends its watches.
     let mut watch = client.watch_tasks(options());
