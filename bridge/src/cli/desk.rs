@@ -32,7 +32,7 @@ impl Counter {
             return Ok(Some(Self::Daemon(client)));
         }
         let (fleet, cloud) = (SharedFleet::new(), SharedCloud::new());
-        let targets = Targets::connect(&config.aws, &config.limits, &cloud).await.map_err(Failure::Engine)?;
+        let targets = Targets::connect(&config, &cloud).await.map_err(Failure::Engine)?;
         // First the lock: two that work on the same state would be one too many.
         let (engine, hands) = assemble(&config, &context.environment, &fleet, &cloud, &targets)
             .await

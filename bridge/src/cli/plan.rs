@@ -72,7 +72,7 @@ impl Known {
         stop: &Stop,
     ) -> Result<Option<Self>, Failure> {
         let (fleet, cloud) = (SharedFleet::new(), SharedCloud::new());
-        let targets = Targets::connect(&config.aws, &config.limits, &cloud).await.map_err(Failure::Engine)?;
+        let targets = Targets::connect(config, &cloud).await.map_err(Failure::Engine)?;
         // The whole fleet is read whatever is shown of it: which node is which VM depends on all of it.
         let (observers, complete) = picture::first(context, config, &fleet, Mode::Once, stop).await?;
         observers.close().await;

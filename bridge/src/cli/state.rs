@@ -104,7 +104,7 @@ async fn recover(context: &Context, arguments: RecoverArguments) -> Result<Exit,
     let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
     context.start_log(None)?;
     let cloud = SharedCloud::new();
-    let targets = Targets::connect(&config.aws, &config.limits, &cloud).await.map_err(Failure::Engine)?;
+    let targets = Targets::connect(&config, &cloud).await.map_err(Failure::Engine)?;
     // First the lock: a daemon that runs would go on with what it remembers.
     let store = Store::open(&config.state.directory).await.map_err(engine)?;
     tokio::select! {

@@ -198,7 +198,7 @@ static POLICY_VMS: Key<Scope> = Key {
     kind: Scope,
     need: Need::Default("all"),
     doc: "The VMs that the policy is for. The first policy that selects a VM counts.",
-    example: "\"tag:Environment=prod\"",
+    example: "\"tag=Environment:prod\"",
 };
 
 static LEAD: Key<Span> = Key {
@@ -302,7 +302,7 @@ static WINDOW_VMS: Key<Scope> = Key {
     kind: Scope,
     need: Need::Required,
     doc: "The VMs that are changed in this window.",
-    example: "\"tag:Window=sunday\"",
+    example: "\"tag=Window:sunday\"",
 };
 
 static SCHEDULE: Key<Text> = Key {

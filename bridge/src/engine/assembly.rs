@@ -13,11 +13,12 @@ use super::{Arm, Engine, GuestHands, GuestSettings, RealHands, VsphereHands};
 use crate::aws::{ConnectError, Services, TargetName};
 use crate::clock::Clock;
 use crate::cloud::SharedCloud;
-use crate::config::{AwsTarget, Config, Environment, Limits};
+use crate::config::{AwsTarget, Config, Environment, Mode};
 use crate::control::{Desk, Server};
 use crate::fleet::SharedFleet;
 use crate::observe::Observers;
 use crate::observe::aws::Watcher;
+use crate::observe::windows::WindowPace;
 use crate::observe::{guests, ports, tasks};
 use crate::plan::Policy;
 use crate::secret::SecretResolver;
@@ -63,11 +64,9 @@ impl Targets {
     ///
     /// # Errors
     /// When one of them cannot be used as it is configured.
-    pub async fn connect(
-        targets: &[AwsTarget],
-        limits: &Limits,
-        cloud: &SharedCloud,
-    ) -> Result<Self, AssemblyError> {
+    pub async fn connect(config: &Config, cloud: &SharedCloud) -> Result<Self, AssemblyError> {
+        let (targets, limits) = (&config.aws, &config.limits);
+        let needs_windows = config.snapshots.mode != Mode::Off;
         let (mut watchers, mut arms) = (Vec::new(), BTreeMap::new());
         for target in targets {
             let services = Services::connect(target, limits)
@@ -82,7 +81,7 @@ impl Targets {
                 cloud: cloud.clone(),
                 nudge,
                 clock: Clock::Machine,
-                windows: None,
+                windows: needs_windows.then(|| WindowPace::of(target)),
             });
         }
         Ok(Self { watchers, arms })
@@ -107,6 +106,8 @@ pub struct Assembly {
     cloud: SharedCloud,
     hands: RealHands,
     targets: Vec<AwsTarget>,
+    /// Whether maintenance windows are read.
+    needs_windows: bool,
     stop: CancellationToken,
     watching: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
@@ -135,7 +136,7 @@ impl Assembly {
         fleet: &SharedFleet,
     ) -> Result<Self, AssemblyError> {
         let cloud = SharedCloud::new();
-        let targets = Targets::connect(&config.aws, &config.limits, &cloud).await?;
+        let targets = Targets::connect(config, &cloud).await?;
         let (engine, hands) = engine(config, environment, fleet, &cloud, &targets).await?;
         let desk = Desk::new(engine.clone(), fleet.clone(), cloud.clone(), Some(hands.clone()));
         let directory = &config.state.directory;
@@ -160,6 +161,7 @@ impl Assembly {
             cloud,
             hands,
             targets,
+            needs_windows: config.snapshots.mode != Mode::Off,
             stop,
             watching,
             tasks: following,
@@ -196,8 +198,9 @@ impl Assembly {
     /// # Errors
     /// When a target cannot be used; then everything goes on as it was.
     pub async fn reload(&mut self, config: &Config) -> Result<(), AssemblyError> {
-        if config.aws != self.targets {
-            let targets = Targets::connect(&config.aws, &config.limits, &self.cloud).await?;
+        let needs_windows = config.snapshots.mode != Mode::Off;
+        if config.aws != self.targets || needs_windows != self.needs_windows {
+            let targets = Targets::connect(config, &self.cloud).await?;
             self.watching.cancel();
             for task in self.tasks.drain(..) {
                 // A reading that is under way ends with its task; the next one reads all of it again.
@@ -212,6 +215,7 @@ impl Assembly {
             self.watching = CancellationToken::new();
             self.tasks = targets.follow(&self.watching);
             self.targets.clone_from(&config.aws);
+            self.needs_windows = needs_windows;
         }
         self.hands.vsphere().set_pace(&config.writeback);
         self.hands.guests().set(GuestSettings::of(config));

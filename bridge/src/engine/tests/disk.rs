@@ -8,7 +8,9 @@ use mappings::protection::RecordId;
 
 use super::*;
 use crate::snapshot::Scope;
-use crate::store::{Contents, Protection, ScopeChange, FailureChange, Identity, OwnedChange, StoreProblem, VmId};
+use crate::store::{
+    Contents, FailureChange, Identity, OwnedChange, Protection, ScopeChange, StoreProblem, VmId,
+};
 
 /// How long a write takes before it is on the disk, and how long after that it takes to say so.
 const LATENCY: Duration = Duration::from_millis(2);

@@ -33,7 +33,7 @@ impl WindowPace {
             listing: target.poll_slow,
             day: Duration::from_secs(3600),
             far: Duration::from_secs(6 * 3600),
-            near: Duration::from_secs(60),
+            near: Duration::from_secs(60).min(target.poll_slow),
             lead: Duration::from_secs(15 * 60),
             after: Duration::from_secs(2 * 3600),
         }
