@@ -40,6 +40,7 @@ mod props;
 mod rest;
 mod simulator;
 mod soap;
+mod tasks;
 pub mod truth;
 mod vcenter;
 mod vmc;
@@ -64,6 +65,10 @@ pub use crate::ledger::Effect;
 pub use crate::mutation::Mutation;
 pub use crate::simulator::{Simulator, StartError};
 pub use crate::soap::session::SessionCounts;
+pub use crate::tasks::{
+    ActiveTask, FinishedTask, Maker, Peaks, TaskKind, TaskOutcome, TaskScript, TaskSetting, TaskTruth,
+    TouchedSnapshot, task_outcomes, task_scripts,
+};
 pub use crate::vcenter::CallCounts;
 pub use crate::vmc::{SddcInfo, Vmc};
 pub use crate::world::mutate::MutateError;

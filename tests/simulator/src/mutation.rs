@@ -1,9 +1,12 @@
 //! Changes to a simulated inventory, as values: a test builds them in Rust, a person posts them as JSON.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::MutateError;
 use crate::dice::Dice;
+use crate::tasks::{Maker, Operation, TaskScript, TaskSetting};
 use crate::world::tags::{Cardinality, TagError};
 use crate::world::vm::{Connection, Power};
 use crate::world::{Kind, ObjId, World};
@@ -12,7 +15,6 @@ use crate::world::{Kind, ObjId, World};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields say what they are; the variants say what happens")]
-#[expect(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum Mutation {
     /// Gives any object a new name (plain; it is escaped as vCenter does).
     Rename { id: String, name: String },
@@ -114,6 +116,36 @@ pub enum Mutation {
     HostCertificate { id: String, told: bool },
     /// Makes the guest of a VM different.
     SetGuest { id: String, guest: crate::GuestSetting },
+    /// Moves the disks of a VM to another datastore.
+    Relocate { id: String, datastore: String },
+    /// Changes how long tasks take, how many run at once, and the like.
+    SetTasks { tasks: TaskSetting },
+    /// Decides how the next tasks end; `clear`: earlier scripts are forgotten first. VMs are named by MoRef here.
+    ScriptTasks {
+        #[serde(default)]
+        scripts: Vec<TaskScript>,
+        #[serde(default)]
+        clear: bool,
+    },
+    /// A backup product takes a snapshot of a VM, keeps it for a while and removes it; returns the MoRef of its task.
+    ForeignTask {
+        id: String,
+        #[serde(default = "backup_name")]
+        name: String,
+        #[serde(default = "backup_user")]
+        user: String,
+        /// Milliseconds for which it keeps the snapshot; absent: for ever.
+        #[serde(default)]
+        hold_ms: Option<u64>,
+    },
+}
+
+fn backup_name() -> String {
+    "VEEAM BACKUP TEMPORARY SNAPSHOT".to_owned()
+}
+
+fn backup_user() -> String {
+    "VSPHERE.LOCAL\\backup".to_owned()
 }
 
 const USER: &str = "VSPHERE.LOCAL\\Administrator";
@@ -183,7 +215,7 @@ impl Mutation {
                 world.set_connection(object(id)?, state)?;
             }
             Self::CreateSnapshot { id, name, memory, quiesced } => {
-                let num = world.create_snapshot(object(id)?, name, *memory, *quiesced)?;
+                let num = world.create_snapshot(object(id)?, name, "", *memory, *quiesced)?;
                 made = Some(ObjId::new(Kind::Snapshot, num).to_string());
             }
             Self::RemoveSnapshot { id, snapshot, children } => {
@@ -221,6 +253,18 @@ impl Mutation {
             Self::SetGuest { id, .. } => {
                 let known = world.get(object(id)?).and_then(crate::world::Entity::vm);
                 known.ok_or_else(|| MutateError::NoSuchObject(id.clone()))?;
+            }
+            Self::Relocate { id, datastore } => world.relocate(object(id)?, object(datastore)?)?,
+            Self::SetTasks { tasks } => world.tasks.set(tasks),
+            Self::ScriptTasks { scripts, clear } => {
+                for id in scripts.iter().filter_map(|script| script.vm.as_ref()) {
+                    let known = world.get(object(id)?).and_then(crate::world::Entity::vm);
+                    known.ok_or_else(|| MutateError::NoSuchObject(id.clone()))?;
+                }
+                world.tasks.script(scripts, *clear);
+            }
+            Self::ForeignTask { id, name, user, hold_ms } => {
+                made = Some(foreign_task(world, id, name, user, *hold_ms)?);
             }
             Self::AttachTag { id, tag } => {
                 let tag = tag_id(world, tag)?;
@@ -275,6 +319,32 @@ impl Mutation {
         }
         Ok(None)
     }
+}
+
+/// The first half of a backup: the second one follows by itself.
+fn foreign_task(
+    world: &mut World,
+    id: &str,
+    name: &str,
+    user: &str,
+    hold_ms: Option<u64>,
+) -> Result<String, MutateError> {
+    let vm = object(id)?;
+    world
+        .get(vm)
+        .and_then(crate::world::Entity::vm)
+        .ok_or_else(|| MutateError::NoSuchObject(id.to_owned()))?;
+    let operation = Operation::Create {
+        name: name.to_owned(),
+        description: "Please do not delete this snapshot. It is being used by backup server.".to_owned(),
+        memory: false,
+        quiesce: false,
+        extended: false,
+    };
+    let by = Maker { user: user.to_owned(), session: None, foreign: true };
+    let made = world.submit(vm, operation, by, hold_ms.map(Duration::from_millis));
+    let made = made.ok().filter(|made| made.accepted);
+    made.map(|made| made.task.to_string()).ok_or_else(|| not_possible("taking a snapshot", id))
 }
 
 fn not_possible(what: &'static str, object: &str) -> MutateError {

@@ -124,6 +124,7 @@ impl Control {
             ("GET", ["stats"]) => Ok(self.stats()),
             ("GET", ["truth", name]) => Ok(self.vcenter(name)?.truth()),
             ("GET", ["guests", name]) => Ok(json!(self.vcenter(name)?.guests())),
+            ("GET", ["tasks", name]) => Ok(json!(self.vcenter(name)?.tasks())),
             ("GET", ["vms", name]) => Ok(json!(self.vcenter(name)?.vm_ids())),
             ("GET", ["faults"]) => Ok(json!({ "injected": self.faults.injected() })),
             (method, ["aws", what @ ("truth" | "stats" | "mutate" | "policy" | "settings")]) => {
