@@ -60,6 +60,25 @@ impl Churn {
         moves.into_iter().filter(|mutation| vcenter.mutate(mutation).is_ok()).collect()
     }
 
+    /// A backup product takes a snapshot of a VM that runs, keeps it for so many milliseconds and removes it; `None` when that
+    /// cannot be done to the VM that was drawn.
+    pub fn backup(&mut self, vcenter: &Vcenter, hold_ms: u64) -> Option<Mutation> {
+        let id = {
+            let world = vcenter.shared.world();
+            let vms: Vec<ObjId> = world
+                .vms()
+                .filter(|(_, vm)| ordinary(vm) && vm.power == Power::On)
+                .map(|(entity, _)| entity.id)
+                .collect();
+            if vms.is_empty() {
+                return None;
+            }
+            self.dice.pick(&vms).to_string()
+        };
+        let mutation = Mutation::backup(&id, hold_ms);
+        vcenter.mutate(&mutation).is_ok().then_some(mutation)
+    }
+
     fn moves(&mut self, world: &World) -> Option<Vec<Mutation>> {
         let vms: Vec<ObjId> = world
             .vms()

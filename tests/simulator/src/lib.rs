@@ -55,7 +55,8 @@ pub use crate::churn::Churn;
 pub use crate::config::{FleetConfig, Release, SimulatorConfig, User, VcenterConfig, VmcConfig};
 pub use crate::fault::{
     AWS_OPERATIONS, FaultEffect, FaultRule, GUEST_OPERATIONS, HeldCall, HoldPoint, InjectedFault, OPERATIONS,
-    aws_effects, aws_from_seed, effects, from_seed, guest_effects, guest_from_seed,
+    TASK_OPERATIONS, aws_effects, aws_from_seed, effects, from_seed, guest_effects, guest_from_seed,
+    task_effects, task_from_seed,
 };
 pub use crate::guest::{
     GuestAccount, GuestRegistration, GuestSetting, GuestTruth, PASSWORD as GUEST_PASSWORD, ROOT as GUEST_USER,

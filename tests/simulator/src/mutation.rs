@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::MutateError;
 use crate::dice::Dice;
-use crate::tasks::{Maker, Operation, TaskScript, TaskSetting};
+use crate::tasks::{Operation, TaskScript, TaskSetting};
 use crate::world::tags::{Cardinality, TagError};
 use crate::world::vm::{Connection, Power};
 use crate::world::{Kind, ObjId, World};
@@ -176,6 +176,13 @@ fn refused(what: &'static str, object: &str) -> impl FnOnce(TagError) -> MutateE
 }
 
 impl Mutation {
+    /// A backup product takes its snapshot of a VM and removes it after so many milliseconds.
+    #[must_use]
+    pub fn backup(vm: &str, hold_ms: u64) -> Self {
+        let (id, hold_ms) = (vm.to_owned(), Some(hold_ms));
+        Self::ForeignTask { id, name: backup_name(), user: backup_user(), hold_ms }
+    }
+
     pub(crate) fn apply(&self, world: &mut World) -> Result<Option<String>, MutateError> {
         let mut made = None;
         match self {
@@ -341,10 +348,8 @@ fn foreign_task(
         quiesce: false,
         extended: false,
     };
-    let by = Maker { user: user.to_owned(), session: None, foreign: true };
-    let made = world.submit(vm, operation, by, hold_ms.map(Duration::from_millis));
-    let made = made.ok().filter(|made| made.accepted);
-    made.map(|made| made.task.to_string()).ok_or_else(|| not_possible("taking a snapshot", id))
+    let made = world.submit_foreign(vm, operation, user, hold_ms.map(Duration::from_millis));
+    made.map(|task| task.to_string()).ok_or_else(|| not_possible("taking a snapshot", id))
 }
 
 fn not_possible(what: &'static str, object: &str) -> MutateError {

@@ -241,6 +241,9 @@ impl Shared {
             None => crate::rest::handle(&self, &request),
         };
         self.faults.hold_after(effect.as_ref(), &self.config.name, &operation).await;
+        if effect == Some(FaultEffect::Restart) {
+            self.restart();
+        }
         ongoing.bytes = reply.bytes().len();
         match &effect {
             Some(effect) => fault::after(effect, reply),

@@ -69,6 +69,7 @@ pub(crate) fn is_known_type(type_name: &str) -> bool {
             | "Network"
             | "OpaqueNetwork"
             | "DistributedVirtualPortgroup"
+            | "DistributedVirtualSwitch"
             | "CustomFieldsManager"
             | "VirtualMachineSnapshot"
             | "Task"
@@ -101,6 +102,8 @@ fn lineage(type_name: &str) -> &'static [&'static str] {
         "VirtualMachineSnapshot" => Kind::Snapshot.types(),
         "Task" => Kind::Task.types(),
         "TaskManager" => Kind::TaskManager.types(),
+        // There are none, but clients that look for a path ask for them.
+        "DistributedVirtualSwitch" => &["DistributedVirtualSwitch", "ManagedEntity"],
         "ManagedEntity" => &["ManagedEntity"],
         _ => &[],
     }

@@ -134,6 +134,21 @@ impl World {
         Ok(Submitted { task: id, lost, accepted })
     }
 
+    /// The task of somebody else's product; `None`, and no task, when it cannot be done.
+    pub(crate) fn submit_foreign(
+        &mut self,
+        vm: ObjId,
+        operation: Operation,
+        user: &str,
+        hold: Option<Duration>,
+    ) -> Option<ObjId> {
+        if self.busy(vm).is_some() || self.refusal(vm, &operation).is_some() {
+            return None;
+        }
+        let by = Maker { user: user.to_owned(), session: None, foreign: true };
+        self.submit(vm, operation, by, hold).ok().map(|made| made.task)
+    }
+
     fn recent_changed(&mut self, vm: ObjId) {
         self.log.push(Change::Modified(vm, &["recentTask"]));
         self.log.push(Change::Modified(ObjId::TASK_MANAGER, &["recentTask"]));
