@@ -261,6 +261,17 @@ mod tests {
     use crate::{Simulator, SimulatorConfig};
 
     #[tokio::test]
+    async fn a_backup_product_finds_vms_that_run() {
+        let simulator = Simulator::start(SimulatorConfig::single(30, 5)).await.unwrap();
+        let vcenter = &simulator.vcenters()[0];
+        let mut churn = Churn::new(9);
+        let made = (0..20).filter(|_| churn.backup(vcenter, 1000).is_some()).count();
+        let active = vcenter.tasks().active;
+        assert!(made > 5 && active.len() == made && active.iter().all(|one| one.by.foreign), "{active:?}");
+        simulator.shutdown().await;
+    }
+
+    #[tokio::test]
     async fn changes_repeat_from_a_seed_and_the_fleet_keeps_its_size() {
         let mut runs = Vec::new();
         for _ in 0..2 {

@@ -227,6 +227,7 @@ impl Mutation {
             }
             Self::RemoveSnapshot { id, snapshot, children } => {
                 world.remove_snapshot(object(id)?, object(snapshot)?.num, *children)?;
+                world.drop_lost_deltas(object(id)?);
             }
             Self::Annotate { id, text } => world.set_annotation(object(id)?, text)?,
             Self::Resize { id, cpus, memory_mb } => world.set_size(object(id)?, *cpus, *memory_mb)?,

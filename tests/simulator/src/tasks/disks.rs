@@ -101,6 +101,18 @@ impl World {
         }
     }
 
+    /// The space of snapshots of a VM that somebody took out without a task comes back.
+    pub(crate) fn drop_lost_deltas(&mut self, vm: ObjId) {
+        let tree = self.get(vm).and_then(Entity::vm).and_then(|vm| vm.snapshots.as_ref());
+        let known = |num: &u32| {
+            tree.is_some_and(|tree| tree.find(*num).is_some())
+                || self.tasks.jobs.values().any(|job| job.removed.contains(num))
+        };
+        let of_vm = self.tasks.disks.deltas.iter().filter(|(_, delta)| delta.vm == vm);
+        let lost: Vec<u32> = of_vm.map(|(num, _)| *num).filter(|num| !known(num)).collect();
+        self.drop_deltas(lost, true);
+    }
+
     /// The disks that were not merged are merged now.
     pub(super) fn merge_leftovers(&mut self, vm: ObjId) {
         if let Some((datastore, bytes)) = self.tasks.disks.leftovers.remove(&vm) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::refusal::{no_snapshot, not_supported, over};
 use super::task::{Maker, Operation, Task, TaskState};
-use super::{FinishedTask, Job, Later, Peaks, Run, TaskKind, TaskOutcome};
+use super::truth::Counts;
+use super::{FinishedTask, Job, Later, Run, TaskKind, TaskOutcome};
 use crate::clock::uptime;
 use crate::soap::fault::Fault;
 use crate::world::{Change, Entity, Kind, ObjId, World};
@@ -129,7 +130,7 @@ impl World {
             self.tasks.jobs.insert(self.tasks.last_job, job);
             self.tasks.fresh = true;
             let pending = self.count(|_| true);
-            self.tasks.truth.pending.reach(&pending);
+            self.tasks.pending.reach(&pending);
         }
         Ok(Submitted { task: id, lost, accepted })
     }
@@ -195,8 +196,8 @@ impl World {
     }
 
     /// Counts operations on disks that are not foreign.
-    fn count(&self, wanted: impl Fn(&Job) -> bool) -> Peaks {
-        let mut peaks = Peaks::default();
+    fn count(&self, wanted: impl Fn(&Job) -> bool) -> Counts {
+        let mut counts = Counts::default();
         for job in self
             .tasks
             .jobs
@@ -204,9 +205,9 @@ impl World {
             .filter(|job| job.operation.kind().is_on_disks() && !job.by.foreign && wanted(job))
         {
             let (datastores, host) = self.places(job);
-            peaks.count(&datastores, host);
+            counts.count(&datastores, host);
         }
-        peaks
+        counts
     }
 
     /// Where a job works: where it began, or where it would.
@@ -383,7 +384,7 @@ impl World {
         if waiting.is_empty() {
             return;
         }
-        let mut used = Peaks::default();
+        let mut used = Counts::default();
         for job in self.tasks.jobs.values().filter(|job| job.run.is_some()) {
             if let Some(run) = job.run.as_ref().filter(|_| job.operation.kind().is_on_disks()) {
                 used.count(&run.datastores, run.host);
@@ -397,8 +398,8 @@ impl World {
                 let full = |used: Option<&usize>, depth| used.copied().unwrap_or(0) >= depth;
                 let mut stores = datastores.iter();
                 if used.vcenter >= rules.vcenter_depth
-                    || stores.any(|id| full(used.datastores.get(&id.to_string()), rules.datastore_depth))
-                    || host.is_some_and(|id| full(used.hosts.get(&id.to_string()), rules.host_depth))
+                    || stores.any(|id| full(used.datastores.get(id), rules.datastore_depth))
+                    || host.is_some_and(|id| full(used.hosts.get(&id), rules.host_depth))
                 {
                     continue;
                 }
@@ -407,7 +408,7 @@ impl World {
             self.begin(id, now, datastores, host);
         }
         let running = self.count(|job| job.run.is_some());
-        self.tasks.truth.running.reach(&running);
+        self.tasks.running.reach(&running);
     }
 
     fn begin(&mut self, id: u64, now: Duration, datastores: Vec<ObjId>, host: Option<ObjId>) {

@@ -8,6 +8,8 @@
 mod disks;
 mod driver;
 mod engine;
+#[cfg(test)]
+mod many;
 mod operations;
 mod refusal;
 mod setting;
@@ -27,6 +29,7 @@ pub use self::truth::{ActiveTask, FinishedTask, Peaks, TaskTruth, TouchedSnapsho
 
 use self::disks::Disks;
 use self::engine::Step;
+use self::truth::Counts;
 use crate::dice::Dice;
 use crate::world::{Kind, ObjId};
 
@@ -133,7 +136,10 @@ pub(crate) struct Tasks {
     grown: Duration,
     /// Something was asked for that may begin at once.
     fresh: bool,
+    /// What [`Self::truth`] tells of the past.
     truth: TaskTruth,
+    running: Counts,
+    pending: Counts,
 }
 
 impl Default for Tasks {
@@ -154,6 +160,8 @@ impl Default for Tasks {
             grown: Duration::ZERO,
             fresh: false,
             truth: TaskTruth::default(),
+            running: Counts::default(),
+            pending: Counts::default(),
         }
     }
 }
@@ -247,6 +255,8 @@ impl Tasks {
         });
         TaskTruth {
             active: active.collect(),
+            running: self.running.told(),
+            pending: self.pending.told(),
             stale: self.stale.iter().map(ToString::to_string).collect(),
             ..self.truth.clone()
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Maker, TaskKind};
+use crate::world::ObjId;
 
 /// Everything about tasks on one vCenter that a test may ask.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -39,27 +40,42 @@ pub struct Peaks {
     pub hosts: BTreeMap<String, usize>,
 }
 
-impl Peaks {
+/// The same as it is counted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counts {
+    pub(super) vcenter: usize,
+    pub(super) datastores: BTreeMap<ObjId, usize>,
+    pub(super) hosts: BTreeMap<ObjId, usize>,
+}
+
+impl Counts {
     /// Takes a count that may be a new peak.
-    pub(super) fn reach(&mut self, now: &Peaks) {
+    pub(super) fn reach(&mut self, now: &Counts) {
         self.vcenter = self.vcenter.max(now.vcenter);
         for (peaks, now) in [(&mut self.datastores, &now.datastores), (&mut self.hosts, &now.hosts)] {
             for (place, count) in now {
-                let peak = peaks.entry(place.clone()).or_default();
+                let peak = peaks.entry(*place).or_default();
                 *peak = (*peak).max(*count);
             }
         }
     }
 
     /// Counts one more operation.
-    pub(super) fn count(&mut self, datastores: &[crate::world::ObjId], host: Option<crate::world::ObjId>) {
+    pub(super) fn count(&mut self, datastores: &[ObjId], host: Option<ObjId>) {
         self.vcenter += 1;
         for datastore in datastores {
-            *self.datastores.entry(datastore.to_string()).or_default() += 1;
+            *self.datastores.entry(*datastore).or_default() += 1;
         }
         if let Some(host) = host {
-            *self.hosts.entry(host.to_string()).or_default() += 1;
+            *self.hosts.entry(host).or_default() += 1;
         }
+    }
+
+    pub(super) fn told(&self) -> Peaks {
+        let named = |counts: &BTreeMap<ObjId, usize>| {
+            counts.iter().map(|(place, count)| (place.to_string(), *count)).collect()
+        };
+        Peaks { vcenter: self.vcenter, datastores: named(&self.datastores), hosts: named(&self.hosts) }
     }
 }
 

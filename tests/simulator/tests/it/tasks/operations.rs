@@ -146,6 +146,13 @@ async fn snapshots_take_space_that_grows_and_comes_back() {
     assert_eq!(free_space(vcenter, &vm), before);
     assert_eq!(truth_of(vcenter, &vm)["consolidationNeeded"], false);
 
+    // The same when somebody removes it without a task.
+    let made = snapshot(&client, &vm, "by hand").await;
+    assert_eq!(before - free_space(vcenter, &vm), 100 * MIB);
+    let by_hand = Mutation::RemoveSnapshot { id: vm.clone(), snapshot: made, children: false };
+    vcenter.mutate(&by_hand).unwrap();
+    assert_eq!(free_space(vcenter, &vm), before);
+
     // To another datastore it goes with its VM, and it goes with its VM when that is removed.
     snapshot(&client, &vm, "moves").await;
     let other =
