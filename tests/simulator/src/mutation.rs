@@ -1,12 +1,10 @@
 //! Changes to a simulated inventory, as values: a test builds them in Rust, a person posts them as JSON.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::MutateError;
 use crate::dice::Dice;
-use crate::tasks::{Operation, TaskScript, TaskSetting};
+use crate::tasks::{Operation, TaskOutcome, TaskScript, TaskSetting, span};
 use crate::world::tags::{Cardinality, TagError};
 use crate::world::vm::{Connection, Power};
 use crate::world::{Kind, ObjId, World};
@@ -265,9 +263,8 @@ impl Mutation {
             Self::Relocate { id, datastore } => world.relocate(object(id)?, object(datastore)?)?,
             Self::SetTasks { tasks } => world.tasks.set(tasks),
             Self::ScriptTasks { scripts, clear } => {
-                for id in scripts.iter().filter_map(|script| script.vm.as_ref()) {
-                    let known = world.get(object(id)?).and_then(crate::world::Entity::vm);
-                    known.ok_or_else(|| MutateError::NoSuchObject(id.clone()))?;
+                for script in scripts {
+                    check_script(world, script)?;
                 }
                 world.tasks.script(scripts, *clear);
             }
@@ -329,6 +326,29 @@ impl Mutation {
     }
 }
 
+/// What a script names must be there, and a fault must be one that can be written.
+fn check_script(world: &World, script: &TaskScript) -> Result<(), MutateError> {
+    let known = |id: Option<&String>, kind: Kind| match id {
+        Some(id) if ObjId::parse(id).is_none_or(|id| id.kind != kind || world.get(id).is_none()) => {
+            Err(MutateError::NoSuchObject(id.clone()))
+        }
+        _ => Ok(()),
+    };
+    known(script.vm.as_ref(), Kind::Vm)?;
+    match &script.outcome {
+        TaskOutcome::VmMoves { host, datastore } => {
+            known(host.as_ref(), Kind::Host)?;
+            known(datastore.as_ref(), Kind::Datastore)
+        }
+        TaskOutcome::Fails { fault, .. }
+            if fault.is_empty() || !fault.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
+        {
+            Err(not_possible("failing with that fault", fault))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The first half of a backup: the second one follows by itself.
 fn foreign_task(
     world: &mut World,
@@ -349,7 +369,7 @@ fn foreign_task(
         quiesce: false,
         extended: false,
     };
-    let made = world.submit_foreign(vm, operation, user, hold_ms.map(Duration::from_millis));
+    let made = world.submit_foreign(vm, operation, user, hold_ms.map(span));
     made.map(|task| task.to_string()).ok_or_else(|| not_possible("taking a snapshot", id))
 }
 

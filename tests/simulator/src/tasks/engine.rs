@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::refusal::{no_snapshot, not_supported, over};
 use super::task::{Maker, Operation, Task, TaskState};
 use super::truth::Counts;
-use super::{FinishedTask, Job, Later, Run, TaskKind, TaskOutcome};
+use super::{FinishedTask, Job, Later, Run, TaskKind, TaskOutcome, span};
 use crate::clock::uptime;
 use crate::soap::fault::Fault;
 use crate::world::{Change, Entity, Kind, ObjId, World};
@@ -185,9 +185,9 @@ impl World {
             {
                 continue;
             }
-            armed.seen += 1;
-            let due =
-                armed.seen > script.skip && (script.times == 0 || armed.seen <= script.skip + script.times);
+            armed.seen = armed.seen.saturating_add(1);
+            let due = armed.seen > script.skip
+                && (script.times == 0 || armed.seen <= script.skip.saturating_add(script.times));
             if due && hit.is_none() {
                 hit = Some(script.outcome.clone());
             }
@@ -231,7 +231,7 @@ impl World {
         let steps = runs
             .flat_map(|run| run.steps.front().map(|(due, _)| *due).into_iter().chain([run.next_progress]));
         let later = tasks.later.iter().map(|(due, _)| *due);
-        let expiry = tasks.expiry.front().map(|(due, _)| *due);
+        let expiry = tasks.over.front().map(|(ended, _)| ended.saturating_add(tasks.rules.retention));
         let growth = tasks.disks.grow().then(|| tasks.grown + tasks.rules.growth_every);
         steps.chain(later).chain(expiry).chain(growth).min()
     }
@@ -247,8 +247,9 @@ impl World {
             self.advance(id, now, &mut after);
         }
         self.begin_waiting(now);
-        while self.tasks.expiry.front().is_some_and(|(due, _)| *due <= now) {
-            if let Some((_, num)) = self.tasks.expiry.pop_front() {
+        let retention = self.tasks.rules.retention;
+        while self.tasks.over.front().is_some_and(|(ended, _)| ended.saturating_add(retention) <= now) {
+            if let Some((_, num)) = self.tasks.over.pop_front() {
                 self.forget(num);
             }
         }
@@ -465,20 +466,20 @@ impl World {
             Some(TaskOutcome::QuiesceFails) => vec![(at(30), Step::Fail(self.not_quiesced(job.vm)))],
             Some(TaskOutcome::GuestFrozen { thaw_after_ms }) => {
                 let fault = self.not_quiesced(job.vm);
-                let thaw = thaw_after_ms.map(Duration::from_millis);
+                let thaw = thaw_after_ms.map(span);
                 vec![(at(30), Step::Freeze(thaw)), (at(60), Step::Fail(fault))]
             }
             Some(TaskOutcome::DatastoreFull) => {
                 vec![(at(50), Step::Fill), (at(75), Step::Fail(self.no_space(job.vm)))]
             }
             Some(TaskOutcome::Slow { extra_ms }) => {
-                until += Duration::from_millis(*extra_ms);
+                until += span(*extra_ms);
                 Vec::new()
             }
             Some(TaskOutcome::TimesOut { extra_ms }) => {
                 let fault = Fault::new("Timedout", "Operation timed out.");
                 let steps = vec![(until, Step::TaskFails(fault))];
-                until += Duration::from_millis(*extra_ms);
+                until += span(*extra_ms);
                 steps
             }
             Some(TaskOutcome::VmMoves { host, datastore }) => {
@@ -565,9 +566,8 @@ impl World {
         task.cancelable = false;
         task.started.get_or_insert(time);
         task.completed = Some(time);
-        let due = now + self.tasks.rules.retention;
-        let at = self.tasks.expiry.partition_point(|(other, _)| *other <= due);
-        self.tasks.expiry.insert(at, (due, num));
+        let at = self.tasks.over.partition_point(|(other, _)| *other <= now);
+        self.tasks.over.insert(at, (now, num));
         self.log.push(Change::Modified(ObjId::new(Kind::Task, num), &["info"]));
     }
 
@@ -613,7 +613,7 @@ impl World {
         for num in known {
             self.forget(num);
         }
-        self.tasks.expiry.clear();
+        self.tasks.over.clear();
     }
 
     /// A snapshot that a call names, and its VM.

@@ -33,6 +33,11 @@ use self::truth::Counts;
 use crate::dice::Dice;
 use crate::world::{Kind, ObjId};
 
+/// So many milliseconds, a year at most: whoever asks for more means for ever.
+pub(crate) fn span(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds.min(366 * 86_400_000))
+}
+
 /// How tasks go in general.
 #[derive(Debug)]
 struct Rules {
@@ -126,8 +131,8 @@ pub(crate) struct Tasks {
     jobs: BTreeMap<u64, Job>,
     last_job: u64,
     later: Vec<(Duration, Later)>,
-    /// Tasks that are over, and when they are forgotten.
-    expiry: VecDeque<(Duration, u32)>,
+    /// Tasks that are over, and when they ended.
+    over: VecDeque<(Duration, u32)>,
     pub(crate) disks: Disks,
     makers: BTreeMap<u32, Maker>,
     /// Consolidations that are still to fail.
@@ -152,7 +157,7 @@ impl Default for Tasks {
             jobs: BTreeMap::new(),
             last_job: 0,
             later: Vec::new(),
-            expiry: VecDeque::new(),
+            over: VecDeque::new(),
             disks: Disks::default(),
             makers: BTreeMap::new(),
             stuck: BTreeMap::new(),
@@ -184,7 +189,7 @@ impl Tasks {
             stale_after_revert,
         } = setting;
         let rules = &mut self.rules;
-        rules.durations.extend(durations_ms.iter().map(|(kind, ms)| (*kind, Duration::from_millis(*ms))));
+        rules.durations.extend(durations_ms.iter().map(|(kind, ms)| (*kind, span(*ms))));
         rules.jitter = jitter_percent.unwrap_or(rules.jitter).min(100);
         for (depth, new) in [
             (&mut rules.datastore_depth, datastore_depth),
@@ -197,11 +202,10 @@ impl Tasks {
                 None => *depth,
             };
         }
-        rules.retention = retention_ms.map_or(rules.retention, Duration::from_millis);
+        rules.retention = retention_ms.map_or(rules.retention, span);
         rules.snapshot_bytes = snapshot_bytes.unwrap_or(rules.snapshot_bytes);
         rules.growth = growth_bytes_per_second.unwrap_or(rules.growth);
-        rules.growth_every =
-            growth_every_ms.map_or(rules.growth_every, |ms| Duration::from_millis(ms.max(1)));
+        rules.growth_every = growth_every_ms.map_or(rules.growth_every, |ms| span(ms.max(1)));
         rules.faults_at_call = faults_at_call.unwrap_or(rules.faults_at_call);
         rules.stale_after_revert = stale_after_revert.unwrap_or(rules.stale_after_revert);
         if let Some(seed) = seed {

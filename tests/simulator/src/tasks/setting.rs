@@ -223,6 +223,7 @@ pub fn task_scripts(seed: u64) -> Vec<TaskScript> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::{Operation, span};
 
     #[test]
     fn seeds_walk_through_every_outcome() {
@@ -231,6 +232,39 @@ mod tests {
             (0..all.len() as u64).map(|seed| task_scripts(seed).swap_remove(0).outcome).collect();
         assert_eq!(firsts, all);
         assert_eq!(task_scripts(77), task_scripts(77));
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        let kind = TaskKind::CreateSnapshot;
+        let setting = TaskSetting {
+            durations_ms: [(kind, u64::MAX)].into(),
+            retention_ms: Some(u64::MAX),
+            growth_every_ms: Some(u64::MAX),
+            snapshot_bytes: Some(u64::MAX),
+            growth_bytes_per_second: Some(u64::MAX),
+            jitter_percent: Some(u32::MAX),
+            ..TaskSetting::default()
+        };
+        let config = crate::config::VcenterConfig::default();
+        let mut world = crate::fleet::generate(&config);
+        world.tasks.set(&setting);
+        let slow = TaskOutcome::Slow { extra_ms: u64::MAX };
+        let script =
+            TaskScript { skip: 0, times: u32::MAX, chance: u32::MAX, ..TaskScript::once(kind, slow) };
+        world.tasks.script(&[script], false);
+        let vms: Vec<_> = world.vms().map(|(entity, _)| entity.id).collect();
+        let begun = vms.into_iter().filter(|vm| {
+            let (name, description) = (String::new(), String::new());
+            let operation =
+                Operation::Create { name, description, memory: false, quiesce: false, extended: false };
+            world.submit_foreign(*vm, operation, "u", Some(span(u64::MAX))).is_some()
+        });
+        assert!(begun.count() > 0);
+        let now = crate::clock::uptime();
+        world.tick(now);
+        world.tick(now + span(u64::MAX) * 4);
+        assert!(world.tasks.truth().finished.len() > 1);
     }
 
     #[test]

@@ -193,6 +193,11 @@ async fn tasks_are_steered_and_told() {
             404,
         ),
         (json!({ "op": "relocate", "vm": "web", "datastore": "nowhere" }), 404),
+        (
+            json!({ "op": "scriptTasks", "scripts": [{ "outcome": { "kind": "fails", "fault": "a\"b" } }] }),
+            409,
+        ),
+        (json!({ "op": "scriptTasks", "scripts": [{ "outcome": { "kind": "vmMoves", "host": id } }] }), 404),
     ] {
         let answer = control.post("/mutate/vc1", &change).await;
         assert_eq!(answer.status, status, "{change}: {}", answer.text);

@@ -8,11 +8,14 @@ use super::*;
 
 /// The VMs on the datastore that most of them are on, each on that one only.
 fn together(vcenter: &Vcenter) -> (String, Vec<String>) {
+    let (truth, plain) = (vcenter.truth(), plain_vms(vcenter));
     let mut by_store: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for vm in plain_vms(vcenter) {
-        let stores = truth_of(vcenter, &vm)["datastores"].clone();
-        if let [store] = stores.as_array().unwrap().as_slice() {
-            by_store.entry(store.as_str().unwrap().to_owned()).or_default().push(vm);
+    for vm in truth["vms"].as_array().unwrap() {
+        let id = vm["id"].as_str().unwrap().to_owned();
+        if let [store] = vm["datastores"].as_array().unwrap().as_slice()
+            && plain.contains(&id)
+        {
+            by_store.entry(store.as_str().unwrap().to_owned()).or_default().push(id);
         }
     }
     by_store.into_iter().max_by_key(|(_, vms)| vms.len()).unwrap()
@@ -20,7 +23,7 @@ fn together(vcenter: &Vcenter) -> (String, Vec<String>) {
 
 #[tokio::test]
 async fn a_datastore_works_at_so_many_and_the_others_wait_in_order() {
-    let (simulator, client) = start(TaskSetting { datastore_depth: Some(2), ..quick(100) }).await;
+    let (simulator, client) = start(TaskSetting { datastore_depth: Some(2), ..quick(60_000) }).await;
     let vcenter = &simulator.vcenters()[0];
     let (store, vms) = together(vcenter);
     assert!(vms.len() >= 4, "{vms:?}");
@@ -28,10 +31,23 @@ async fn a_datastore_works_at_so_many_and_the_others_wait_in_order() {
     for vm in &vms[..4] {
         tasks.push(create(&client, vm, "s").await);
     }
-    let last = info(&client, &tasks[3]).await;
-    assert_eq!((last.first("state"), last.first("startTime")), (Some("queued"), None), "{}", last.body);
-    assert_eq!(last.first("cancelable"), Some("true"));
-    for task in &tasks {
+    while vcenter.tasks().running.vcenter < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for (task, state) in tasks.iter().zip(["running", "running", "queued", "queued"]) {
+        let told = info(&client, task).await;
+        assert_eq!(told.first("state"), Some(state), "{}", told.body);
+        assert_eq!(
+            (told.first("startTime").is_some(), told.first("cancelable")),
+            (state == "running", Some("true"))
+        );
+    }
+    // What begins from now on is quick.
+    vcenter.mutate(&Mutation::SetTasks { tasks: quick(50) }).unwrap();
+    for task in &tasks[..2] {
+        assert_eq!(client.call("CancelTask", &format!("Task:{task}"), "").await.status, 200);
+    }
+    for task in &tasks[2..] {
         succeeded(&client, task).await;
     }
     let truth = vcenter.tasks();
@@ -75,10 +91,10 @@ async fn a_host_and_the_vcenter_have_limits_where_they_are_set() {
 
 #[tokio::test]
 async fn a_backup_product_comes_and_goes_and_does_not_count() {
-    let (simulator, client) = start(quick(100)).await;
+    let (simulator, client) = start(quick(600)).await;
     let vcenter = &simulator.vcenters()[0];
     let vm = &plain_vms(vcenter)[0];
-    let task = vcenter.mutate(&Mutation::backup(vm, 200)).unwrap().unwrap();
+    let task = vcenter.mutate(&Mutation::backup(vm, 600)).unwrap().unwrap();
     let mine = create(&client, vm, "mine").await;
     assert_eq!(failed(&client, &mine).await, "TaskInProgress");
     let busy = ended(&client, &mine).await;

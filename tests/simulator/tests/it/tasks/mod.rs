@@ -18,8 +18,8 @@ use vmbridge_simulator::{
 
 use crate::client::{Answer, COLLECTOR, Client, props};
 
-/// Short, but long enough to look at what runs.
-const TAKES: u64 = 200;
+/// Long enough to look at what runs, also on a busy machine.
+const TAKES: u64 = 1_000;
 
 fn quick(milliseconds: u64) -> TaskSetting {
     let kinds = [

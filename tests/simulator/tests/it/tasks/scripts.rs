@@ -82,7 +82,7 @@ async fn quiescing_fails_only_where_it_was_asked_for() {
 
 #[tokio::test]
 async fn a_datastore_is_full_for_a_while() {
-    let (simulator, client) = start(quick(400)).await;
+    let (simulator, client) = start(quick(1_200)).await;
     let vcenter = &simulator.vcenters()[0];
     let vm = plain_vms(vcenter)[0].clone();
     let before = free_space(vcenter, &vm);
@@ -117,7 +117,7 @@ async fn a_task_times_out_and_its_snapshot_comes_later() {
     let (simulator, client) = start(quick(50)).await;
     let vcenter = &simulator.vcenters()[0];
     let vm = plain_vms(vcenter)[0].clone();
-    script(vcenter, &vm, TaskKind::CreateSnapshot, TaskOutcome::TimesOut { extra_ms: 300 });
+    script(vcenter, &vm, TaskKind::CreateSnapshot, TaskOutcome::TimesOut { extra_ms: TAKES });
     let task = create(&client, &vm, "late").await;
     assert_eq!(failed(&client, &task).await, "Timedout");
     assert!(truth_of(vcenter, &vm)["snapshots"].is_null());
@@ -128,9 +128,9 @@ async fn a_task_times_out_and_its_snapshot_comes_later() {
     assert_eq!(truth_of(vcenter, &vm)["snapshots"]["roots"][0]["name"], "late");
     assert_eq!(info(&client, &task).await.first("state"), Some("error"), "it stays as it was told");
 
-    script(vcenter, &vm, TaskKind::CreateSnapshot, TaskOutcome::Slow { extra_ms: 300 });
+    script(vcenter, &vm, TaskKind::CreateSnapshot, TaskOutcome::Slow { extra_ms: TAKES });
     let task = create(&client, &vm, "slow").await;
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(info(&client, &task).await.first("state"), Some("running"));
     succeeded(&client, &task).await;
     simulator.shutdown().await;
@@ -191,10 +191,11 @@ async fn a_vm_moves_or_vanishes_in_the_middle() {
 
 #[tokio::test]
 async fn the_vcenter_restarts_in_the_middle_of_many_tasks() {
-    let (simulator, client) = start(TaskSetting { datastore_depth: Some(0), ..quick(300) }).await;
+    let (simulator, client) = start(TaskSetting { datastore_depth: Some(0), ..quick(TAKES) }).await;
     let vcenter = &simulator.vcenters()[0];
     let vms = plain_vms(vcenter);
-    script(vcenter, &vms[0], TaskKind::CreateSnapshot, TaskOutcome::VcenterRestarts);
+    // The last one, so that all have been asked for.
+    script(vcenter, vms.last().unwrap(), TaskKind::CreateSnapshot, TaskOutcome::VcenterRestarts);
     let mut tasks = Vec::new();
     for vm in &vms {
         tasks.push(create(&client, vm, "s").await);
