@@ -13,7 +13,7 @@ mod setting;
 pub(crate) mod soap;
 mod transfer;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -196,8 +196,10 @@ struct Ticket {
 #[derive(Debug, Default)]
 pub(crate) struct Guests {
     guests: Mutex<HashMap<ObjId, Guest>>,
-    /// What guests were like when snapshots were made, by VM and number of the snapshot.
+    /// What guests were like when snapshots were made, by number of the snapshot, with the VM.
     saved: Mutex<HashMap<u32, (ObjId, Guest)>>,
+    /// Nodes whose registration went away with a revert: no agent speaks for them any more.
+    undone: Mutex<HashSet<String>>,
     tickets: Mutex<HashMap<String, Ticket>>,
     /// Where hosts listen, and until when.
     listen: OnceLock<(IpAddr, CancellationToken)>,
@@ -263,6 +265,11 @@ impl Guests {
             Some((_, then)) => then.clone(),
             None => Guest::new(guest.windows),
         };
+        let mut undone = lock(&self.undone);
+        undone.extend(guest.registered.take().map(|registered| registered.node));
+        if let Some(registered) = &then.registered {
+            undone.remove(&registered.node);
+        }
         guest.files = then.files;
         guest.directories = then.directories;
         guest.registered = then.registered;
@@ -284,7 +291,8 @@ impl Guests {
             for region in &account.regions {
                 for node in aws.nodes(&account.id, region) {
                     let here = node.vm.as_ref().is_some_and(|at| at.vcenter == vcenter && at.moref == moref);
-                    if here && node.ping_status != status {
+                    let undone = status == "Online" && lock(&self.undone).contains(&node.instance_id);
+                    if here && !undone && node.ping_status != status {
                         // It may have been deregistered meanwhile.
                         let _ = aws.mutate(&installer::ping(&node.instance_id, status));
                     }
