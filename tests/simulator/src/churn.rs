@@ -60,6 +60,25 @@ impl Churn {
         moves.into_iter().filter(|mutation| vcenter.mutate(mutation).is_ok()).collect()
     }
 
+    /// A backup product takes a snapshot of a VM that runs, keeps it for so many milliseconds and removes it; `None` when that
+    /// cannot be done to the VM that was drawn.
+    pub fn backup(&mut self, vcenter: &Vcenter, hold_ms: u64) -> Option<Mutation> {
+        let id = {
+            let world = vcenter.shared.world();
+            let vms: Vec<ObjId> = world
+                .vms()
+                .filter(|(_, vm)| ordinary(vm) && vm.power == Power::On)
+                .map(|(entity, _)| entity.id)
+                .collect();
+            if vms.is_empty() {
+                return None;
+            }
+            self.dice.pick(&vms).to_string()
+        };
+        let mutation = Mutation::backup(&id, hold_ms);
+        vcenter.mutate(&mutation).is_ok().then_some(mutation)
+    }
+
     fn moves(&mut self, world: &World) -> Option<Vec<Mutation>> {
         let vms: Vec<ObjId> = world
             .vms()
@@ -240,6 +259,17 @@ fn ordinary(vm: &crate::world::vm::Vm) -> bool {
 mod tests {
     use super::*;
     use crate::{Simulator, SimulatorConfig};
+
+    #[tokio::test]
+    async fn a_backup_product_finds_vms_that_run() {
+        let simulator = Simulator::start(SimulatorConfig::single(30, 5)).await.unwrap();
+        let vcenter = &simulator.vcenters()[0];
+        let mut churn = Churn::new(9);
+        let made = (0..20).filter(|_| churn.backup(vcenter, 1000).is_some()).count();
+        let active = vcenter.tasks().active;
+        assert!(made > 5 && active.len() == made && active.iter().all(|one| one.by.foreign), "{active:?}");
+        simulator.shutdown().await;
+    }
 
     #[tokio::test]
     async fn changes_repeat_from_a_seed_and_the_fleet_keeps_its_size() {

@@ -87,11 +87,10 @@ impl Vcenter {
         self.shared.sessions().terminate_all()
     }
 
-    /// What a restart of the service does to clients: every connection breaks and every session is gone. The
-    /// inventory stays.
+    /// What a restart of the service does to clients: every connection breaks, every session and every task is
+    /// gone, and what had not begun is forgotten. The inventory stays, and hosts go on with what they do.
     pub fn restart(&self) {
-        self.shared.sessions().terminate_all();
-        self.shared.connections.break_all();
+        self.shared.restart();
     }
 
     /// Breaks every connection; sessions live on.
@@ -123,6 +122,11 @@ impl Vcenter {
     /// Everything that a correct client must see, as JSON; see [`crate::truth`].
     pub fn truth(&self) -> serde_json::Value {
         crate::truth::truth(&self.shared.world())
+    }
+
+    /// What really happened to tasks and snapshots, whatever callers were told.
+    pub fn tasks(&self) -> crate::TaskTruth {
+        self.shared.world().tasks.truth()
     }
 
     /// What is known of the guests that somebody worked in.
@@ -158,6 +162,12 @@ impl Vcenter {
                 if let Some(copy) = &made {
                     let (from, to) = (crate::mutation::object(id)?, crate::mutation::object(copy)?);
                     self.shared.guests.copy(from, to);
+                }
+            }
+            crate::Mutation::CreateSnapshot { id, .. } => {
+                if let Some(snapshot) = &made {
+                    let (vm, snapshot) = (crate::mutation::object(id)?, crate::mutation::object(snapshot)?);
+                    self.shared.guests.save(vm, snapshot.num);
                 }
             }
             // What runs in a guest ends with it.

@@ -40,6 +40,7 @@ mod props;
 mod rest;
 mod simulator;
 mod soap;
+mod tasks;
 pub mod truth;
 mod vcenter;
 mod vmc;
@@ -54,7 +55,8 @@ pub use crate::churn::Churn;
 pub use crate::config::{FleetConfig, Release, SimulatorConfig, User, VcenterConfig, VmcConfig};
 pub use crate::fault::{
     AWS_OPERATIONS, FaultEffect, FaultRule, GUEST_OPERATIONS, HeldCall, HoldPoint, InjectedFault, OPERATIONS,
-    aws_effects, aws_from_seed, effects, from_seed, guest_effects, guest_from_seed,
+    TASK_OPERATIONS, aws_effects, aws_from_seed, effects, from_seed, guest_effects, guest_from_seed,
+    task_effects, task_from_seed,
 };
 pub use crate::guest::{
     GuestAccount, GuestRegistration, GuestSetting, GuestTruth, PASSWORD as GUEST_PASSWORD, ROOT as GUEST_USER,
@@ -64,6 +66,10 @@ pub use crate::ledger::Effect;
 pub use crate::mutation::Mutation;
 pub use crate::simulator::{Simulator, StartError};
 pub use crate::soap::session::SessionCounts;
+pub use crate::tasks::{
+    ActiveTask, FinishedTask, Maker, Peaks, TaskKind, TaskOutcome, TaskScript, TaskSetting, TaskTruth,
+    TouchedSnapshot, task_outcomes, task_scripts,
+};
 pub use crate::vcenter::CallCounts;
 pub use crate::vmc::{SddcInfo, Vmc};
 pub use crate::world::mutate::MutateError;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::MutateError;
 use crate::dice::Dice;
+use crate::tasks::{Operation, TaskOutcome, TaskScript, TaskSetting, span};
 use crate::world::tags::{Cardinality, TagError};
 use crate::world::vm::{Connection, Power};
 use crate::world::{Kind, ObjId, World};
@@ -12,7 +13,6 @@ use crate::world::{Kind, ObjId, World};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields say what they are; the variants say what happens")]
-#[expect(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 pub enum Mutation {
     /// Gives any object a new name (plain; it is escaped as vCenter does).
     Rename { id: String, name: String },
@@ -114,6 +114,36 @@ pub enum Mutation {
     HostCertificate { id: String, told: bool },
     /// Makes the guest of a VM different.
     SetGuest { id: String, guest: crate::GuestSetting },
+    /// Moves the disks of a VM to another datastore.
+    Relocate { id: String, datastore: String },
+    /// Changes how long tasks take, how many run at once, and the like.
+    SetTasks { tasks: TaskSetting },
+    /// Decides how the next tasks end; `clear`: earlier scripts are forgotten first. VMs are named by MoRef here.
+    ScriptTasks {
+        #[serde(default)]
+        scripts: Vec<TaskScript>,
+        #[serde(default)]
+        clear: bool,
+    },
+    /// A backup product takes a snapshot of a VM, keeps it for a while and removes it; returns the MoRef of its task.
+    ForeignTask {
+        id: String,
+        #[serde(default = "backup_name")]
+        name: String,
+        #[serde(default = "backup_user")]
+        user: String,
+        /// Milliseconds for which it keeps the snapshot; absent: for ever.
+        #[serde(default)]
+        hold_ms: Option<u64>,
+    },
+}
+
+fn backup_name() -> String {
+    "VEEAM BACKUP TEMPORARY SNAPSHOT".to_owned()
+}
+
+fn backup_user() -> String {
+    "VSPHERE.LOCAL\\backup".to_owned()
 }
 
 const USER: &str = "VSPHERE.LOCAL\\Administrator";
@@ -144,6 +174,13 @@ fn refused(what: &'static str, object: &str) -> impl FnOnce(TagError) -> MutateE
 }
 
 impl Mutation {
+    /// A backup product takes its snapshot of a VM and removes it after so many milliseconds.
+    #[must_use]
+    pub fn backup(vm: &str, hold_ms: u64) -> Self {
+        let (id, hold_ms) = (vm.to_owned(), Some(hold_ms));
+        Self::ForeignTask { id, name: backup_name(), user: backup_user(), hold_ms }
+    }
+
     pub(crate) fn apply(&self, world: &mut World) -> Result<Option<String>, MutateError> {
         let mut made = None;
         match self {
@@ -183,11 +220,12 @@ impl Mutation {
                 world.set_connection(object(id)?, state)?;
             }
             Self::CreateSnapshot { id, name, memory, quiesced } => {
-                let num = world.create_snapshot(object(id)?, name, *memory, *quiesced)?;
+                let num = world.create_snapshot(object(id)?, name, "", *memory, *quiesced)?;
                 made = Some(ObjId::new(Kind::Snapshot, num).to_string());
             }
             Self::RemoveSnapshot { id, snapshot, children } => {
                 world.remove_snapshot(object(id)?, object(snapshot)?.num, *children)?;
+                world.drop_lost_deltas(object(id)?);
             }
             Self::Annotate { id, text } => world.set_annotation(object(id)?, text)?,
             Self::Resize { id, cpus, memory_mb } => world.set_size(object(id)?, *cpus, *memory_mb)?,
@@ -221,6 +259,17 @@ impl Mutation {
             Self::SetGuest { id, .. } => {
                 let known = world.get(object(id)?).and_then(crate::world::Entity::vm);
                 known.ok_or_else(|| MutateError::NoSuchObject(id.clone()))?;
+            }
+            Self::Relocate { id, datastore } => world.relocate(object(id)?, object(datastore)?)?,
+            Self::SetTasks { tasks } => world.tasks.set(tasks),
+            Self::ScriptTasks { scripts, clear } => {
+                for script in scripts {
+                    check_script(world, script)?;
+                }
+                world.tasks.script(scripts, *clear);
+            }
+            Self::ForeignTask { id, name, user, hold_ms } => {
+                made = Some(foreign_task(world, id, name, user, *hold_ms)?);
             }
             Self::AttachTag { id, tag } => {
                 let tag = tag_id(world, tag)?;
@@ -275,6 +324,53 @@ impl Mutation {
         }
         Ok(None)
     }
+}
+
+/// What a script names must be there, and a fault must be one that can be written.
+fn check_script(world: &World, script: &TaskScript) -> Result<(), MutateError> {
+    let known = |id: Option<&String>, kind: Kind| match id {
+        Some(id) if ObjId::parse(id).is_none_or(|id| id.kind != kind || world.get(id).is_none()) => {
+            Err(MutateError::NoSuchObject(id.clone()))
+        }
+        _ => Ok(()),
+    };
+    known(script.vm.as_ref(), Kind::Vm)?;
+    match &script.outcome {
+        TaskOutcome::VmMoves { host, datastore } => {
+            known(host.as_ref(), Kind::Host)?;
+            known(datastore.as_ref(), Kind::Datastore)
+        }
+        TaskOutcome::Fails { fault, .. }
+            if fault.is_empty() || !fault.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
+        {
+            Err(not_possible("failing with that fault", fault))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The first half of a backup: the second one follows by itself.
+fn foreign_task(
+    world: &mut World,
+    id: &str,
+    name: &str,
+    user: &str,
+    hold_ms: Option<u64>,
+) -> Result<String, MutateError> {
+    let vm = object(id)?;
+    world
+        .get(vm)
+        .and_then(crate::world::Entity::vm)
+        .ok_or_else(|| MutateError::NoSuchObject(id.to_owned()))?;
+    let operation = Operation::Create {
+        name: name.to_owned(),
+        description: "Please do not delete this snapshot. It is being used by backup server.".to_owned(),
+        memory: false,
+        quiesce: false,
+        extended: false,
+    };
+    let made = world.submit_foreign(vm, operation, user, hold_ms.map(span));
+    made.map(|task| task.to_string()).ok_or_else(|| not_possible("taking a snapshot", id))
 }
 
 fn not_possible(what: &'static str, object: &str) -> MutateError {

@@ -286,6 +286,7 @@ async fn run(config: SimulatorConfig, stop: &CancellationToken) -> Result<Parts,
         let connections = Arc::clone(&shared.connections);
         tokio::spawn(server::serve(listener, Some(tls), Arc::clone(&shared), connections, stop.clone()));
         shared.guests.listen(config.listen, stop.clone());
+        tokio::spawn(crate::tasks::drive(Arc::clone(&shared), stop.clone()));
         let sweeper = Arc::clone(&shared);
         let stop = stop.clone();
         tokio::spawn(async move {

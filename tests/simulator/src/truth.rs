@@ -75,6 +75,7 @@ pub(crate) fn truth(world: &World) -> Value {
         "rootFolder": world.root.to_string(),
         "vms": vms, "hosts": hosts, "computeResources": computes, "datastores": datastores, "datacenters": datacenters,
         "folders": folders, "resourcePools": pools, "networks": networks,
+        "tasks": world.tasks.truth(),
         "customFields": fields, "categories": categories, "tags": tags,
     })
 }
@@ -155,7 +156,7 @@ fn vm(world: &World, entity: &Entity, vm: &Vm, base: Value) -> Value {
     let snapshots = vm.snapshots.as_ref().map(|tree| {
         json!({
             "current": tree.current.map(|n| ObjId::new(Kind::Snapshot, n).to_string()),
-            "roots": tree.roots.iter().map(snapshot).collect::<Vec<_>>(),
+            "roots": tree.roots.iter().map(|root| snapshot(world, root)).collect::<Vec<_>>(),
         })
     });
     with(
@@ -253,11 +254,13 @@ fn guest(guest: &Guest) -> Value {
     })
 }
 
-fn snapshot(snapshot: &Snapshot) -> Value {
+fn snapshot(world: &World, snapshot: &Snapshot) -> Value {
     json!({
         "id": ObjId::new(Kind::Snapshot, snapshot.num).to_string(),
         "name": snapshot.name, "description": snapshot.description, "createTime": snapshot.created.to_string(),
         "state": snapshot.state.wire(), "quiesced": snapshot.quiesced,
-        "children": snapshot.children.iter().map(self::snapshot).collect::<Vec<_>>(),
+        "madeBy": world.tasks.maker(snapshot.num),
+        "bytes": world.tasks.disks.delta(snapshot.num).map(|delta| delta.bytes + delta.memory),
+        "children": snapshot.children.iter().map(|child| self::snapshot(world, child)).collect::<Vec<_>>(),
     })
 }

@@ -193,6 +193,14 @@ impl Shared {
         }
     }
 
+    /// What a restart of the service does: sessions and tasks are gone, every connection breaks. The inventory stays, and
+    /// hosts go on with what they do.
+    pub(crate) fn restart(&self) {
+        self.sessions().terminate_all();
+        self.change(World::forget_tasks);
+        self.connections.break_all();
+    }
+
     /// Ends the session that a request shows, as a fault rule demands.
     fn expire_session_of(&self, request: &Request) {
         let secret = soap::session_cookie(request).or_else(|| crate::rest::session::shown(request));
@@ -233,6 +241,9 @@ impl Shared {
             None => crate::rest::handle(&self, &request),
         };
         self.faults.hold_after(effect.as_ref(), &self.config.name, &operation).await;
+        if effect == Some(FaultEffect::Restart) {
+            self.restart();
+        }
         ongoing.bytes = reply.bytes().len();
         match &effect {
             Some(effect) => fault::after(effect, reply),

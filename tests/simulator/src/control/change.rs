@@ -9,7 +9,7 @@ use crate::world::{ObjId, unescape_name};
 use super::Refused;
 
 /// Members whose value is an object of the inventory.
-const OBJECTS: &[&str] = &["id", "host", "folder", "parent", "from"];
+const OBJECTS: &[&str] = &["id", "host", "folder", "parent", "from", "datastore"];
 
 /// Does what `{"op": …, "vm": …, …}` says. `op` is a short word of this file or the name of a [`Mutation`].
 pub(super) fn apply(vcenter: &Vcenter, change: Value) -> Result<Value, Refused> {

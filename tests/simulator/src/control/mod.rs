@@ -69,6 +69,9 @@ struct Faults {
     /// Add the rules of this seed for guest operations.
     #[serde(rename = "guestSeed")]
     guest_seed: Option<u64>,
+    /// Add the rules of this seed for calls about tasks.
+    #[serde(rename = "taskSeed")]
+    task_seed: Option<u64>,
     #[serde(default)]
     add: Vec<FaultRule>,
 }
@@ -124,6 +127,7 @@ impl Control {
             ("GET", ["stats"]) => Ok(self.stats()),
             ("GET", ["truth", name]) => Ok(self.vcenter(name)?.truth()),
             ("GET", ["guests", name]) => Ok(json!(self.vcenter(name)?.guests())),
+            ("GET", ["tasks", name]) => Ok(json!(self.vcenter(name)?.tasks())),
             ("GET", ["vms", name]) => Ok(json!(self.vcenter(name)?.vm_ids())),
             ("GET", ["faults"]) => Ok(json!({ "injected": self.faults.injected() })),
             (method, ["aws", what @ ("truth" | "stats" | "mutate" | "policy" | "settings")]) => {
@@ -142,7 +146,8 @@ impl Control {
                 let seeded = asked.seed.map(fault::from_seed).unwrap_or_default();
                 let for_aws = asked.aws_seed.map(fault::aws_from_seed).unwrap_or_default();
                 let for_guests = asked.guest_seed.map(fault::guest_from_seed).unwrap_or_default();
-                let generated = seeded.into_iter().chain(for_aws).chain(for_guests);
+                let for_tasks = asked.task_seed.map(fault::task_from_seed).unwrap_or_default();
+                let generated = seeded.into_iter().chain(for_aws).chain(for_guests).chain(for_tasks);
                 let rules: Vec<FaultRule> = generated.chain(asked.add).collect();
                 let added = json!(rules);
                 self.faults.add(rules);

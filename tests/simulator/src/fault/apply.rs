@@ -112,6 +112,7 @@ pub(crate) async fn before(effect: &FaultEffect, voice: Voice) -> Option<Reply> 
         | FaultEffect::ExpireSession
         | FaultEffect::HoldBefore
         | FaultEffect::HoldAfter
+        | FaultEffect::Restart
         | FaultEffect::Drip { .. } => None,
     }
 }
@@ -138,7 +139,7 @@ pub(crate) fn after(effect: &FaultEffect, mut reply: Reply) -> Reply {
     let body = reply.bytes();
     let half = body.len() / 2;
     match effect {
-        FaultEffect::ResetAfter => return Reply::reset(),
+        FaultEffect::ResetAfter | FaultEffect::Restart => return Reply::reset(),
         FaultEffect::ResetMiddle => {
             reply.declared = u64::try_from(body.len()).ok();
             reply.steps = vec![Step::Data(body.slice(..half)), Step::Abort];

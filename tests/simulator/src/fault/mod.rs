@@ -91,6 +91,9 @@ pub enum FaultEffect {
     HoldBefore,
     /// The call is executed and its answer is held, until it is released.
     HoldAfter,
+    /// The call is executed, then the vCenter restarts: the answer is lost, sessions and tasks are gone. For another
+    /// server it is a reset.
+    Restart,
 }
 
 fn bad_request() -> u16 {
@@ -221,6 +224,36 @@ pub const GUEST_OPERATIONS: &[&str] = &[
     "ListFilesInGuest",
     "DeleteDirectoryInGuest",
 ];
+
+/// Operations that give tasks and follow them, for generated scripts; apart from [`OPERATIONS`], so that a seed goes on
+/// meaning what it meant.
+pub const TASK_OPERATIONS: &[&str] = &[
+    "CreateSnapshot_Task",
+    "CreateSnapshotEx_Task",
+    "RemoveSnapshot_Task",
+    "RemoveAllSnapshots_Task",
+    "RevertToSnapshot_Task",
+    "RevertToCurrentSnapshot_Task",
+    "ConsolidateVMDisks_Task",
+    "PowerOnVM_Task",
+    "PowerOffVM_Task",
+    "CancelTask",
+    "CreateListView",
+    "ModifyListView",
+    "ResetListView",
+];
+
+/// Every effect that calls about tasks can meet: those of all calls, a restart, and what hosts say.
+pub fn task_effects() -> Vec<FaultEffect> {
+    let of_hosts = ["TaskInProgress", "InvalidState", "InvalidPowerState", "FileLocked", "HostNotConnected"];
+    let fault = |name: &str| FaultEffect::SoapFault { name: name.to_owned() };
+    effects().into_iter().chain(of_hosts.map(fault)).chain([FaultEffect::Restart]).collect()
+}
+
+/// A script of faults at calls about tasks from a seed, made like those of [`from_seed`].
+pub fn task_from_seed(seed: u64) -> Vec<FaultRule> {
+    script(seed, 82, "*", TASK_OPERATIONS, &task_effects())
+}
 
 /// Every effect that guest operations can meet: those of all calls, and what guests say.
 pub fn guest_effects() -> Vec<FaultEffect> {
@@ -464,6 +497,18 @@ mod tests {
             .map(|seed| {
                 let first = aws_from_seed(seed).swap_remove(0);
                 assert_eq!(first.vcenter, "aws");
+                format!("{:?}{:?}", first.operation, first.effect)
+            })
+            .collect();
+        assert_eq!(seen.len(), pairs);
+    }
+
+    #[test]
+    fn seeds_for_tasks_walk_through_every_fault_too() {
+        let pairs = TASK_OPERATIONS.len() * task_effects().len();
+        let seen: std::collections::HashSet<String> = (0..pairs as u64)
+            .map(|seed| {
+                let first = task_from_seed(seed).swap_remove(0);
                 format!("{:?}{:?}", first.operation, first.effect)
             })
             .collect();

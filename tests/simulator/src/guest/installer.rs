@@ -287,7 +287,7 @@ fn act(shared: &Arc<Shared>, started: &Started, step: &str, told: &Parameters) -
     }
 }
 
-fn ping(node: &str, status: &str) -> AwsMutation {
+pub(super) fn ping(node: &str, status: &str) -> AwsMutation {
     AwsMutation::SetNode {
         node: node.to_owned(),
         ping_status: Some(status.to_owned()),

@@ -13,7 +13,7 @@ mod setting;
 pub(crate) mod soap;
 mod transfer;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -196,6 +196,10 @@ struct Ticket {
 #[derive(Debug, Default)]
 pub(crate) struct Guests {
     guests: Mutex<HashMap<ObjId, Guest>>,
+    /// What guests were like when snapshots were made, by number of the snapshot, with the VM.
+    saved: Mutex<HashMap<u32, (ObjId, Guest)>>,
+    /// Nodes whose registration went away with a revert: no agent speaks for them any more.
+    undone: Mutex<HashSet<String>>,
     tickets: Mutex<HashMap<String, Ticket>>,
     /// Where hosts listen, and until when.
     listen: OnceLock<(IpAddr, CancellationToken)>,
@@ -241,6 +245,59 @@ impl Guests {
         if let Some(guest) = guests.get(&from) {
             let copy = Guest { processes: Vec::new(), started: Vec::new(), ..guest.clone() };
             guests.insert(to, copy);
+        }
+    }
+
+    /// A snapshot was made: it has the files of the guest, and its registration.
+    pub(crate) fn save(&self, vm: ObjId, snapshot: u32) {
+        if let Some(guest) = lock(&self.guests).get(&vm) {
+            lock(&self.saved).insert(snapshot, (vm, guest.clone()));
+        }
+    }
+
+    /// The guest is as it was when a snapshot was made; what ran in it is gone. What tests decided about it stays.
+    pub(crate) fn revert(&self, vm: ObjId, snapshot: u32) {
+        let mut guests = lock(&self.guests);
+        let Some(guest) = guests.get_mut(&vm) else { return };
+        let saved = lock(&self.saved);
+        // Nobody had worked in it, or somebody made the snapshot before anybody looked.
+        let then = match saved.get(&snapshot).filter(|(of, _)| *of == vm) {
+            Some((_, then)) => then.clone(),
+            None => Guest::new(guest.windows),
+        };
+        let mut undone = lock(&self.undone);
+        undone.extend(guest.registered.take().map(|registered| registered.node));
+        if let Some(registered) = &then.registered {
+            undone.remove(&registered.node);
+        }
+        guest.files = then.files;
+        guest.directories = then.directories;
+        guest.registered = then.registered;
+        guest.activation = then.activation;
+        guest.agent = then.agent;
+        guest.processes.clear();
+    }
+
+    /// These snapshots are gone.
+    pub(crate) fn forget(&self, snapshots: &[u32]) {
+        lock(&self.saved).retain(|snapshot, _| !snapshots.contains(snapshot));
+    }
+
+    /// The agents that are in a VM report differently from now on: `Online` or `ConnectionLost`.
+    pub(crate) fn agent_of(&self, vcenter: &str, vm: ObjId, status: &str) {
+        let Some(aws) = lock(&self.aws).clone() else { return };
+        let moref = vm.to_string();
+        for account in aws.accounts() {
+            for region in &account.regions {
+                for node in aws.nodes(&account.id, region) {
+                    let here = node.vm.as_ref().is_some_and(|at| at.vcenter == vcenter && at.moref == moref);
+                    let undone = status == "Online" && lock(&self.undone).contains(&node.instance_id);
+                    if here && !undone && node.ping_status != status {
+                        // It may have been deregistered meanwhile.
+                        let _ = aws.mutate(&installer::ping(&node.instance_id, status));
+                    }
+                }
+            }
         }
     }
 

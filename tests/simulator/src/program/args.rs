@@ -17,11 +17,16 @@ const CLOUD_USER: &str = "cloudadmin@vmc.local";
 /// The password of both.
 pub(crate) const PASSWORD: &str = "VMware1!";
 
-/// What enrolment needs beyond reading.
-const GUEST_OPERATIONS: [&str; 3] = [
+/// What enrolment and snapshots need beyond reading.
+const PRIVILEGES: [&str; 8] = [
     "VirtualMachine.GuestOperations.Query",
     "VirtualMachine.GuestOperations.Execute",
     "VirtualMachine.GuestOperations.Modify",
+    "VirtualMachine.State.CreateSnapshot",
+    "VirtualMachine.State.RemoveSnapshot",
+    "VirtualMachine.State.RevertToSnapshot",
+    "VirtualMachine.Interact.PowerOn",
+    "VirtualMachine.Interact.PowerOff",
 ];
 
 /// Simulates vCenters and VMware Cloud on AWS for demonstrations, benchmarks and tests.
@@ -143,7 +148,7 @@ impl Args {
                 uuid_seed: self.colliding.then_some(self.seed),
                 ..FleetConfig::default()
             },
-            users: vec![User::read_only(user, PASSWORD).with_privileges(&GUEST_OPERATIONS)],
+            users: vec![User::read_only(user, PASSWORD).with_privileges(&PRIVILEGES)],
             idle_timeout: Duration::from_secs(self.idle_timeout),
             retrieve_page: self.page.map_or(defaults.retrieve_page, |page| page as usize),
             update_page: self.page.map_or(defaults.update_page, |page| page as usize),

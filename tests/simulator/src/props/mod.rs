@@ -6,8 +6,10 @@
 mod devices;
 mod guest;
 
+mod layout;
 mod other;
 mod snapshot;
+mod task;
 mod vm;
 
 pub(crate) use self::guest::mac;
@@ -15,8 +17,16 @@ pub(crate) use self::other::field_definition;
 use crate::world::{Body, Kind, ObjId, World};
 use crate::xml::Xml;
 
-const ENTITY: &[&str] =
-    &["name", "parent", "overallStatus", "configStatus", "customValue", "value", "availableField"];
+const ENTITY: &[&str] = &[
+    "name",
+    "parent",
+    "overallStatus",
+    "configStatus",
+    "customValue",
+    "value",
+    "availableField",
+    "recentTask",
+];
 
 /// The properties that a type adds to those of its bases.
 fn own_paths(type_name: &str) -> &'static [&'static str] {
@@ -34,6 +44,9 @@ fn own_paths(type_name: &str) -> &'static [&'static str] {
         "VirtualApp" => &["parentFolder", "parentVApp"],
         "DistributedVirtualPortgroup" => &["key"],
         "CustomFieldsManager" => &["field"],
+        "Task" => &["info"],
+        "TaskManager" => &["recentTask"],
+        "VirtualMachineSnapshot" => &["vm", "childSnapshot"],
         _ => &[],
     }
 }
@@ -56,8 +69,11 @@ pub(crate) fn is_known_type(type_name: &str) -> bool {
             | "Network"
             | "OpaqueNetwork"
             | "DistributedVirtualPortgroup"
+            | "DistributedVirtualSwitch"
             | "CustomFieldsManager"
             | "VirtualMachineSnapshot"
+            | "Task"
+            | "TaskManager"
     )
 }
 
@@ -83,6 +99,11 @@ fn lineage(type_name: &str) -> &'static [&'static str] {
         "Network" | "OpaqueNetwork" => Kind::Network.types(),
         "DistributedVirtualPortgroup" => Kind::Portgroup.types(),
         "CustomFieldsManager" => Kind::CustomFieldsManager.types(),
+        "VirtualMachineSnapshot" => Kind::Snapshot.types(),
+        "Task" => Kind::Task.types(),
+        "TaskManager" => Kind::TaskManager.types(),
+        // There are none, but clients that look for a path ask for them.
+        "DistributedVirtualSwitch" => &["DistributedVirtualSwitch", "ManagedEntity"],
         "ManagedEntity" => &["ManagedEntity"],
         _ => &[],
     }
@@ -95,7 +116,8 @@ pub(crate) fn all_paths(type_name: &str) -> impl Iterator<Item = &'static str> {
 
 /// The property called so, when the type (or a base of it) has it.
 pub(crate) fn known_path(type_name: &str, path: &str) -> Option<&'static str> {
-    all_paths(type_name).find(|known| *known == path)
+    let inside: &[&str] = if type_name == "Task" { task::INSIDE } else { &[] };
+    all_paths(type_name).chain(inside.iter().copied()).find(|known| *known == path)
 }
 
 /// Whether a change of `changed` is a change of `asked`: the same, or one contains the other.
@@ -109,6 +131,15 @@ pub(crate) fn write(world: &World, id: ObjId, path: &str, tag: &str, xml: &mut X
     if id == ObjId::CUSTOM_FIELDS {
         other::field_definitions(world, None, tag, xml);
         return true;
+    }
+    match id.kind {
+        Kind::Task => return world.tasks.get(id).is_some_and(|known| task::write(id, known, path, tag, xml)),
+        Kind::TaskManager => {
+            xml.moref_array(tag, world.tasks.recent(None));
+            return true;
+        }
+        Kind::Snapshot => return snapshot::write_own(world, id, path, tag, xml),
+        _ => {}
     }
     let Some(entity) = world.get(id) else { return false };
     match path {
@@ -128,6 +159,7 @@ pub(crate) fn write(world: &World, id: ObjId, path: &str, tag: &str, xml: &mut X
             }
             xml.close(tag);
         }
+        "recentTask" => xml.moref_array(tag, world.tasks.recent(Some(id))),
         "availableField" => other::field_definitions(world, Some(id.kind), tag, xml),
         _ => {
             return match &entity.body {

@@ -1,7 +1,7 @@
 //! The snapshot tree of a VM.
 
 use crate::world::vm::{Snapshot, Snapshots};
-use crate::world::{Kind, ObjId};
+use crate::world::{Entity, Kind, ObjId, World};
 use crate::xml::Xml;
 
 /// Writes `VirtualMachineSnapshotInfo`.
@@ -31,4 +31,19 @@ fn node(snapshot: &Snapshot, vm: ObjId, tag: &str, xml: &mut Xml) {
     }
     xml.val("replaySupported", false);
     xml.close(tag);
+}
+
+/// Writes a property of a snapshot itself; false when it is unset.
+pub(super) fn write_own(world: &World, id: ObjId, path: &str, tag: &str, xml: &mut Xml) -> bool {
+    let Some(vm) = world.vm_of_snapshot(id) else { return false };
+    let tree = world.get(vm).and_then(Entity::vm).and_then(|vm| vm.snapshots.as_ref());
+    let Some(snapshot) = tree.and_then(|tree| tree.find(id.num)) else { return false };
+    match path {
+        "vm" => xml.moref_val(tag, vm),
+        "childSnapshot" => {
+            xml.moref_array(tag, snapshot.children.iter().map(|child| ObjId::new(Kind::Snapshot, child.num)));
+        }
+        _ => return false,
+    }
+    true
 }

@@ -5,7 +5,7 @@ use crate::world::entity::Entity;
 use crate::world::vm::{Config, Vm};
 use crate::xml::Xml;
 
-use super::{devices, guest, snapshot};
+use super::{devices, guest, layout, snapshot};
 
 pub(super) const PATHS: &[&str] = &[
     "parentVApp",
@@ -49,6 +49,7 @@ pub(super) const PATHS: &[&str] = &[
     "network",
     "resourcePool",
     "snapshot",
+    "layoutEx",
     "summary",
     "summary.config",
     "summary.runtime",
@@ -110,6 +111,7 @@ pub(super) fn write(world: &World, entity: &Entity, vm: &Vm, path: &str, tag: &s
                 true
             });
         }
+        "layoutEx" => layout::write(world, entity, vm, tag, xml),
         "summary.config" => {
             xml.open_typed(tag, "VirtualMachineConfigSummary");
             config_summary(entity, vm.config.as_deref(), xml);

@@ -281,8 +281,7 @@ fn direct_news(reader: &Reader<'_>, spec: &Spec, changes: &[&Change]) -> Vec<(Ta
         let target = Target::Object(id);
         let Some(asked) = spec.paths(&target) else { continue };
         let now = world.get(id).map(Entity::container);
-        let is_in = (now.is_some() || id == ObjId::CUSTOM_FIELDS)
-            && spec.selects(world, reader.user, id, now.flatten());
+        let is_in = world.exists(id) && spec.selects(world, reader.user, id, now.flatten());
         let place = story.moved_from.or(story.removed_from).or(now).flatten();
         let was_in = !story.created && spec.selects(world, before, id, place);
         let news = match (was_in, is_in) {
@@ -359,7 +358,7 @@ fn traversed_news(
         }
         if let Target::Object(id) = &target {
             let mut changed = modified.remove(id).unwrap_or_default();
-            if *id != ObjId::CUSTOM_FIELDS {
+            if reader.world.get(*id).is_some() {
                 changed.extend(&everywhere);
             }
             let asked = filter.spec.paths(&target).unwrap_or_default();
@@ -383,7 +382,7 @@ fn write_target(tag: &str, target: &Target, xml: &mut Xml) {
 
 fn write_update(reader: &Reader<'_>, spec: &Spec, target: &Target, news: &News, xml: &mut Xml) {
     // Between working out the news and sending this page the object may have gone: the next answer says so.
-    let gone = matches!(target, Target::Object(id) if *id != ObjId::CUSTOM_FIELDS && reader.world.get(*id).is_none());
+    let gone = matches!(target, Target::Object(id) if !reader.world.exists(*id));
     if gone && *news != News::Leave {
         return;
     }
@@ -443,8 +442,7 @@ fn write_missing(path: &str, fault: &Fault, xml: &mut Xml) {
 
 /// One `ObjectContent` of a RetrievePropertiesEx answer. Nothing is written for an object that is gone.
 pub(crate) fn write_content(reader: &Reader<'_>, specs: &[Spec], target: &Target, tag: &str, xml: &mut Xml) {
-    if matches!(target, Target::Object(id) if *id != ObjId::CUSTOM_FIELDS && reader.world.get(*id).is_none())
-    {
+    if matches!(target, Target::Object(id) if !reader.world.exists(*id)) {
         return;
     }
     let mut paths: Vec<&str> = Vec::new();

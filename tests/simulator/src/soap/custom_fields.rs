@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::props;
 use crate::vcenter::Shared;
-use crate::world::{Entity, ObjId};
+use crate::world::Entity;
 use crate::xml::Xml;
 
 use super::fault::Fault;
@@ -50,7 +50,7 @@ pub(super) fn set(shared: &Shared, caller: &Caller, call: &Node) -> Answer {
     let value = call.str("value").unwrap_or_default();
     shared.change(|world| {
         let id = object(world, entity)?;
-        if id == ObjId::CUSTOM_FIELDS || world.get(id).is_none() {
+        if world.get(id).is_none() {
             return Err(Fault::invalid_argument("entity"));
         }
         let at = world.get(id).and_then(Entity::container);

@@ -19,7 +19,8 @@ impl Fault {
         Self { name: name.to_owned(), message: message.to_owned(), detail: String::new() }
     }
 
-    fn with(mut self, write: impl FnOnce(&mut Xml)) -> Self {
+    /// The same with these members.
+    pub(crate) fn with(mut self, write: impl FnOnce(&mut Xml)) -> Self {
         let mut xml = Xml::new();
         write(&mut xml);
         self.detail = xml.into_string();
@@ -86,6 +87,16 @@ impl Fault {
         Self::new("RequestCanceled", "The task was canceled by a user.")
     }
 
+    /// No fault at all: the connection breaks in place of an answer.
+    pub(crate) fn lost() -> Self {
+        Self::new("", "")
+    }
+
+    /// Whether the connection is to break.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.name.is_empty()
+    }
+
     /// The request could not be understood; `why` is what vCenter puts in front of its account of where.
     pub(crate) fn invalid_request(why: &str) -> Self {
         let message = format!(
@@ -107,10 +118,15 @@ impl Fault {
     /// The fault as a `LocalizedMethodFault`, for `missingSet`.
     pub(crate) fn write_localized(&self, tag: &str, xml: &mut Xml) {
         xml.open(tag);
+        self.write_members(xml);
+        xml.close(tag);
+    }
+
+    /// The members of a `LocalizedMethodFault`.
+    pub(crate) fn write_members(&self, xml: &mut Xml) {
         xml.open_typed("fault", &self.name);
         xml.raw(&self.detail);
         xml.close("fault");
         xml.text("localizedMessage", &self.message);
-        xml.close(tag);
     }
 }

@@ -70,12 +70,6 @@ pub(super) fn other(shared: &Shared, caller: &Caller, call: &Node) -> Answer {
         "SessionIsActive" => session_is_active(shared, caller, call),
         "TerminateSession" => terminate(shared, caller, call),
         "CreateContainerView" => create_view(shared, caller, call),
-        "DestroyView" => {
-            let id = call.children[0].text.trim();
-            let mut sessions = shared.sessions();
-            let gone = sessions.get_mut(&caller.secret).and_then(|s| s.views.remove(id));
-            gone.map(|_| String::new()).ok_or_else(|| Fault::no_such_object("ContainerView", id))
-        }
         // The shape check let it through, so it has a row there and must have one here.
         name => Err(Fault::new("NotSupported", &format!("The simulator does not implement {name}"))),
     }

@@ -12,6 +12,8 @@ pub(crate) mod select;
 mod service;
 pub(crate) mod session;
 mod shape;
+mod tasks;
+mod views;
 mod wait;
 
 use std::sync::Arc;
@@ -104,6 +106,7 @@ pub(crate) async fn handle(shared: &Arc<Shared>, request: &Request, parsed: Resu
             }
             reply
         }
+        Err(fault) if fault.is_lost() => Reply::reset(),
         Err(fault) => fault_reply(&fault),
     }
 }
@@ -195,6 +198,19 @@ async fn with_session(shared: &Arc<Shared>, request: &Request, call: &Node) -> A
         "ListFilesInGuest" => guest::list_files(shared, &caller, call),
         "InitiateFileTransferToGuest" => guest::upload(shared, &caller, call),
         "InitiateFileTransferFromGuest" => guest::download(shared, &caller, call),
+        "CreateSnapshot_Task" | "CreateSnapshotEx_Task" => tasks::create(shared, &caller, call),
+        "RemoveSnapshot_Task" => tasks::remove(shared, &caller, call),
+        "RemoveAllSnapshots_Task" => tasks::remove_all(shared, &caller, call),
+        "RevertToSnapshot_Task" => tasks::revert(shared, &caller, call),
+        "RevertToCurrentSnapshot_Task" => tasks::revert_to_current(shared, &caller, call),
+        "ConsolidateVMDisks_Task" => tasks::consolidate(shared, &caller, call),
+        "PowerOnVM_Task" => tasks::power_on(shared, &caller, call),
+        "PowerOffVM_Task" => tasks::power_off(shared, &caller, call),
+        "CancelTask" => tasks::cancel(shared, &caller, call),
+        "CreateListView" => views::create(shared, &caller, call),
+        "ModifyListView" => views::modify(shared, &caller, call),
+        "ResetListView" => views::reset(shared, &caller, call),
+        "DestroyView" => views::destroy(shared, &caller, call),
         _ => methods::other(shared, &caller, call),
     }
 }

@@ -85,6 +85,7 @@ const KNOWN: &[&str] = &[
     "Sessions.TerminateSession",
     "Global.ManageCustomFields",
     "Global.SetCustomField",
+    "Global.CancelTask",
     "InventoryService.Tagging.AttachTag",
     "InventoryService.Tagging.ObjectAttachable",
     "VirtualMachine.GuestOperations.Execute",

@@ -172,9 +172,11 @@ pub(super) fn fetch(shared: &Shared, caller: &Caller, call: &Node) -> Answer {
     let this = &call.children[0];
     let prop = call.str("prop").unwrap_or_default();
     let type_name = this.type_name.as_deref().unwrap_or_default();
-    let view = {
+    let (view, list) = {
         let mut sessions = shared.sessions();
-        sessions.get_mut(&caller.secret).ok_or_else(gone)?.views.get(this.text.trim()).cloned()
+        let session = sessions.get_mut(&caller.secret).ok_or_else(gone)?;
+        let id = this.text.trim();
+        (session.views.get(id).cloned(), session.lists.get(id).cloned())
     };
     let world = shared.world();
     let reader = Reader { world: &world, user: &caller.user, shared, secret: &caller.secret };
@@ -183,6 +185,13 @@ pub(super) fn fetch(shared: &Shared, caller: &Caller, call: &Node) -> Answer {
         if !service::write_view(&reader, &view, prop, "returnval", &mut xml) {
             return Err(Fault::invalid_property(prop));
         }
+        return Ok(xml.into_string());
+    }
+    if let Some(list) = list {
+        if prop != "view" {
+            return Err(Fault::invalid_property(prop));
+        }
+        xml.moref_array("returnval", list.members().into_iter().filter(|id| world.exists(*id)));
         return Ok(xml.into_string());
     }
     // The same checks as for a specification that asks for this one property.

@@ -9,7 +9,7 @@ use crate::xml::Xml;
 
 use super::fault::Fault;
 use super::request::Node;
-use super::session::{HistoryCollector, Session, View};
+use super::session::{HistoryCollector, ListView, Session, View};
 
 /// Something whose properties can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,6 +45,7 @@ struct ObjectSet {
 enum Start {
     Target(Target),
     View(Arc<View>),
+    List(Arc<ListView>),
     History(String, HistoryCollector),
 }
 
@@ -63,12 +64,14 @@ const SERVICES: &[(&str, &str, &[&str])] = &[
     ),
 ];
 const VIEW_PATHS: &[&str] = &["view", "container", "type", "recursive"];
+const LIST_PATHS: &[&str] = &["view"];
 const HISTORY_PATHS: &[&str] = &["latestPage", "filter"];
 
 fn path_is_known(type_name: &str, path: &str) -> Option<bool> {
     let has = |paths: &[&str]| Some(paths.contains(&path));
     match type_name {
         "ContainerView" => has(VIEW_PATHS),
+        "ListView" => has(LIST_PATHS),
         "EventHistoryCollector" => has(HISTORY_PATHS),
         _ => match SERVICES.iter().find(|(name, _, _)| *name == type_name) {
             Some((_, _, paths)) => has(paths),
@@ -85,6 +88,7 @@ fn resolve(world: &World, session: &Session, node: &Node) -> Result<Start, Fault
     let missing = || Fault::no_such_object(type_name, value);
     match type_name {
         "ContainerView" => session.views.get(value).cloned().map(Start::View).ok_or_else(missing),
+        "ListView" => session.lists.get(value).cloned().map(Start::List).ok_or_else(missing),
         "EventHistoryCollector" => {
             let history = session.histories.get(value).cloned().ok_or_else(missing)?;
             Ok(Start::History(value.to_owned(), history))
@@ -108,10 +112,7 @@ pub(crate) fn object(world: &World, node: &Node) -> Result<ObjId, Fault> {
     let value = node.text.trim();
     let missing = || Fault::no_such_object(type_name, value);
     let id = ObjId::parse(value).filter(|id| id.kind.is_a(type_name)).ok_or_else(missing)?;
-    if id != ObjId::CUSTOM_FIELDS && world.get(id).is_none() {
-        return Err(missing());
-    }
-    Ok(id)
+    if world.exists(id) { Ok(id) } else { Err(missing()) }
 }
 
 impl Spec {
@@ -164,6 +165,8 @@ impl Spec {
             Start::View(_) => {
                 set.select.iter().all(|s| is_view_traversal(s) && s.child("selectSet").is_none())
             }
+            // The log does not tell who came into a list.
+            Start::List(_) => false,
             _ => set.select.is_empty(),
         })
     }
@@ -222,12 +225,30 @@ impl Spec {
                         }
                     }
                 }
+                Start::List(list) => {
+                    let members = list.members();
+                    let visible = |id: &ObjId| {
+                        world.exists(*id)
+                            && sees(world, user, *id, world.get(*id).and_then(Entity::container))
+                    };
+                    for select in set.select.iter().filter(|s| is_view_traversal(s)) {
+                        for id in members.iter().copied().filter(visible) {
+                            if !select.bool("skip") {
+                                push(Target::Object(id), &mut out);
+                            }
+                            let inner: Vec<&Node> = select.all("selectSet").collect();
+                            walk(world, user, id, &inner, &set.select, 0, &mut |id| {
+                                push(Target::Object(id), &mut out);
+                            })?;
+                        }
+                    }
+                }
                 Start::History(key, _) => {
                     push(Target::Service("EventHistoryCollector", key.clone()), &mut out);
                 }
                 Start::Target(target) => {
                     if let Target::Object(id) = target {
-                        if world.get(*id).is_none() && *id != ObjId::CUSTOM_FIELDS {
+                        if !world.exists(*id) {
                             if self.report_missing {
                                 continue;
                             }
@@ -273,7 +294,8 @@ impl Spec {
 
 fn is_view_traversal(select: &Node) -> bool {
     let over = select.str("type");
-    matches!(over, Some("ContainerView" | "View" | "ManagedObjectView")) && select.str("path") == Some("view")
+    matches!(over, Some("ContainerView" | "ListView" | "View" | "ManagedObjectView"))
+        && select.str("path") == Some("view")
 }
 
 /// Follows traversal specifications, also those called by name from each other.
@@ -368,7 +390,11 @@ pub(crate) fn sees(world: &World, user: &User, id: ObjId, container: Option<ObjI
         return false;
     }
     let Some(scope) = &user.scope else { return true };
-    id == ObjId::CUSTOM_FIELDS
+    let decisive = world.seen_by(id);
+    if decisive != id {
+        return sees(world, user, decisive, world.get(decisive).and_then(Entity::container));
+    }
+    matches!(id.kind, Kind::CustomFieldsManager | Kind::TaskManager)
         || scope.iter().filter_map(|root| ObjId::parse(root)).any(|root| {
             id == root || container.is_some_and(|parent| parent == root || world.is_below(parent, root))
         })
@@ -392,6 +418,6 @@ pub(crate) fn concerned(change: &Change) -> Option<ObjId> {
         Change::Created(id) | Change::Removed(id, _) | Change::Modified(id, _) | Change::Moved(id, _) => {
             Some(*id)
         }
-        Change::Event(_) | Change::Permissions(_) | Change::Everywhere(_) => None,
+        Change::Event(_) | Change::Views | Change::Permissions(_) | Change::Everywhere(_) => None,
     }
 }

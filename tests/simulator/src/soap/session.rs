@@ -24,6 +24,22 @@ pub(crate) struct View {
     pub(crate) recursive: bool,
 }
 
+/// A list view: just what somebody put into it.
+#[derive(Debug, Default)]
+pub(crate) struct ListView(Mutex<Vec<ObjId>>);
+
+impl ListView {
+    /// The members, in their order.
+    pub(crate) fn members(&self) -> Vec<ObjId> {
+        crate::vcenter::lock(&self.0).clone()
+    }
+
+    /// Changes the members.
+    pub(crate) fn change(&self, act: impl FnOnce(&mut Vec<ObjId>)) {
+        act(&mut crate::vcenter::lock(&self.0));
+    }
+}
+
 /// A cursor over the events that match a filter.
 #[derive(Debug, Clone)]
 pub(crate) struct HistoryCollector {
@@ -47,6 +63,7 @@ pub(crate) struct Session {
     pub(crate) agent: String,
     rest: bool,
     pub(crate) views: HashMap<String, Arc<View>>,
+    pub(crate) lists: HashMap<String, Arc<ListView>>,
     pub(crate) collectors: HashMap<String, Arc<Mutex<Collector>>>,
     pub(crate) histories: HashMap<String, HistoryCollector>,
     pub(crate) pages: HashMap<String, Page>,
@@ -128,6 +145,7 @@ impl Sessions {
             agent: agent.to_owned(),
             rest,
             views: HashMap::new(),
+            lists: HashMap::new(),
             collectors: HashMap::new(),
             histories: HashMap::new(),
             pages: HashMap::new(),

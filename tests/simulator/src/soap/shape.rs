@@ -33,6 +33,12 @@ use Times::{Any, One, Optional};
 const VM: Field = ("vm", One, Ref);
 const AUTH: Field = ("auth", One, Object("GuestAuthentication"));
 const IN_GUEST: &[Field] = &[VM, AUTH];
+/// What both ways to take a snapshot begin with.
+const NAME: Field = ("name", One, Text);
+const DESCRIPTION: Field = ("description", Optional, Text);
+const MEMORY: Field = ("memory", One, Bool);
+const HOST: Field = ("host", Optional, Ref);
+const SUPPRESS: Field = ("suppressPowerOn", Optional, Bool);
 
 /// The members of a data object.
 fn members(type_name: &str) -> &'static [Field] {
@@ -85,6 +91,15 @@ fn members(type_name: &str) -> &'static [Field] {
             ("readOnly", Optional, Bool),
             ("createTime", Optional, Time),
         ],
+        "VirtualMachineGuestQuiesceSpec" => &[("timeout", Optional, Int)],
+        "VirtualMachineWindowsQuiesceSpec" => &[
+            ("timeout", Optional, Int),
+            ("vssBackupType", Optional, Int),
+            ("vssBootableSystemState", Optional, Bool),
+            ("vssPartialFileSupport", Optional, Bool),
+            ("vssBackupContext", Optional, Text),
+        ],
+        "SnapshotSelectionSpec" => &[("retentionDays", Optional, Int)],
         "RetrieveOptions" => &[("maxObjects", Optional, Int)],
         "WaitOptions" => &[("maxWaitSeconds", Optional, Int), ("maxObjectUpdates", Optional, Int)],
         "EventFilterSpec" => &[
@@ -126,6 +141,26 @@ fn method(name: &str) -> Option<(&'static str, &'static [Field])> {
             ("ViewManager", &[("container", One, Ref), ("type", Any, Text), ("recursive", One, Bool)])
         }
         "DestroyView" => ("View", &[]),
+        "CreateListView" => ("ViewManager", &[("obj", Any, Ref)]),
+        "ModifyListView" => ("ListView", &[("add", Any, Ref), ("remove", Any, Ref)]),
+        "ResetListView" => ("ListView", &[("obj", Any, Ref)]),
+        "CreateSnapshot_Task" => ("VirtualMachine", &[NAME, DESCRIPTION, MEMORY, ("quiesce", One, Bool)]),
+        "CreateSnapshotEx_Task" => (
+            "VirtualMachine",
+            &[NAME, DESCRIPTION, MEMORY, ("quiesceSpec", Optional, Object("VirtualMachineGuestQuiesceSpec"))],
+        ),
+        "RemoveSnapshot_Task" => {
+            ("VirtualMachineSnapshot", &[("removeChildren", One, Bool), ("consolidate", Optional, Bool)])
+        }
+        "RemoveAllSnapshots_Task" => (
+            "VirtualMachine",
+            &[("consolidate", Optional, Bool), ("spec", Optional, Object("SnapshotSelectionSpec"))],
+        ),
+        "RevertToSnapshot_Task" => ("VirtualMachineSnapshot", &[HOST, SUPPRESS]),
+        "RevertToCurrentSnapshot_Task" => ("VirtualMachine", &[HOST, SUPPRESS]),
+        "ConsolidateVMDisks_Task" | "PowerOffVM_Task" => ("VirtualMachine", &[]),
+        "PowerOnVM_Task" => ("VirtualMachine", &[HOST]),
+        "CancelTask" => ("Task", &[]),
         "CreatePropertyCollector" | "DestroyPropertyCollector" => ("PropertyCollector", &[]),
         "RetrievePropertiesEx" => (
             "PropertyCollector",
@@ -233,7 +268,7 @@ fn is_of(actual: &str, declared: &str) -> bool {
         || declared.is_empty()
         || matches!(
             (declared, actual),
-            ("View", "ContainerView") | ("HistoryCollector", "EventHistoryCollector")
+            ("View", "ContainerView" | "ListView") | ("HistoryCollector", "EventHistoryCollector")
         )
 }
 
@@ -318,6 +353,7 @@ fn value(node: &Node, of: Of) -> Result<(), Fault> {
             let derived = matches!(
                 (declared, actual),
                 ("SelectionSpec", "TraversalSpec")
+                    | ("VirtualMachineGuestQuiesceSpec", "VirtualMachineWindowsQuiesceSpec")
                     | ("GuestAuthentication", "NamePasswordAuthentication")
                     | ("GuestFileAttributes", "GuestPosixFileAttributes" | "GuestWindowsFileAttributes")
             );

@@ -21,6 +21,8 @@ pub(crate) enum Change {
     Moved(ObjId, Option<ObjId>),
     /// An event was posted: history collectors may have a new latest page.
     Event(i32),
+    /// A list view has other members.
+    Views,
     /// The permissions of a user changed; the value is what they were. Filters of that user look at everything again.
     Permissions(Arc<User>),
 }

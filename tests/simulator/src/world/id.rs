@@ -22,12 +22,15 @@ pub(crate) enum Kind {
     Network,
     Portgroup,
     Snapshot,
+    Task,
     CustomFieldsManager,
+    TaskManager,
 }
 
 use Kind::{
     Cluster, CustomFieldsManager, Datacenter, Datastore, DatastoreFolder, Host, HostFolder, Network,
-    NetworkFolder, Pool, Portgroup, RootFolder, Snapshot, StandaloneHost, StoragePod, VApp, Vm, VmFolder,
+    NetworkFolder, Pool, Portgroup, RootFolder, Snapshot, StandaloneHost, StoragePod, Task, TaskManager,
+    VApp, Vm, VmFolder,
 };
 
 const ALL: &[Kind] = &[
@@ -48,6 +51,7 @@ const ALL: &[Kind] = &[
     Network,
     Portgroup,
     Snapshot,
+    Task,
 ];
 
 impl Kind {
@@ -69,7 +73,9 @@ impl Kind {
             Network => &["Network", "ManagedEntity"],
             Portgroup => &["DistributedVirtualPortgroup", "Network", "ManagedEntity"],
             Snapshot => &["VirtualMachineSnapshot"],
+            Task => &["Task"],
             CustomFieldsManager => &["CustomFieldsManager"],
+            TaskManager => &["TaskManager"],
         }
     }
 
@@ -102,7 +108,9 @@ impl Kind {
             Network => "network-",
             Portgroup => "dvportgroup-",
             Snapshot => "snapshot-",
+            Task => "task-",
             CustomFieldsManager => "CustomFieldsManager",
+            TaskManager => "TaskManager",
         }
     }
 
@@ -123,14 +131,19 @@ impl ObjId {
     /// The one CustomFieldsManager.
     pub(crate) const CUSTOM_FIELDS: ObjId = ObjId { kind: CustomFieldsManager, num: 0 };
 
+    /// The one TaskManager.
+    pub(crate) const TASK_MANAGER: ObjId = ObjId { kind: TaskManager, num: 0 };
+
     pub(crate) fn new(kind: Kind, num: u32) -> Self {
         Self { kind, num }
     }
 
     /// Reads a MoRef value such as `vm-17`; `None` when no inventory object can be called so.
     pub(crate) fn parse(value: &str) -> Option<Self> {
-        if value == "CustomFieldsManager" {
-            return Some(Self::CUSTOM_FIELDS);
+        if let Some(manager) =
+            [Self::CUSTOM_FIELDS, Self::TASK_MANAGER].into_iter().find(|id| id.kind.prefix() == value)
+        {
+            return Some(manager);
         }
         ALL.iter().find_map(|kind| {
             let digits = value.strip_prefix(kind.prefix())?;
@@ -142,8 +155,8 @@ impl ObjId {
 
 impl fmt::Display for ObjId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.kind == CustomFieldsManager {
-            return f.write_str("CustomFieldsManager");
+        if matches!(self.kind, CustomFieldsManager | TaskManager) {
+            return f.write_str(self.kind.prefix());
         }
         write!(f, "{}{}", self.kind.prefix(), self.num)
     }

@@ -23,6 +23,7 @@ pub(crate) use self::events::EventStore;
 pub(crate) use self::id::{Kind, ObjId};
 pub(crate) use self::tags::TagStore;
 use crate::guest::Doors;
+use crate::tasks::Tasks;
 
 /// Everything that one vCenter knows.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct World {
     pub(crate) fields: Vec<CustomField>,
     pub(crate) tags: TagStore,
     pub(crate) events: EventStore,
+    pub(crate) tasks: Tasks,
     pub(crate) log: ChangeLog,
     pub(crate) clock_skew: i64,
     /// The hosts as far as files of guests go over them.
@@ -53,6 +55,7 @@ impl World {
             fields: Vec::new(),
             tags: TagStore::default(),
             events: EventStore::default(),
+            tasks: Tasks::default(),
             log: ChangeLog::new(log_limit),
             clock_skew,
             doors: Arc::default(),
@@ -85,6 +88,25 @@ impl World {
 
     pub(crate) fn get_mut(&mut self, id: ObjId) -> Option<&mut Entity> {
         self.objects.get_mut(&id.num).filter(|e| e.id == id)
+    }
+
+    /// Whether there is an object of this name: in the inventory, a snapshot, a task, or a manager.
+    pub(crate) fn exists(&self, id: ObjId) -> bool {
+        match id.kind {
+            Kind::CustomFieldsManager | Kind::TaskManager => true,
+            Kind::Task => self.tasks.get(id).is_some(),
+            Kind::Snapshot => self.vm_of_snapshot(id).is_some(),
+            _ => self.get(id).is_some(),
+        }
+    }
+
+    /// The object that decides who may see another one: for a task or a snapshot its VM, else the object itself.
+    pub(crate) fn seen_by(&self, id: ObjId) -> ObjId {
+        match id.kind {
+            Kind::Task => self.tasks.get(id).map_or(id, |task| task.entity),
+            Kind::Snapshot => self.vm_of_snapshot(id).unwrap_or(id),
+            _ => id,
+        }
     }
 
     /// Every object, oldest first.

@@ -328,6 +328,7 @@ impl World {
         &mut self,
         id: ObjId,
         name: &str,
+        description: &str,
         memory: bool,
         quiesced: bool,
     ) -> Result<u32, MutateError> {
@@ -341,7 +342,7 @@ impl World {
             num,
             id: i32::try_from(num).unwrap_or(i32::MAX),
             name: name.into(),
-            description: "".into(),
+            description: description.into(),
             created: now,
             state,
             quiesced,
@@ -352,7 +353,7 @@ impl World {
             None => tree.roots.push(snapshot),
         }
         tree.current = Some(num);
-        self.modified(id, &["snapshot"]);
+        self.modified(id, &["snapshot", "layoutEx"]);
         self.post_vm("VmReconfiguredEvent", id, "was reconfigured");
         Ok(num)
     }
@@ -371,7 +372,53 @@ impl World {
         if tree.roots.is_empty() {
             vm.snapshots = None;
         }
-        self.modified(id, &["snapshot"]);
+        self.modified(id, &["snapshot", "layoutEx"]);
+        Ok(())
+    }
+
+    /// Goes back to a snapshot: it is the current one, and the VM has the power state that it had then, or another one.
+    pub(crate) fn revert_to(&mut self, id: ObjId, num: u32, power: Power) -> Done {
+        let vm = self.vm_mut(id)?;
+        let no_such = || MutateError::NoSuchObject(ObjId::new(Kind::Snapshot, num).to_string());
+        let tree = vm.snapshots.as_mut().filter(|tree| tree.find(num).is_some()).ok_or_else(no_such)?;
+        tree.current = Some(num);
+        self.modified(id, &["snapshot", "layoutEx"]);
+        // Whatever ran is gone, also where a saved memory runs on.
+        self.set_power(id, Power::Off)?;
+        self.set_power(id, power)?;
+        let event = Event {
+            key: 0,
+            created: self.now(),
+            user: "VSPHERE.LOCAL\\Administrator".to_owned(),
+            class: "EventEx",
+            event_type_id: Some("com.vmware.vc.vm.VmStateRevertedToSnapshot"),
+            message: "The execution state of the virtual machine has been reverted to a snapshot".to_owned(),
+            vm: self.named(id),
+            host: None,
+            datacenter: None,
+            extra: String::new(),
+            arguments: Vec::new(),
+        };
+        let key = self.events.post(event);
+        self.log.push(Change::Event(key));
+        Ok(())
+    }
+
+    /// Moves all disks of a VM to another datastore, with its snapshots.
+    pub(crate) fn relocate(&mut self, id: ObjId, datastore: ObjId) -> Done {
+        if !matches!(self.get(datastore).map(|entity| &entity.body), Some(Body::Datastore(_))) {
+            return Err(missing(datastore));
+        }
+        let vm = self.vm_mut(id)?;
+        vm.datastores = vec![datastore];
+        if let Some(config) = &mut vm.config {
+            for disk in &mut config.disks {
+                disk.datastore = datastore;
+            }
+        }
+        self.move_space(id, Some(datastore));
+        self.modified(id, &["datastore", "config.hardware.device", "layoutEx", "summary.config"]);
+        self.post_vm("VmRelocatedEvent", id, "was relocated");
         Ok(())
     }
 

@@ -219,6 +219,27 @@ pub(crate) struct Snapshot {
 
 impl Snapshots {
     /// The snapshot called by its number, anywhere in the tree.
+    pub(crate) fn find(&self, num: u32) -> Option<&Snapshot> {
+        self.path(num)?.pop()
+    }
+
+    /// The snapshots from a root down to this one.
+    pub(crate) fn path(&self, num: u32) -> Option<Vec<&Snapshot>> {
+        fn walk<'a>(list: &'a [Snapshot], num: u32, path: &mut Vec<&'a Snapshot>) -> bool {
+            list.iter().any(|snapshot| {
+                path.push(snapshot);
+                if snapshot.num == num || walk(&snapshot.children, num, path) {
+                    return true;
+                }
+                path.pop();
+                false
+            })
+        }
+        let mut path = Vec::new();
+        walk(&self.roots, num, &mut path).then_some(path)
+    }
+
+    /// The same, to be changed.
     pub(crate) fn find_mut(&mut self, num: u32) -> Option<&mut Snapshot> {
         fn walk(list: &mut [Snapshot], num: u32) -> Option<&mut Snapshot> {
             for snapshot in list {

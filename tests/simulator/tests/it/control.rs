@@ -160,3 +160,65 @@ async fn sddcs_are_changed_by_name() {
     assert_eq!(names(&control.get("/stats").await["vmc"]["sddcs"]), ["Beta"]);
     simulator.shutdown().await;
 }
+
+#[tokio::test]
+async fn tasks_are_steered_and_told() {
+    let simulator = Simulator::start(SimulatorConfig::single(30, 6)).await.unwrap();
+    let vcenter = &simulator.vcenters()[0];
+    let control = Control::new(&simulator).await;
+    let made = control.done("/mutate/vc1", json!({ "op": "create", "name": "web" })).await;
+    let id = made["made"].as_str().unwrap().to_owned();
+    let datastores = vcenter.ids_of("Datastore");
+    // As the README has them.
+    for change in [
+        json!({ "op": "setTasks", "tasks": { "durationsMs": { "createSnapshot": 30, "removeSnapshot": 20 }, "jitterPercent": 20,
+            "datastoreDepth": 4 } }),
+        json!({ "op": "setTasks", "tasks": { "snapshotBytes": 67_108_864, "growthBytesPerSecond": 1_048_576,
+            "retentionMs": 600_000, "faultsAtCall": true } }),
+        json!({ "op": "scriptTasks", "clear": true, "scripts": [
+            { "vm": id, "task": "createSnapshot", "outcome": { "kind": "slow", "extraMs": 20 } }] }),
+        json!({ "op": "scriptTasks", "scripts": [{ "task": "removeSnapshot", "times": 0, "chance": 100,
+            "outcome": { "kind": "consolidationNeeded", "stuck": 2 } }] }),
+        json!({ "op": "relocate", "vm": "web", "datastore": datastores[0] }),
+        json!({ "op": "foreignTask", "vm": "web", "holdMs": 50 }),
+    ] {
+        control.done("/mutate/vc1", change).await;
+    }
+    for (change, status) in [
+        (json!({ "op": "foreignTask", "vm": "web" }), 409),
+        (json!({ "op": "setTasks", "tasks": { "depth": 1 } }), 400),
+        (json!({ "op": "scriptTasks", "scripts": [{ "outcome": { "kind": "rain" } }] }), 400),
+        (
+            json!({ "op": "scriptTasks", "scripts": [{ "vm": "vm-99999", "outcome": { "kind": "vmVanishes" } }] }),
+            404,
+        ),
+        (json!({ "op": "relocate", "vm": "web", "datastore": "nowhere" }), 404),
+        (
+            json!({ "op": "scriptTasks", "scripts": [{ "outcome": { "kind": "fails", "fault": "a\"b" } }] }),
+            409,
+        ),
+        (json!({ "op": "scriptTasks", "scripts": [{ "outcome": { "kind": "vmMoves", "host": id } }] }), 404),
+    ] {
+        let answer = control.post("/mutate/vc1", &change).await;
+        assert_eq!(answer.status, status, "{change}: {}", answer.text);
+    }
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    let told = loop {
+        let told = control.get("/tasks/vc1").await;
+        if told["finished"].as_array().unwrap().len() == 2 {
+            break told;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{told}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    let removal = &told["finished"][1];
+    assert_eq!((&removal["kind"], &removal["outcome"]), (&json!("removeSnapshot"), &json!("success")));
+    assert_eq!(removal["snapshots"][0]["name"], "VEEAM BACKUP TEMPORARY SNAPSHOT");
+    assert_eq!(removal["snapshots"][0]["madeBy"]["foreign"], true);
+    assert_eq!((&told["active"], &told["running"]["vcenter"]), (&json!([]), &json!(0)));
+    let truth = control.get("/truth/vc1").await;
+    assert_eq!(vm(&truth, &id)["consolidationNeeded"], true);
+    let seeded = control.done("/faults", json!({ "taskSeed": 5 })).await;
+    assert_eq!(seeded["added"], json!(vmbridge_simulator::task_from_seed(5)));
+    simulator.shutdown().await;
+}

@@ -19,5 +19,6 @@ mod guest;
 mod json;
 mod reading;
 mod rest;
+mod tasks;
 mod vmc;
 mod watching;
