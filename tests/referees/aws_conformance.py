@@ -28,6 +28,7 @@ REFUSALS = {
     "sts": {"ValidationError", "SerializationException"},
     "resourcegroupstaggingapi": {"InvalidParameterException", "SerializationException"},
     "securityhub": {"InvalidInputException", "SerializationException"},
+    "resource-groups": {"BadRequestException", "SerializationException"},
 }
 NODE = "ManagedInstance"
 
@@ -312,6 +313,103 @@ def policies(checks, aws):
     ssm.deregister_managed_instance(InstanceId=node)
 
 
+def windows(checks, aws):
+    """What boto3 makes, boto3 finds again; and what a window does to its nodes."""
+    ssm = aws.client("ssm")
+    made = dict(Name="patch-night", Description="d", Schedule="cron(0 2 ? * SUN#2 *)", ScheduleTimezone="Europe/Berlin",
+                ScheduleOffset=2, Duration=3, Cutoff=1, StartDate="2026-01-01T00:00:00Z", EndDate="2099-01-01T00:00:00Z")
+    id = ssm.create_maintenance_window(**made, AllowUnassociatedTargets=False)["WindowId"]
+
+    def found(**more):
+        pages = ssm.get_paginator("describe_maintenance_windows").paginate(
+            **more, PaginationConfig={"PageSize": 10})
+        return {window["WindowId"]: window for page in pages for window in page["WindowIdentities"]}
+
+    window = found()[id]
+    next_time = window.pop("NextExecutionTime")
+    checks.equal("window", window, {**made, "WindowId": id, "Enabled": True})
+    schedule = ssm.get_paginator("describe_maintenance_window_schedule").paginate(
+        WindowId=id, PaginationConfig={"PageSize": 7, "MaxItems": 20})
+    coming = [one for page in schedule for one in page["ScheduledWindowExecutions"]]
+    checks.equal("coming", (len(coming), coming[0]), (20, {"WindowId": id, "Name": made["Name"], "ExecutionTime": next_time}))
+    times = [one["ExecutionTime"] for one in coming]
+    checks.equal("coming in order", times, sorted(set(times)))
+    checks.that("by the clock of the zone", all(time[11:16] in ("00:00", "01:00") for time in times), times)
+
+    target = dict(ResourceType="INSTANCE", Name="target", Description="d", OwnerInformation="o", Targets=[
+        {"Key": "tag:Patch Group", "Values": ["web", "db"]}, {"Key": "tag-key", "Values": ["Site"]}])
+    target_id = ssm.register_target_with_maintenance_window(WindowId=id, **target)["WindowTargetId"]
+    checks.equal("targets", ssm.describe_maintenance_window_targets(WindowId=id)["Targets"],
+                 [{**target, "WindowId": id, "WindowTargetId": target_id}])
+    task = dict(Targets=[{"Key": "WindowTargetIds", "Values": [target_id]}], TaskArn="AWS-RunPatchBaselineWithHooks",
+                Priority=1, MaxConcurrency="50%", MaxErrors="100%", Name="patch", Description="d",
+                ServiceRoleArn=f"arn:aws:iam::{aws.accounts[0]['id']}:role/r", CutoffBehavior="CONTINUE_TASK")
+    parameters = {"RunCommand": {"Parameters": {"Operation": ["Install"], "PreInstallHookDocName": ["hold"]}, "TimeoutSeconds": 600}}
+    task_id = ssm.register_task_with_maintenance_window(
+        WindowId=id, TaskType="RUN_COMMAND", **task, TaskInvocationParameters=parameters)["WindowTaskId"]
+    checks.equal("tasks", ssm.describe_maintenance_window_tasks(WindowId=id)["Tasks"],
+                 [{**task, "Type": "RUN_COMMAND", "WindowId": id, "WindowTaskId": task_id}])
+    got = ssm.get_maintenance_window_task(WindowId=id, WindowTaskId=task_id)
+    got.pop("ResponseMetadata")
+    checks.equal("task", got, {**task, "TaskType": "RUN_COMMAND", "TaskInvocationParameters": parameters,
+                               "WindowId": id, "WindowTaskId": task_id})
+
+    changed = ssm.update_maintenance_window(WindowId=id, Schedule="rate(1 hour)", Enabled=False, Replace=True, Name="hourly",
+                                            Duration=1, Cutoff=0)
+    checks.equal("replaced", (changed["Name"], changed.get("Description")), ("hourly", None))
+    checks.equal("a window that is switched off", found(Filters=[{"Key": "Enabled", "Values": ["False"]}])[id], {
+        "WindowId": id, "Name": "hourly", "Enabled": False, "Schedule": "rate(1 hour)", "Duration": 1, "Cutoff": 0})
+    checks.equal("does not open", ssm.describe_maintenance_window_schedule(WindowId=id)["ScheduledWindowExecutions"], [])
+    ssm.update_maintenance_window(WindowId=id, Enabled=True)
+
+    node = aws.control("POST", "/aws/mutate", {"op": "addNode", "tags": {"Patch Group": "db", "Site": "Ulm"}})["made"]
+    aws.control("POST", "/aws/mutate", {"op": "setMissing", "node": node, "missing": 4})
+    aws.control("POST", "/aws/mutate", {"op": "setPatching", "outcome": "installed", "seconds": 60})
+    checks.equal("never patched", ssm.describe_instance_patch_states(InstanceIds=[node])["InstancePatchStates"], [])
+    aws.control("POST", "/aws/mutate", {"op": "skipTime", "seconds": 3660})
+    executions = ssm.describe_maintenance_window_executions(WindowId=id)["WindowExecutions"]
+    checks.equal("executions", [(one["Status"], "EndTime" in one) for one in executions], [("SUCCESS", True)])
+    execution = executions[0]["WindowExecutionId"]
+    tasks = ssm.describe_maintenance_window_execution_tasks(WindowExecutionId=execution)["WindowExecutionTaskIdentities"]
+    checks.equal("tasks of it", [(one["TaskArn"], one["TaskType"], one["Status"]) for one in tasks],
+                 [("AWS-RunPatchBaselineWithHooks", "RUN_COMMAND", "SUCCESS")])
+    invocations = ssm.describe_maintenance_window_execution_task_invocations(
+        WindowExecutionId=execution, TaskId=tasks[0]["TaskExecutionId"])["WindowExecutionTaskInvocationIdentities"]
+    checks.equal("invocations", [(one["Status"], one["WindowTargetId"]) for one in invocations], [("SUCCESS", target_id)])
+    state = ssm.describe_instance_patch_states(InstanceIds=[node])["InstancePatchStates"][0]
+    checks.equal("patched", (state["Operation"], state["InstalledCount"], state["MissingCount"], state["PatchGroup"]),
+                 ("Install", 4, 0, "db"))
+    after = executions[0]["StartTime"].isoformat()
+    late = ssm.describe_maintenance_window_executions(WindowId=id, Filters=[{"Key": "ExecutedAfter", "Values": [after]}])
+    checks.equal("executed after", late["WindowExecutions"], [])
+
+    groups = aws.client("resource-groups")
+    aws.control("POST", "/aws/mutate", {"op": "setGroup", "name": "fleet", "tags": {"Site": "Ulm"}})
+    members = groups.list_group_resources(Group="fleet", Filters=[{"Name": "resource-type", "Values": ["AWS::SSM::ManagedInstance"]}])
+    arn = f"arn:aws:ssm:{aws.region}:{aws.accounts[0]['id']}:managed-instance/{node}"
+    checks.equal("group", [one["Identifier"]["ResourceArn"] for one in members["Resources"]], [arn])
+    checks.refuses("no such group", "NotFoundException", lambda: groups.list_group_resources(Group="nobody"), 404)
+
+    for what, code, call in [
+        ("schedule", "ValidationException", lambda: ssm.create_maintenance_window(
+            **{**made, "Schedule": "cron(0 2 ? * SUN)"}, AllowUnassociatedTargets=True)),
+        ("cutoff", "ValidationException", lambda: ssm.create_maintenance_window(
+            **{**made, "Cutoff": 3}, AllowUnassociatedTargets=True)),
+        ("time zone", "ValidationException", lambda: ssm.create_maintenance_window(
+            **{**made, "ScheduleTimezone": "Mars"}, AllowUnassociatedTargets=True)),
+        ("target key", "ValidationException", lambda: ssm.register_target_with_maintenance_window(
+            WindowId=id, ResourceType="INSTANCE", Targets=[{"Key": "Colour", "Values": ["red"]}])),
+        ("no such window", "DoesNotExistException", lambda: ssm.describe_maintenance_window_targets(WindowId="mw-" + "0" * 17)),
+        ("no such task", "DoesNotExistException", lambda: ssm.get_maintenance_window_task(WindowId=id, WindowTaskId=target_id)),
+        ("no such execution", "DoesNotExistException", lambda: ssm.describe_maintenance_window_execution_tasks(
+            WindowExecutionId=target_id)),
+    ]:
+        checks.refuses(what, code, call)
+    ssm.delete_maintenance_window(WindowId=id)
+    checks.that("deleted", id not in found())
+    ssm.deregister_managed_instance(InstanceId=node)
+
+
 def finding(aws, id="conformance/1"):
     account = aws.accounts[0]["id"]
     return {
@@ -390,7 +488,7 @@ def main():
     parser.add_argument("--endpoints", required=True, metavar="FILE", help="endpoints.json of vmbridge-simulator")
     aws = Aws(parser.parse_args().endpoints)
     checks = Checks()
-    for part in (identity, nodes, tags, limits, killed, policies, findings, shapes, aws_moto.compare):
+    for part in (identity, nodes, tags, limits, killed, policies, windows, findings, shapes, aws_moto.compare):
         before, start = checks.count, time.monotonic()
         part(checks, aws)
         print(f"{part.__name__}: {checks.count - before} checks in {time.monotonic() - start:.1f} s", file=sys.stderr)

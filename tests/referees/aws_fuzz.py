@@ -20,6 +20,9 @@ TEXTS = [
     "arn:aws:iam::111122220001:role/vmbridge",
     "3.3.3050.0",
     "123456",
+    "mw-0123456789abcdef0",
+    "AWS::SSM::ManagedInstance",
+    "s3://vmbridge/list",
 ]
 WRONG_TEXTS = ["a,b", "  ", "\u0007", "!", "\u6771\u4eac", ""]
 # More of something than this is not sent.
@@ -32,15 +35,36 @@ GIVEN = {
     ("GetResources", "ResourceTypeFilters"): ["ssm:managed-instance"],
     ("GetResources", "ResourceARNList"): ["arn:aws:ssm:eu-central-1:111122220001:managed-instance/mi-0123456789abcdef0"],
     ("GetResources", "TagFilters"): [{"Key": "vmbridge"}],
+    ("CreateMaintenanceWindow", "Schedule"): "rate(1 day)",
+    ("CreateMaintenanceWindow", "ScheduleTimezone"): "Europe/Berlin",
+    ("CreateMaintenanceWindow", "StartDate"): "2030-01-01T00:00:00Z",
+    ("CreateMaintenanceWindow", "EndDate"): "2031-01-01T00:00:00Z",
+    ("CreateMaintenanceWindow", "Duration"): 3,
     ("AssumeRole", "Policy"): '{"Version": "2012-10-17", "Statement": []}',
 }
 # Members whose correct form alone does not make a correct request: a token has to be one that was given, and so on.
 NOT_ALONE = {
     ("GetResources", "PaginationToken"),
     ("GetResources", "ExcludeCompliantResources"),
+    ("CreateMaintenanceWindow", "ScheduleOffset"),
     ("GetFindings", "NextToken"),
     ("GetFindings", "Filters"),
     ("DescribeHub", "HubArn"),
+    ("ListGroupResources", "NextToken"),
+    *(
+        (operation, member)
+        for operation in [
+            "DescribeInstancePatchStates",
+            "DescribeMaintenanceWindowExecutionTaskInvocations",
+            "DescribeMaintenanceWindowExecutionTasks",
+            "DescribeMaintenanceWindowExecutions",
+            "DescribeMaintenanceWindowSchedule",
+            "DescribeMaintenanceWindowTargets",
+            "DescribeMaintenanceWindowTasks",
+            "DescribeMaintenanceWindows",
+        ]
+        for member in ["Filters", "NextToken"]
+    ),
 }
 
 
@@ -85,6 +109,8 @@ def value_for(shape, depth=0):
         return True
     if kind == "timestamp":
         return int(time.time()) + 3600
+    if kind == "blob":
+        return "e30="
     raise AssertionError(f"no value for a {kind}")
 
 
@@ -187,6 +213,10 @@ def base(operation, finding):
     value = value_for(operation.input_shape)
     if operation.name == "BatchImportFindings":
         value = {"Findings": [copy.deepcopy(finding)]}
+    if operation.name == "CreateMaintenanceWindow":
+        value["Schedule"] = GIVEN[operation.name, "Schedule"]
+    if operation.name == "ListGroupResources":
+        value["Group"] = "vmbridge"
     return value
 
 

@@ -61,6 +61,24 @@ pub(super) fn wishes(state: &State, call: &Call<'_>) -> Vec<Wish> {
             let arn = format!("arn:aws:ssm:{}:{}:parameter/{name}", caller.region, caller.account);
             vec![Wish::new(action, arn)]
         }
+        "UpdateMaintenanceWindow"
+        | "DeleteMaintenanceWindow"
+        | "RegisterTargetWithMaintenanceWindow"
+        | "RegisterTaskWithMaintenanceWindow"
+        | "DescribeMaintenanceWindowTargets"
+        | "DescribeMaintenanceWindowTasks"
+        | "DescribeMaintenanceWindowExecutions"
+        | "GetMaintenanceWindowTask" => {
+            let id = call.text("WindowId").unwrap_or("*");
+            let arn = format!("arn:aws:ssm:{}:{}:maintenancewindow/{id}", caller.region, caller.account);
+            let mut wishes = vec![Wish::new(action, arn)];
+            if let Some(role) = call.text("ServiceRoleArn") {
+                let mut pass = Wish::new("iam:PassRole".to_owned(), role.to_owned());
+                pass.context.insert("iam:passedtoservice".to_owned(), vec!["ssm.amazonaws.com".to_owned()]);
+                wishes.push(pass);
+            }
+            wishes
+        }
         _ => vec![Wish::new(action, "*".to_owned())],
     }
 }

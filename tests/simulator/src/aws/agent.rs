@@ -82,6 +82,8 @@ pub(super) fn plays(route: &Route) -> bool {
 /// Answers one of those.
 pub(super) fn answer(shared: &Shared, route: &Route, request: &Request) -> Result<Value, Error> {
     let input = read(route, request)?;
+    // Who comes now was not there before.
+    super::windows::advance(&mut lock(&shared.state));
     match route.operation.as_str() {
         "RegisterManagedInstance" => register(shared, &input),
         "RequestManagedInstanceRoleToken" => role_token(shared, request, &input),

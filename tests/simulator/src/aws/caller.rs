@@ -188,7 +188,7 @@ impl Caller {
             );
             return Err(match service {
                 Service::Sts => Error::new(403, "AccessDenied", text),
-                Service::SecurityHub => Error::new(403, "AccessDeniedException", text),
+                Service::SecurityHub | Service::Groups => Error::new(403, "AccessDeniedException", text),
                 Service::Ssm | Service::Tagging => Error::bad("AccessDeniedException", text),
             });
         }

@@ -19,7 +19,8 @@ use super::registration::{self, Newcomer, Refused};
 use super::seed::{self, Machine};
 use super::state::{AwsActivation, AwsNode, AwsVm, Node, Parameter, State};
 use super::timeline::Timeline;
-use super::{Aws, nodes, tags};
+use super::windows::{AwsPatchOutcome, AwsWindow, Group, Hook};
+use super::{Aws, nodes, tags, windows};
 
 /// One change. Where account and Region are left out, the first Region of the first account is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +112,48 @@ pub enum AwsMutation {
     },
     /// Ends all sessions of assumed roles.
     ExpireSessions,
+    /// Somebody makes a maintenance window with one target and one task; returns its id.
+    AddWindow {
+        #[serde(default)]
+        account: Option<String>,
+        #[serde(default)]
+        region: Option<String>,
+        window: AwsWindow,
+    },
+    /// Somebody deletes a maintenance window. Executions that have begun go on.
+    RemoveWindow { window: String },
+    /// Says how patching goes from now on, on a node or on all that nothing else is said of.
+    SetPatching {
+        #[serde(default)]
+        node: Option<String>,
+        outcome: AwsPatchOutcome,
+        #[serde(default)]
+        seconds: Option<u32>,
+    },
+    /// Says how many patches a node lacks. AWS tells of it after the next run.
+    SetMissing { node: String, missing: u32 },
+    /// Says where a pre-install hook fails: on nodes that carry a tag with this key, and on these nodes.
+    SetHook {
+        document: String,
+        #[serde(default)]
+        tag: Option<String>,
+        #[serde(default)]
+        nodes: BTreeSet<String>,
+    },
+    /// Somebody makes or changes a resource group: of nodes with all these tags, and of these nodes.
+    SetGroup {
+        #[serde(default)]
+        account: Option<String>,
+        #[serde(default)]
+        region: Option<String>,
+        name: String,
+        #[serde(default)]
+        tags: BTreeMap<String, String>,
+        #[serde(default)]
+        nodes: BTreeSet<String>,
+    },
+    /// Moves the clock of maintenance windows ahead; what is due meanwhile happens, in order.
+    SkipTime { seconds: u32 },
 }
 
 fn gone(what: &str) -> MutateError {
@@ -181,6 +224,7 @@ impl AwsMutation {
             return self.add_node(aws).map(Some);
         }
         let mut state = lock(&aws.shared.state);
+        windows::advance(&mut state);
         let keep = state.keep();
         match self {
             Self::AddNode { .. } => {}
@@ -291,6 +335,47 @@ impl AwsMutation {
                 });
                 found.ok_or_else(|| gone(finding))?;
             }
+            Self::AddWindow { account, region, window } => {
+                let (account, region) = place(&state, account.as_ref(), region.as_ref())?;
+                let now = state.window_time();
+                let held = state.region_mut(&account, &region).ok_or_else(|| gone(&region))?;
+                let made = held.windows.make(window, now);
+                return made.map(Some).map_err(|object| MutateError::NotPossible {
+                    what: "a maintenance window like that",
+                    object,
+                });
+            }
+            Self::RemoveWindow { window } => {
+                let mut all = state.regions.values_mut();
+                let found = all.find_map(|held| held.windows.windows.remove(window));
+                found.ok_or_else(|| gone(window))?;
+            }
+            Self::SetPatching { node, outcome, seconds } => {
+                for held in state.regions.values_mut() {
+                    held.windows.scripts.set(node.as_deref(), *outcome, *seconds);
+                }
+            }
+            Self::SetMissing { node, missing } => {
+                let held = state.regions.values_mut().find(|held| held.node(node).is_some());
+                let held = held.ok_or_else(|| gone(node))?;
+                held.windows.patch_states.entry(node.clone()).or_default().missing = *missing;
+            }
+            Self::SetHook { document, tag, nodes } => {
+                for held in state.regions.values_mut() {
+                    let hook = Hook { tag: tag.clone(), nodes: nodes.clone() };
+                    held.windows.hooks.insert(document.clone(), hook);
+                }
+            }
+            Self::SetGroup { account, region, name, tags, nodes } => {
+                let (account, region) = place(&state, account.as_ref(), region.as_ref())?;
+                let held = state.region_mut(&account, &region).ok_or_else(|| gone(&region))?;
+                let group = Group { nodes: nodes.clone(), tags: tags.clone() };
+                held.windows.groups.insert(name.clone(), group);
+            }
+            Self::SkipTime { seconds } => {
+                state.skipped += SignedDuration::from_secs(i64::from(*seconds));
+                windows::advance(&mut state);
+            }
             Self::ExpireSessions => {
                 let now = uptime();
                 for session in state.sessions.values_mut() {
@@ -324,6 +409,7 @@ impl AwsMutation {
             machine.ip_address.clone_from(ip);
         }
         let mut state = lock(&aws.shared.state);
+        windows::advance(&mut state);
         let (account, region) = place(&state, account.as_ref(), region.as_ref())?;
         let newcomer = Newcomer {
             info: machine.node(&seed::node_id(&random_uuid()), now(0)),

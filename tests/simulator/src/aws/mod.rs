@@ -1,4 +1,4 @@
-//! AWS: SSM, STS, the Resource Groups Tagging API and Security Hub, for several accounts and Regions, behind one address.
+//! AWS: SSM, STS, the Resource Groups Tagging API, Resource Groups and Security Hub, for several accounts and Regions, behind one address.
 //!
 //! Service and Region come from the scope of a request's signature, the account from its access key. Every request is
 //! checked against the service model of botocore, and so is every answer; a mistake of the simulator itself is an answer
@@ -35,6 +35,7 @@ mod timeline;
 mod token;
 mod truth;
 mod validate;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -55,6 +56,7 @@ pub(crate) use self::seed::seed;
 pub(crate) use self::service::Shared;
 pub use self::state::{AwsActivation, AwsNode, AwsVm};
 pub use self::validate::request_faults;
+pub use self::windows::{AwsPatchOutcome, AwsPatchRun, AwsWindow};
 
 use self::iam::Policy;
 use self::state::State;
@@ -144,6 +146,13 @@ impl Aws {
         let state = lock(&self.shared.state);
         let lines = state.region(account, region).map(|held| held.activations.values());
         lines.into_iter().flatten().filter_map(|line| line.now().as_deref().cloned()).collect()
+    }
+
+    /// Every patch run on a node that began by now, in order.
+    pub fn patch_runs(&self, account: &str, region: &str) -> Vec<AwsPatchRun> {
+        let mut state = lock(&self.shared.state);
+        windows::advance(&mut state);
+        state.region(account, region).map(|held| held.windows.runs.clone()).unwrap_or_default()
     }
 
     /// Every change that callers made, on AWS and on vCenters, in order.
@@ -246,7 +255,9 @@ impl Aws {
 
     /// Everything that AWS holds, without delay, and which VMs the nodes run in.
     pub fn truth(&self) -> Value {
-        truth::truth(&lock(&self.shared.state))
+        let mut state = lock(&self.shared.state);
+        windows::advance(&mut state);
+        truth::truth(&state)
     }
 
     /// Answers that did not fit the service model: mistakes of the simulator, not of the client. Empty, or a test fails.

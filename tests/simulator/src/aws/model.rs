@@ -99,6 +99,7 @@ pub(crate) struct Models {
     sts: Model,
     tagging: Model,
     hub: Model,
+    groups: Model,
 }
 
 impl Models {
@@ -110,6 +111,7 @@ impl Models {
             sts: parse(include_str!("../../models/sts.json")),
             tagging: parse(include_str!("../../models/tagging.json")),
             hub: parse(include_str!("../../models/securityhub.json")),
+            groups: parse(include_str!("../../models/groups.json")),
         })
     }
 
@@ -119,6 +121,7 @@ impl Models {
             Service::Sts => &self.sts,
             Service::Tagging => &self.tagging,
             Service::SecurityHub => &self.hub,
+            Service::Groups => &self.groups,
         }
     }
 }
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn every_shape_is_there_and_every_pattern_can_be_read() {
         let models = Models::get();
-        for service in [Service::Ssm, Service::Sts, Service::Tagging, Service::SecurityHub] {
+        for service in [Service::Ssm, Service::Sts, Service::Tagging, Service::SecurityHub, Service::Groups] {
             let model = models.of(service);
             for operation in model.operations.values() {
                 let named = operation.input.iter().chain(&operation.output).chain(&operation.errors);

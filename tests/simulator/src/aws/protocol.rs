@@ -10,7 +10,7 @@ use crate::soap::session::random_uuid;
 
 use super::cbor;
 use super::error::Error;
-use super::model::Model;
+use super::model::{Model, Models};
 use super::query;
 
 /// The services that are played.
@@ -20,6 +20,7 @@ pub(crate) enum Service {
     Ssm,
     Tagging,
     SecurityHub,
+    Groups,
 }
 
 impl Service {
@@ -30,6 +31,7 @@ impl Service {
             Self::Ssm => "ssm",
             Self::Tagging => "tagging",
             Self::SecurityHub => "securityhub",
+            Self::Groups => "resource-groups",
         }
     }
 }
@@ -121,7 +123,7 @@ const SSM_TARGET: &str = "AmazonSSM";
 const TAGGING_TARGET: &str = "ResourceGroupsTaggingAPI_20170126";
 
 /// Where a request goes. `None` when no service is meant in any way that can be seen.
-pub(crate) fn route(request: &Request, hub: &Model) -> Option<Route> {
+pub(crate) fn route(request: &Request, models: &Models) -> Option<Route> {
     let route = |service, protocol, operation: &str| {
         Some(Route { service, protocol, operation: operation.to_owned() })
     };
@@ -141,12 +143,16 @@ pub(crate) fn route(request: &Request, hub: &Model) -> Option<Route> {
         };
     }
     if request.path != "/" {
-        let found = hub.operations.iter().find(|(_, operation)| {
-            operation.http.method == request.method && operation.http.uri == request.path
+        let found = [Service::SecurityHub, Service::Groups].into_iter().find_map(|service| {
+            let mut operations = models.of(service).operations.iter();
+            let (name, _) = operations.find(|(_, operation)| {
+                operation.http.method == request.method && operation.http.uri == request.path
+            })?;
+            Some((service, name.clone()))
         });
-        let name =
-            found.map_or_else(|| format!("{} {}", request.method, request.path), |(name, _)| name.clone());
-        return route(Service::SecurityHub, Protocol::Rest, &name);
+        let (service, name) =
+            found.unwrap_or_else(|| (Service::SecurityHub, format!("{} {}", request.method, request.path)));
+        return route(service, Protocol::Rest, &name);
     }
     let form = std::str::from_utf8(&request.body).ok()?;
     let action = Request::parameters(form).find(|(name, _)| name == "Action").map(|(_, value)| value)?;

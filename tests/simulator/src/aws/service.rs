@@ -22,7 +22,7 @@ use super::sigv4::{self, Refusal};
 use super::state::State;
 use super::token::Tokens;
 use super::validate::{self, Fault};
-use super::{access, activations, agent, hub, nodes, parameters, sts, tagging, tags};
+use super::{access, activations, agent, hub, nodes, parameters, sts, tagging, tags, windows};
 
 /// The name of all of AWS in fault rules.
 pub(crate) const NAME: &str = "aws";
@@ -92,7 +92,7 @@ impl Handler for Shared {
 impl Shared {
     async fn serve(&self, request: &Request) -> Reply {
         let models = Models::get();
-        let Some(route) = protocol::route(request, models.of(Service::SecurityHub)) else {
+        let Some(route) = protocol::route(request, models) else {
             return Protocol::Json.error(404, "UnknownOperationException", "");
         };
         let operation = format!("{}:{}", route.service.name(), route.operation);
@@ -182,6 +182,8 @@ impl Shared {
                 return Err(invalid(route.service, validate::sentence(&faults)));
             }
         }
+        // What windows do by now they have done before this call does anything.
+        windows::advance(&mut lock(&self.state));
         let value = dispatch(&call)?;
         let faults = match &described.output {
             Some(shape) => validate::check(model, shape, &value),
@@ -214,7 +216,9 @@ impl Shared {
             Service::Ssm => Error::bad("ThrottlingException", "Rate exceeded"),
             Service::Tagging => Error::bad("ThrottledException", "Rate exceeded"),
             Service::Sts => Error::bad("Throttling", "Rate exceeded"),
-            Service::SecurityHub => Error::new(429, "TooManyRequestsException", "Too Many Requests"),
+            Service::SecurityHub | Service::Groups => {
+                Error::new(429, "TooManyRequestsException", "Too Many Requests")
+            }
         })
     }
 
@@ -225,6 +229,7 @@ impl Shared {
             Service::Ssm => access::wishes(&state, call),
             Service::Tagging => tagging::wishes(),
             Service::SecurityHub => hub::wishes(call),
+            Service::Groups => windows::groups_wishes(call),
         };
         let refused = wishes.iter().find_map(|wish| {
             let error = call.caller.may(&state, call.service, wish).err()?;
@@ -236,7 +241,7 @@ impl Shared {
     }
 }
 
-/// Errors of SSM, the Tagging API and Security Hub that every operation may answer.
+/// Errors of SSM, the Tagging API, Security Hub and Resource Groups that every operation may answer.
 const COMMON: &[&str] = &[
     "AccessDeniedException",
     "ExpiredTokenException",
@@ -294,6 +299,7 @@ pub(crate) fn invalid(service: Service, text: impl Into<String>) -> Error {
         Service::Tagging => "InvalidParameterException",
         Service::Sts => "ValidationError",
         Service::SecurityHub => "InvalidInputException",
+        Service::Groups => "BadRequestException",
     };
     Error::bad(code, text)
 }
@@ -311,6 +317,21 @@ fn dispatch(call: &Call<'_>) -> Result<Value, Error> {
         (Service::Ssm, "CreateActivation") => activations::create(call),
         (Service::Ssm, "DeleteActivation") => activations::delete(call),
         (Service::Ssm, "GetParameter") => parameters::get(call),
+        (Service::Ssm, "CreateMaintenanceWindow") => windows::create(call),
+        (Service::Ssm, "UpdateMaintenanceWindow") => windows::update(call),
+        (Service::Ssm, "DeleteMaintenanceWindow") => windows::delete(call),
+        (Service::Ssm, "RegisterTargetWithMaintenanceWindow") => windows::register_target(call),
+        (Service::Ssm, "RegisterTaskWithMaintenanceWindow") => windows::register_task(call),
+        (Service::Ssm, "DescribeMaintenanceWindows") => windows::list(call),
+        (Service::Ssm, "DescribeMaintenanceWindowSchedule") => windows::schedule_of(call),
+        (Service::Ssm, "DescribeMaintenanceWindowTargets") => windows::target_list(call),
+        (Service::Ssm, "DescribeMaintenanceWindowTasks") => windows::task_list(call),
+        (Service::Ssm, "GetMaintenanceWindowTask") => windows::task(call),
+        (Service::Ssm, "DescribeMaintenanceWindowExecutions") => windows::executions(call),
+        (Service::Ssm, "DescribeMaintenanceWindowExecutionTasks") => windows::tasks_of_execution(call),
+        (Service::Ssm, "DescribeMaintenanceWindowExecutionTaskInvocations") => windows::invocations(call),
+        (Service::Ssm, "DescribeInstancePatchStates") => windows::patch_states(call),
+        (Service::Groups, "ListGroupResources") => windows::members(call),
         (Service::Tagging, "GetResources") => tagging::resources(call),
         (Service::SecurityHub, "BatchImportFindings") => hub::import(call),
         (Service::SecurityHub, "BatchUpdateFindings") => hub::update(call),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use super::findings::Findings;
 use super::iam::Policy;
 use super::throttle::Buckets;
 use super::timeline::Timeline;
+use super::windows::Windows;
 
 /// The most nodes of the standard tier in a Region.
 pub(crate) const STANDARD_NODES: usize = 1000;
@@ -218,6 +219,7 @@ pub(crate) struct Region {
     pub(crate) activations: BTreeMap<String, Timeline<Option<Arc<AwsActivation>>>>,
     pub(crate) findings: Findings,
     pub(crate) parameters: BTreeMap<String, Parameter>,
+    pub(crate) windows: Windows,
 }
 
 impl Region {
@@ -278,6 +280,8 @@ pub(crate) struct State {
     pub(crate) mistakes: Vec<String>,
     /// Actions that policies refused, in order.
     pub(crate) refused: Vec<String>,
+    /// How far the clock of maintenance windows is ahead.
+    pub(crate) skipped: SignedDuration,
 }
 
 impl State {
@@ -306,6 +310,7 @@ impl State {
             calls: BTreeMap::new(),
             mistakes: Vec::new(),
             refused: Vec::new(),
+            skipped: SignedDuration::ZERO,
         }
     }
 
@@ -319,6 +324,12 @@ impl State {
 
     pub(crate) fn region_mut(&mut self, account: &str, region: &str) -> Option<&mut Region> {
         self.regions.get_mut(&(account.to_owned(), region.to_owned()))
+    }
+
+    /// The time by the clock of maintenance windows.
+    pub(crate) fn window_time(&self) -> Timestamp {
+        let now = crate::clock::now(0);
+        now.checked_add(self.skipped).unwrap_or(now)
     }
 
     /// What readers see is how it was at this moment. They never go back in time, also not when the delay grows.

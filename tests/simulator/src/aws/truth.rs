@@ -32,5 +32,8 @@ fn region(name: &str, held: &Region) -> Value {
         .collect();
     let activations: Vec<Value> =
         held.activations.values().filter_map(|line| Some(json!(line.now().as_deref()?))).collect();
-    json!({ "region": name, "nodes": nodes, "activations": activations, "findings": held.findings.all() })
+    json!({
+        "region": name, "nodes": nodes, "activations": activations, "findings": held.findings.all(),
+        "patchRuns": held.windows.runs,
+    })
 }

@@ -201,6 +201,7 @@ impl Signer {
                     "BatchImportFindings" => ("POST", "/findings/import"),
                     "BatchUpdateFindings" => ("PATCH", "/findings/batchupdate"),
                     "GetFindings" => ("POST", "/findings"),
+                    "ListGroupResources" => ("POST", "/list-group-resources"),
                     _ => ("GET", "/accounts"),
                 };
                 let body = if method == "GET" { String::new() } else { input.to_string() };

@@ -10,6 +10,7 @@ mod aws_holds;
 mod aws_nodes;
 mod aws_signing;
 mod aws_tags;
+mod aws_windows;
 mod binary;
 mod client;
 mod control;
