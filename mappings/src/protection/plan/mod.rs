@@ -117,6 +117,8 @@ struct Planner<'p> {
     /// By VM: something is begun with it or written down of it in this plan. One thing at a time is done to a VM, and it is
     /// done from what is written down.
     is_taken: Vec<bool>,
+    /// By VM: a snapshot of it is to begin before a removal would have ended.
+    is_soon: Vec<bool>,
 }
 
 /// What is to be done now.
@@ -139,6 +141,7 @@ pub fn plan(
         reverts: Vec::new(),
         removals: Vec::new(),
         is_taken: vec![false; subjects.len()],
+        is_soon: vec![false; subjects.len()],
     };
     for (at, subject) in subjects.iter().enumerate() {
         for number in 0..subject.records.len() {

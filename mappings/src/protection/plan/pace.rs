@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::records::presses;
 use super::{EXPECTED_REMOVAL, Planner, is_idle};
 use crate::protection::record::add;
 use crate::protection::subject::{Act, Subject};
@@ -71,6 +72,8 @@ impl<'p> Planner<'p> {
         let mut ready: Vec<Ready<'_>> =
             self.reverts.drain(..).map(|(subject, record)| Ready::Revert(subject, record)).collect();
         for slot in slots {
+            let soon = add(self.now, EXPECTED_REMOVAL);
+            self.is_soon[slot.wanted.subject] |= slot.start <= soon;
             if self.is_turn(&slot) {
                 ready.push(Ready::Take(slot.wanted));
             }
@@ -112,6 +115,8 @@ impl<'p> Planner<'p> {
         }
         let running = self.running(&[Act::Remove, Act::Consolidate]);
         let mut ready = std::mem::take(&mut self.removals);
+        // A window waits for a snapshot, and nothing for a removal until its hard limit is near.
+        ready.retain(|(at, _, record)| !self.is_soon[*at] || presses(record, self.now));
         ready.sort_by_key(|(at, _, record)| (record.overdue_at(), *at));
         let limits = self.limits.remove;
         for (subject, act, record) in self.with_room(ready, &running, &limits, |(subject, ..)| *subject) {

@@ -79,19 +79,18 @@ impl<'p> Planner<'p> {
             (Verdict::Go, Some(_)) => {}
             (Verdict::Go, None) => self.say(at, Say::Creating { run: None }),
             (Verdict::Wait(why), Some(run)) => {
-                self.say(at, Say::Waits { run: run.clone(), why: why.clone() })
+                self.say(at, Say::Waits { run: Some(run.clone()), why: why.clone() });
             }
-            // No window says for how long it may wait: it may not begin before that has passed, and is given up in time.
+            // No window says for how long it may wait.
             (Verdict::Wait(why), None) => {
-                let trouble = Some(trouble_of(why, true));
-                return self.say(at, Say::Failed { run: None, trouble, retry_at: ends });
+                return self.say(at, Say::Waits { run: None, why: why.clone() });
             }
             (Verdict::Refuse(why), Some(run)) => {
                 let hold = subject.policy.map_or(IfImpossible::Report, |policy| policy.if_impossible);
                 return self.say(at, Say::Refused { run: run.clone(), why: why.clone(), hold });
             }
             (Verdict::Refuse(why), None) => {
-                let refused = Event::Failed(trouble_of(why, false));
+                let refused = Event::Failed(trouble_of(why));
                 return self.step(at, record.after(refused, self.now));
             }
         }
@@ -234,12 +233,10 @@ impl<'p> Planner<'p> {
             return false;
         }
         let waits = subject.busy || matches!(subject.preflight.verdict, Verdict::Wait(_));
-        if let Some(limit) = record.overdue_at().filter(|_| waits) {
-            let presses = add(limit, -PRESSES);
-            self.at(presses);
-            return is_idle(subject) && presses <= self.now;
+        if waits && let Some(limit) = record.overdue_at() {
+            self.at(add(limit, -PRESSES));
         }
-        is_idle(subject) && !waits
+        is_idle(subject) && (!waits || presses(record, self.now))
     }
 
     fn is_time(&mut self, record: &Record) -> bool {
@@ -281,13 +278,18 @@ fn due(subject: &Subject<'_>, record: &Record) -> Option<Timestamp> {
     Some(own.map(|run| run.closes).max().map_or(due, |closes| due.max(closes)))
 }
 
+/// Whether the hard limit is so near that it counts more than what else is done to the VM.
+pub(super) fn presses(record: &Record, now: Timestamp) -> bool {
+    record.overdue_at().is_some_and(|limit| add(limit, -PRESSES) <= now)
+}
+
 /// What keeps a snapshot that a person asked for from being taken.
-fn trouble_of(why: &[Hazard], passes: bool) -> Trouble {
+fn trouble_of(why: &[Hazard]) -> Trouble {
     Trouble {
         word: why.first().map_or("refused", Hazard::word).into(),
         sentence: sentences(why),
         fix: why.first().map(|hazard| hazard.fix().into()),
-        passes,
+        passes: false,
         quiescing: false,
     }
 }

@@ -60,7 +60,7 @@ impl<'p> Planner<'p> {
             _ if self.now >= run.opens => self.say(at, Say::Missed { run: run.clone(), hold }),
             Stage::Kept if freezes <= self.now => {
                 let why = vec![Hazard::NotKnown(Missing::Snapshots)];
-                self.say(at, Say::Waits { run: run.clone(), why });
+                self.say(at, Say::Waits { run: Some(run.clone()), why });
             }
             _ => {}
         }
@@ -86,7 +86,7 @@ impl<'p> Planner<'p> {
             Verdict::Go => &[],
         };
         if !waits.is_empty() && freezes <= self.now {
-            self.say(at, Say::Waits { run: run.clone(), why: waits.to_vec() });
+            self.say(at, Say::Waits { run: Some(run.clone()), why: waits.to_vec() });
         } else if !waits.is_empty() {
             self.say(at, Say::Coming { run: run.clone(), freezes });
         }
