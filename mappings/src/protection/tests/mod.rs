@@ -1,3 +1,6 @@
+mod month;
+mod world;
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
