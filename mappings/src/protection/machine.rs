@@ -75,7 +75,7 @@ impl Record {
                 next.trouble = None;
                 next.enter(Stage::Kept, now);
             }
-            (Stage::Create | Stage::Creating { .. }, Event::Failed(trouble)) => {
+            (Stage::Create | Stage::Creating { .. } | Stage::Failed { .. }, Event::Failed(trouble)) => {
                 // The fall-back that the policy allows is taken at once.
                 if trouble.quiescing && self.quiesce && self.fall_back {
                     next.quiesce = false;
@@ -88,7 +88,8 @@ impl Record {
                 next.since = now;
             }
             (Stage::Create | Stage::Creating { .. }, Event::NotDone) => {
-                next.enter(Stage::Failed { retry_at: now }, now);
+                let retry_at = next.tried(LONGEST_CREATE, true, now);
+                next.enter_trying(Stage::Failed { retry_at }, now);
             }
             // What was tried under the former id may still come to light.
             (Stage::Failed { .. }, Event::Renewed(id)) => {
@@ -108,25 +109,35 @@ impl Record {
                 | Stage::PoweringOn { .. },
                 Event::Vanished,
             ) => match self.stage {
-                Stage::Removing { .. } => next.enter(Stage::Check, now),
+                Stage::Removing { .. } => next.enter_trying(Stage::Check, now),
+                // A removal that failed can have left the disks alone.
+                Stage::Remove if self.failures > 0 => next.enter_trying(Stage::Check, now),
                 _ => next.end(Ending::RemovedByOthers, now),
             },
             (Stage::Kept, Event::Judged(judgement)) => next.judge(judgement, now),
             (Stage::Kept, Event::Due | Event::Wished(Wish::Remove)) => next.enter(Stage::Remove, now),
+            // Who asked for it may think better of it, as long as it does not begin.
+            (Stage::Revert | Stage::PowerOn, Event::Wished(Wish::Remove)) | (Stage::PowerOn, Event::Due) => {
+                next.enter(Stage::Remove, now);
+            }
             (Stage::Kept | Stage::Remove, Event::Wished(Wish::Revert)) => next.enter(Stage::Revert, now),
 
             // Removing it
             (Stage::Remove, Event::Started { task }) => next.enter_trying(Stage::Removing { task }, now),
-            (Stage::Removing { .. }, Event::Succeeded) => next.enter(Stage::Check, now),
+            (Stage::Removing { .. }, Event::Succeeded) => next.ended(now),
             (Stage::Removing { .. } | Stage::Remove, Event::Failed(trouble)) => {
                 next.try_again(Stage::Remove, trouble, now);
             }
             (Stage::Removing { .. }, Event::NotDone) => next.enter_trying(Stage::Remove, now),
-            // The task that ended was another one.
-            (Stage::Check, Event::NotDone) => next.enter_trying(Stage::Remove, now),
+            // The task that ended was another one, or did not do what it said.
+            (Stage::Check, Event::NotDone) => {
+                next.retry_at = Some(next.pause(LONGEST_PAUSE, true, now));
+                next.enter_trying(Stage::Remove, now);
+            }
             (Stage::Check, Event::Checked { left_over }) => {
                 if left_over && self.consolidate {
-                    next.enter(Stage::Consolidate, now);
+                    next.retry_at = Some(next.pause(LONGEST_PAUSE, true, now));
+                    next.enter_trying(Stage::Consolidate, now);
                 } else {
                     next.end(Ending::Removed, now);
                 }
@@ -134,7 +145,7 @@ impl Record {
             (Stage::Consolidate, Event::Started { task }) => {
                 next.enter_trying(Stage::Consolidating { task }, now);
             }
-            (Stage::Consolidating { .. }, Event::Succeeded) => next.enter_trying(Stage::Check, now),
+            (Stage::Consolidating { .. }, Event::Succeeded) => next.ended(now),
             (Stage::Consolidating { .. } | Stage::Consolidate, Event::Failed(trouble)) => {
                 next.try_again(Stage::Consolidate, trouble, now);
             }
@@ -189,13 +200,32 @@ impl Record {
         self.enter_trying(stage, now);
     }
 
+    /// A removal or consolidation that ended well, as its task says. It counts as an attempt until the VM shows it, so that one
+    /// that does not help is not repeated without a pause.
+    fn ended(&mut self, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        (self.trouble, self.retry_at) = (None, None);
+        self.enter_trying(Stage::Check, now);
+    }
+
     /// Takes note of a failure. Gives when it may be tried again.
     fn failed(&mut self, trouble: Trouble, longest: SignedDuration, now: Timestamp) -> Timestamp {
-        self.failures = self.failures.saturating_add(1);
-        let doubled = FIRST_PAUSE.saturating_mul(2_i32.saturating_pow((self.failures - 1).min(12)));
-        // What does not pass by itself is tried again all the same: whoever mends it need not tell us.
-        let pause = if trouble.passes { doubled.min(longest) } else { longest };
+        let passes = trouble.passes;
         self.trouble = Some(trouble);
-        add(now, pause)
+        self.tried(longest, passes, now)
+    }
+
+    /// Takes note of an attempt that came to nothing. Gives when it may be tried again.
+    fn tried(&mut self, longest: SignedDuration, passes: bool, now: Timestamp) -> Timestamp {
+        self.failures = self.failures.saturating_add(1);
+        self.pause(longest, passes, now)
+    }
+
+    /// When it may be tried again after so many failures.
+    fn pause(&self, longest: SignedDuration, passes: bool, now: Timestamp) -> Timestamp {
+        let doublings = self.failures.saturating_sub(1).min(12);
+        let doubled = FIRST_PAUSE.saturating_mul(2_i32.saturating_pow(doublings));
+        // What does not pass by itself is tried again all the same: whoever mends it need not tell us.
+        add(now, if passes { doubled.min(longest) } else { longest })
     }
 }

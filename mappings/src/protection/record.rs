@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Keep, RecordId, SnapshotId, TaskId};
+use super::{Event, Keep, RecordId, Seen, SnapshotId, TaskId};
 
 /// One opening of a maintenance window.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -272,6 +272,9 @@ pub struct Record {
     /// Ids of earlier attempts, whose snapshot may still come to light.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<RecordId>,
+    /// Those of them whose snapshot did come to light, and has a record of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub surfaced: Vec<RecordId>,
     /// Failures in a row of what is being tried.
     #[serde(default)]
     pub failures: u32,
@@ -314,6 +317,7 @@ impl Record {
             created: None,
             took: None,
             former: Vec::new(),
+            surfaced: Vec::new(),
             failures: 0,
             retry_at: None,
             trouble: None,
@@ -340,6 +344,32 @@ impl Record {
     pub fn may_exist(&self) -> bool {
         self.stage.is_active()
             && !matches!(self.stage, Stage::Check | Stage::Consolidate | Stage::Consolidating { .. })
+    }
+
+    /// Whether the snapshot of an attempt of this record may still come to light, so that the record is not to be forgotten even
+    /// when it has ended.
+    #[must_use]
+    pub fn may_surface(&self) -> bool {
+        self.former.iter().chain([&self.id]).any(|id| self.awaits(id))
+    }
+
+    /// Whether the snapshot of this attempt is not known, and may be there.
+    pub(super) fn awaits(&self, attempt: &RecordId) -> bool {
+        let is_open =
+            if *attempt == self.id { self.snapshot.is_none() } else { self.former.contains(attempt) };
+        is_open && !self.surfaced.contains(attempt)
+    }
+
+    /// With a snapshot that one of its attempts made.
+    pub(super) fn adopting(&self, found: &Seen, now: Timestamp) -> Self {
+        let (snapshot, created) = (found.snapshot.clone(), found.created);
+        let mut next = self.after(Event::Created { snapshot, created }, now);
+        if next.id != found.record {
+            // It is the attempt that counts now; of the last one nobody knows yet whether it made another.
+            let last = std::mem::replace(&mut next.id, found.record.clone());
+            next.former.push(last);
+        }
+        next
     }
 
     /// Whether it was taken for this run.

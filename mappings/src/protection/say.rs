@@ -71,8 +71,8 @@ pub enum Say {
     },
     /// Something that passes is waited for.
     Waits {
-        /// The run.
-        run: Run,
+        /// The run. None: a person asked for it.
+        run: Option<Run>,
         /// What.
         why: Vec<Hazard>,
     },
@@ -231,7 +231,8 @@ impl Say {
                 format!("it has the snapshot {snapshot} with our mark, of which nothing is remembered")
             }
             Self::Removing { trouble } => format!("its snapshot is being removed{}", of(trouble)),
-            Self::Waits { run, why } => {
+            Self::Waits { run: None, why } => format!("its snapshot waits: {}", sentences(why)),
+            Self::Waits { run: Some(run), why } => {
                 format!("its snapshot for the window {} waits: {}", window(run), sentences(why))
             }
             Self::Creating { run: Some(run) } => {
@@ -276,7 +277,9 @@ impl Say {
         match self {
             Self::Refused { why, .. } | Self::Waits { why, .. } => why.first().map(|hazard| hazard.fix().to_owned()),
             Self::Overdue { trouble, .. } | Self::Failed { trouble, .. } | Self::Removing { trouble } => {
-                trouble.as_ref()?.fix.as_deref().map(str::to_owned)
+                let known = trouble.as_ref().and_then(|trouble| trouble.fix.as_deref()).map(str::to_owned);
+                let by_hand = "find out in the vSphere client what keeps it, and remove it there";
+                known.or_else(|| matches!(self, Self::Overdue { .. }).then(|| by_hand.to_owned()))
             }
             Self::NoSpace { .. } => {
                 Some("make space on the datastore, or lower the floor in [snapshots]".to_owned())
@@ -288,6 +291,10 @@ impl Say {
             Self::Orphan { .. } => {
                 Some("vmbridge snapshot adopt <vm>, or remove it in the vSphere client".to_owned())
             }
+            Self::Missed { .. } => Some(
+                "`vmbridge snapshot list` says what kept it; raise `lead` of its policy if there was too little time"
+                    .to_owned(),
+            ),
             Self::NoPolicy { .. } => Some("add a [[snapshots.policy]] whose `vms` selects it".to_owned()),
             _ => None,
         }

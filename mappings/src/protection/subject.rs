@@ -21,9 +21,10 @@ pub struct Subject<'a> {
     pub presence: Presence,
     /// What the operator wants. None: no policy is for it.
     pub policy: Option<&'a Policy>,
-    /// The runs that reach it and have not closed, by their opening.
+    /// The runs that reach it and have not closed, by their opening; also while its vCenter cannot be read.
     pub runs: Vec<Run>,
-    /// Its records: those that are active, and those that ended without a snapshot, which may still come to light.
+    /// Its records: those that are active, those that are for one of `runs`, and those of which a snapshot may still come to
+    /// light ([`Record::may_surface`]).
     pub records: Vec<&'a Record>,
     /// What is known of the VM at the end of the run of each of these records.
     pub judgements: Vec<Option<Judgement>>,

@@ -1,3 +1,6 @@
+mod month;
+mod world;
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -189,7 +192,7 @@ proptest! {
             if !record.stage.is_active() {
                 prop_assert_eq!(&next, &record);
             }
-            seen_removed |= matches!(record.stage, Stage::Removing { .. })
+            seen_removed |= matches!(record.stage, Stage::Removing { .. } | Stage::Remove)
                 && matches!(event, Event::Succeeded | Event::Vanished);
             if next.stage == (Stage::Ended { ending: Ending::Removed }) {
                 prop_assert!(seen_removed);
