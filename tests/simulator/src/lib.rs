@@ -1,5 +1,5 @@
 //! Stand-ins for vCenter and VMware Cloud on AWS that behave as the real ones do where a client can notice: strict about
-//! requests, with sessions that expire, pages that end early, and any fault at any call.
+//! requests, with sessions that expire, pages that end early, tasks that take their time, and any fault at any call.
 //!
 //! In process:
 //!

@@ -122,6 +122,35 @@ async fn a_restart_forgets_all_tasks_and_hosts_go_on() {
 }
 
 #[tokio::test]
+async fn faults_and_holds_meet_calls_that_give_tasks() {
+    let (simulator, client) = start(quick(20)).await;
+    let vcenter = &simulator.vcenters()[0];
+    let vm = plain_vms(vcenter)[0].clone();
+    let (of_vm, one) = (of_vm(&vm), arguments("one", false, false));
+    let count = || simulator.effects().len();
+    simulator.add_faults([FaultRule::once("CreateSnapshot_Task", FaultEffect::ResetBefore)]);
+    assert!(client.try_call("CreateSnapshot_Task", &of_vm, &one).await.is_err());
+    assert_eq!((count(), vcenter.tasks().finished.len()), (0, 0), "not executed");
+    simulator.add_faults([FaultRule::once("CreateSnapshot_Task", FaultEffect::ResetAfter)]);
+    assert!(client.try_call("CreateSnapshot_Task", &of_vm, &one).await.is_err());
+    assert_eq!((count(), finished(vcenter, 1).await.len()), (1, 1), "executed, and the answer is lost");
+
+    // Held after it was applied: the task runs on meanwhile.
+    simulator.add_faults([FaultRule::once("RemoveAllSnapshots_Task", FaultEffect::HoldAfter)]);
+    let held = tokio::spawn({
+        let (client, of_vm) = (client.clone(), of_vm.clone());
+        async move { client.call("RemoveAllSnapshots_Task", &of_vm, "").await.status }
+    });
+    assert_eq!(finished(vcenter, 2).await[1].kind, TaskKind::RemoveAllSnapshots);
+    while simulator.holds().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(simulator.release_holds(), 1);
+    assert_eq!(held.await.unwrap(), 200);
+    simulator.shutdown().await;
+}
+
+#[tokio::test]
 async fn tasks_can_be_cancelled_while_nothing_has_changed() {
     let (simulator, client) = start(quick(5_000)).await;
     let vcenter = &simulator.vcenters()[0];
