@@ -18,6 +18,8 @@
 mod due;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -235,13 +237,20 @@ impl Watcher {
         let told =
             listing("executions of a maintenance window", |next| ssm.window_executions(&id, after, next))
                 .await?;
-        let mut executions = Vec::new();
+        let (mut executions, mut failed) = (Vec::new(), None);
         for told in told {
             let before = window.executions.iter().find(|known| known.told.id == told.id);
             let known = before.filter(|known| known.told.status.is_final());
             let outcomes = match known.and_then(|known| known.outcomes.clone()) {
                 Some(outcomes) => Some(outcomes),
-                None if told.status.is_final() => Some(self.outcomes(&told).await?),
+                // How it ended is worth knowing, even where nothing more is told.
+                None if told.status.is_final() => match self.outcomes(&told).await {
+                    Ok(outcomes) => Some(outcomes),
+                    Err(error) => {
+                        failed = Some(error);
+                        None
+                    }
+                },
                 None => None,
             };
             executions.push(Execution { told, outcomes });
@@ -251,7 +260,7 @@ impl Watcher {
         });
         window.executions = executions;
         window.executions_as_of = Some(now);
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// How each task of an execution ended on each node that it names.
