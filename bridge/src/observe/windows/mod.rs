@@ -11,7 +11,7 @@
 //! | tasks and invocations of an execution | once, after its end | 1, and 1 for each task |
 //! | patch states | every minute, of the nodes for which somebody waits | 1 for 50 nodes |
 //!
-//! Twenty weekly windows with two tasks, one of which patches, so cost about 6 + 20 calls in an hour in which none opens within
+//! Twenty weekly windows with two tasks, one of which patches, so cost about 6 + 14 calls in an hour in which none opens within
 //! a day. When nobody needs windows, nothing of this is read. A window that cannot be read has a problem, and the others are
 //! read all the same; it is tried again with the next listing, and every minute while it is near.
 
