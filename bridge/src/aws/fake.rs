@@ -28,9 +28,12 @@ pub(crate) struct FakeWindow {
     pub targets: Vec<WindowTarget>,
     /// Its tasks, with their parameters, which the listing leaves out.
     pub tasks: Vec<WindowTask>,
-    /// Its executions, with what each of their tasks did.
-    pub executions: Vec<(WindowExecution, Vec<(ExecutionTask, Vec<Invocation>)>)>,
+    /// Its executions.
+    pub executions: Vec<(WindowExecution, Done)>,
 }
+
+/// What each task of an execution did.
+pub(crate) type Done = Vec<(ExecutionTask, Vec<Invocation>)>;
 
 #[derive(Debug, Default)]
 struct State {

@@ -89,13 +89,28 @@ impl Services {
     /// When the authorities of the target cannot be used.
     pub async fn connect(target: &AwsTarget, limits: &Limits) -> Result<Self, ConnectError> {
         let config = connect::sdk_config(target, limits.connect_timeout, limits.request_timeout).await?;
-        Ok(Self::paced(
+        Ok(Self::of_config(target, &config))
+    }
+
+    /// The real ones, with these credentials in the place of those that are found.
+    #[cfg(test)]
+    pub(crate) async fn with_credentials(
+        target: &AwsTarget,
+        credentials: aws_sdk_ssm::config::SharedCredentialsProvider,
+    ) -> Result<Self, ConnectError> {
+        let patience = std::time::Duration::from_secs(20);
+        let config = connect::sdk_config(target, patience, patience).await?;
+        Ok(Self::of_config(target, &config.to_builder().credentials_provider(credentials).build()))
+    }
+
+    fn of_config(target: &AwsTarget, config: &aws_config::SdkConfig) -> Self {
+        Self::paced(
             &TargetName::from(target.name.as_str()),
             target.speed(),
-            aws_sdk_ssm::Client::new(&config),
-            aws_sdk_resourcegroupstagging::Client::new(&config),
-            aws_sdk_resourcegroups::Client::new(&config),
-            aws_sdk_sts::Client::new(&config),
-        ))
+            aws_sdk_ssm::Client::new(config),
+            aws_sdk_resourcegroupstagging::Client::new(config),
+            aws_sdk_resourcegroups::Client::new(config),
+            aws_sdk_sts::Client::new(config),
+        )
     }
 }

@@ -30,6 +30,30 @@ fn set(key: &str, values: &[&str]) -> TargetSet {
     TargetSet { key: key.into(), values: values.iter().map(|&value| value.into()).collect() }
 }
 
+/// A target as the configuration has it.
+pub(super) fn target() -> AwsTarget {
+    AwsTarget {
+        name: "main".into(),
+        region: "eu-central-1".into(),
+        account: None,
+        role_arn: None,
+        external_id: None,
+        profile: None,
+        endpoint: None,
+        ca_file: None,
+        fips: false,
+        dual_stack: false,
+        vms: mappings::selector::Selector::default(),
+        node_role: "SSMServiceRole".into(),
+        reads_per_second: 100,
+        writes_per_second: 100,
+        concurrency: 4,
+        poll_fast: Duration::from_secs(5),
+        poll_slow: Duration::from_secs(600),
+        settle: Duration::from_secs(120),
+    }
+}
+
 impl World {
     fn new() -> Self {
         let clock = Clock::starting(Timestamp::from_second(1_800_000_000).unwrap());
@@ -37,26 +61,7 @@ impl World {
         let lane = LaneLimits { concurrency: 4, rate: 100.0, burst: 1000.0 };
         let lanes = Lanes::with_jitter("main".into(), Speed { reads: lane, writes: lane }, || 0.5);
         let services = Services::behind(lanes, aws.clone(), aws.clone(), aws.clone(), aws.clone());
-        let target = AwsTarget {
-            name: "main".into(),
-            region: "eu-central-1".into(),
-            account: None,
-            role_arn: None,
-            external_id: None,
-            profile: None,
-            endpoint: None,
-            ca_file: None,
-            fips: false,
-            dual_stack: false,
-            vms: mappings::selector::Selector::default(),
-            node_role: "SSMServiceRole".into(),
-            reads_per_second: 100,
-            writes_per_second: 100,
-            concurrency: 4,
-            poll_fast: Duration::from_secs(5),
-            poll_slow: Duration::from_secs(600),
-            settle: Duration::from_secs(120),
-        };
+        let target = target();
         let watcher = Watcher {
             windows: Some(WindowPace::of(&target)),
             target,
@@ -398,4 +403,24 @@ async fn a_listing_that_is_throttled_is_no_reason_to_forget() {
     world.aws.fail("windows", AwsErrorKind::Throttled);
     world.run(HOUR).await;
     assert!(world.view().error.is_some() && world.view().known.contains_key(&id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_an_execution_ended_is_known_even_if_its_tasks_may_not_be_read() {
+    let world = World::new();
+    let id = world.window(1, 100 * HOUR);
+    world.execute(&id, "e", ExecutionStatus::Failed, -HOUR);
+    world.aws.fail("execution_tasks", AwsErrorKind::Denied);
+    world.run(60).await;
+    let window = world.seen(&id);
+    assert_eq!(window.executions[0].told.status, ExecutionStatus::Failed);
+    assert_eq!((window.executions[0].outcomes.as_ref(), window.problem.as_ref()), (None, None));
+    assert!(window.executions_problem.as_ref().unwrap().contains("execution_tasks"));
+    world.aws.heal();
+    world.run(120).await;
+    let window = world.seen(&id);
+    assert_eq!(
+        (window.executions[0].outcomes.as_ref().map(Vec::len), window.executions_problem.as_ref()),
+        (Some(1), None)
+    );
 }

@@ -9,7 +9,7 @@ fn change(aws: &Aws, change: Value) -> Option<String> {
     aws.mutate(&serde_json::from_value(change).unwrap()).unwrap()
 }
 
-fn add_node(aws: &Aws, tags: Value) -> String {
+fn add_node(aws: &Aws, tags: &Value) -> String {
     change(aws, json!({ "op": "addNode", "tags": tags })).unwrap()
 }
 
@@ -18,7 +18,7 @@ fn skip(aws: &Aws, seconds: u32) {
 }
 
 /// A window that opens every day and patches what has the tag `Patch Group` = `web`.
-fn add_window(aws: &Aws, more: Value) -> String {
+fn add_window(aws: &Aws, more: &Value) -> String {
     let mut window = json!({ "name": "nightly", "schedule": "rate(1 day)", "duration": 3,
         "targets": { "tag:Patch Group": ["web"] } });
     window.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -50,10 +50,10 @@ async fn a_window_patches_whom_the_tags_of_its_opening_name() {
     let (simulator, aws) = start(1, AwsConfig::default()).await;
     let signer = Signer::new(&aws);
     let (web, db) =
-        (add_node(&aws, json!({ "Patch Group": "web" })), add_node(&aws, json!({ "Patch Group": "db" })));
-    let late = add_node(&aws, json!({}));
+        (add_node(&aws, &json!({ "Patch Group": "web" })), add_node(&aws, &json!({ "Patch Group": "db" })));
+    let late = add_node(&aws, &json!({}));
     change(&aws, json!({ "op": "setMissing", "node": web, "missing": 7 }));
-    let window = add_window(&aws, json!({}));
+    let window = add_window(&aws, &json!({}));
     assert_eq!(statuses(&signer, &window).await, Vec::<String>::new());
     skip(&aws, DAY + 2);
     // Too late for this opening.
@@ -82,12 +82,12 @@ async fn a_window_patches_whom_the_tags_of_its_opening_name() {
 async fn every_outcome_is_told_as_aws_tells_it() {
     let (simulator, aws) = start(1, AwsConfig::default()).await;
     let signer = Signer::new(&aws);
-    let nodes: Vec<String> = (0..4).map(|_| add_node(&aws, json!({}))).collect();
+    let nodes: Vec<String> = (0..4).map(|_| add_node(&aws, &json!({}))).collect();
     let [good, bad, reboot, gone] = &nodes[..] else { unreachable!() };
     change(&aws, json!({ "op": "setPatching", "node": bad, "outcome": "failed", "seconds": 30 }));
     change(&aws, json!({ "op": "setPatching", "node": reboot, "outcome": "rebootPending" }));
     change(&aws, json!({ "op": "setNode", "node": gone, "pingStatus": "ConnectionLost" }));
-    let window = add_window(&aws, json!({ "targets": { "InstanceIds": nodes } }));
+    let window = add_window(&aws, &json!({ "targets": { "InstanceIds": nodes } }));
     skip(&aws, DAY + 31);
     assert_eq!(statuses(&signer, &window).await, ["IN_PROGRESS"]);
     skip(&aws, 1200);
@@ -121,11 +121,11 @@ async fn every_outcome_is_told_as_aws_tells_it() {
 async fn a_hook_that_fails_keeps_a_node_from_being_patched() {
     let (simulator, aws) = start(1, AwsConfig::default()).await;
     let signer = Signer::new(&aws);
-    let free = add_node(&aws, json!({ "Patch Group": "web" }));
-    let held = add_node(&aws, json!({ "Patch Group": "web", "hold": "yes" }));
+    let free = add_node(&aws, &json!({ "Patch Group": "web" }));
+    let held = add_node(&aws, &json!({ "Patch Group": "web", "hold": "yes" }));
     change(&aws, json!({ "op": "setHook", "document": "vmbridge-hold", "tag": "hold" }));
     let hooked = json!({ "document": "AWS-RunPatchBaselineWithHooks", "hook": "vmbridge-hold" });
-    let window = add_window(&aws, hooked);
+    let window = add_window(&aws, &hooked);
     skip(&aws, DAY + 600);
     let mut found = runs(&aws);
     found.sort_by_key(|(node, _)| *node == held);
@@ -139,15 +139,15 @@ async fn a_hook_that_fails_keeps_a_node_from_being_patched() {
 async fn what_is_not_over_is_not_begun_again_and_a_scan_installs_nothing() {
     let (simulator, aws) = start(1, AwsConfig::default()).await;
     let signer = Signer::new(&aws);
-    let node = add_node(&aws, json!({ "Patch Group": "web" }));
+    let node = add_node(&aws, &json!({ "Patch Group": "web" }));
     change(&aws, json!({ "op": "setPatching", "outcome": "installed", "seconds": 5400 }));
-    let window = add_window(&aws, json!({ "schedule": "rate(1 hour)" }));
+    let window = add_window(&aws, &json!({ "schedule": "rate(1 hour)" }));
     skip(&aws, 3 * 3600 + 10);
     assert_eq!(statuses(&signer, &window).await, ["IN_PROGRESS", "SKIPPED_OVERLAPPING", "SUCCESS"]);
     change(&aws, json!({ "op": "removeWindow", "window": window }));
     skip(&aws, 5400);
     change(&aws, json!({ "op": "setMissing", "node": node, "missing": 2 }));
-    add_window(&aws, json!({ "operation": "Scan" }));
+    add_window(&aws, &json!({ "operation": "Scan" }));
     skip(&aws, DAY + 5401);
     assert_eq!(runs(&aws).last(), Some(&(node.clone(), AwsPatchOutcome::Scanned)));
     let told = state(&signer, &node).await.unwrap();
@@ -159,7 +159,7 @@ async fn what_is_not_over_is_not_begun_again_and_a_scan_installs_nothing() {
 async fn groups_are_targets_too_and_can_be_listed() {
     let (simulator, aws) = start(1, AwsConfig::default()).await;
     let signer = Signer::new(&aws);
-    let (one, other) = (add_node(&aws, json!({ "Site": "Ulm" })), add_node(&aws, json!({})));
+    let (one, other) = (add_node(&aws, &json!({ "Site": "Ulm" })), add_node(&aws, &json!({})));
     change(&aws, json!({ "op": "setGroup", "name": "fleet", "tags": { "Site": "Ulm" } }));
     let list = |group: &str| {
         let input = json!({ "Group": group, "MaxResults": 1,
@@ -178,7 +178,7 @@ async fn groups_are_targets_too_and_can_be_listed() {
         .await
         .refused("NotFoundException");
     signer.call("resource-groups", "ListGroupResources", json!({})).await.refused("BadRequestException");
-    add_window(&aws, json!({ "targets": { "resource-groups:Name": ["fleet"] } }));
+    add_window(&aws, &json!({ "targets": { "resource-groups:Name": ["fleet"] } }));
     skip(&aws, DAY + 600);
     assert_eq!(runs(&aws).len(), 2);
     end(simulator, &aws).await;
@@ -189,10 +189,10 @@ async fn a_month_of_windows_is_the_same_however_often_one_looks() {
     let outcome = |step: u32| async move {
         let (simulator, aws) = start(1, AwsConfig::default()).await;
         for _ in 0..3 {
-            add_node(&aws, json!({ "Patch Group": "web" }));
+            add_node(&aws, &json!({ "Patch Group": "web" }));
         }
-        add_window(&aws, json!({}));
-        add_window(&aws, json!({ "schedule": "rate(7 days)" }));
+        add_window(&aws, &json!({}));
+        add_window(&aws, &json!({ "schedule": "rate(7 days)" }));
         for _ in 0..(30 * DAY + 1000) / step {
             skip(&aws, step);
         }
@@ -208,7 +208,7 @@ async fn a_month_of_windows_is_the_same_however_often_one_looks() {
 async fn policies_are_about_windows() {
     let (simulator, aws) = start(1, AwsConfig::default()).await;
     let signer = Signer::new(&aws);
-    let (open, closed) = (add_window(&aws, json!({})), add_window(&aws, json!({})));
+    let (open, closed) = (add_window(&aws, &json!({})), add_window(&aws, &json!({})));
     let account = &aws.accounts()[0];
     let policy = json!({ "Version": "2012-10-17", "Statement": [
         { "Effect": "Allow", "Action": "ssm:DescribeMaintenanceWindows", "Resource": "*" },

@@ -370,6 +370,7 @@ pub(in super::super) fn members(call: &Call<'_>) -> Result<Value, Error> {
     let (group, name) = (call.text("Group"), call.text("GroupName"));
     let name = match (group, name) {
         (Some(name), None) | (None, Some(name)) => name.rsplit('/').next().unwrap_or(name),
+        (Some(name), Some(older)) if name == older => name,
         _ => return Err(invalid(call.service, "Either Group or GroupName is needed")),
     };
     let types: Vec<&str> = call

@@ -73,7 +73,9 @@ impl Window {
         if told["Cutoff"].as_i64() >= told["Duration"].as_i64() {
             return Err("The cutoff must be less than the duration".to_owned());
         }
-        let begin = date(&told, "StartDate")?.unwrap_or(now).max(now);
+        // Schedules know no parts of a second.
+        let whole = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let begin = date(&told, "StartDate")?.unwrap_or(whole).max(whole);
         let end = date(&told, "EndDate")?;
         Ok(Self {
             told,
