@@ -233,7 +233,7 @@ enum What {
     OpEnds(usize, u64),
     Told(usize, TaskId, bool),
     Settle(usize, TaskId),
-    Ghost(usize, RecordId, Option<usize>),
+    Ghost(usize, RecordId, Option<usize>, SignedDuration),
     BackupEnds(usize),
     Idle(usize),
     Up(usize),
@@ -361,9 +361,8 @@ impl World {
             world.vm(vm);
         }
         if shape.faults {
-            let often = 5 * 60 / (shape.vms as u64).min(50);
-            world.later(mins(often.max(1)), What::Trouble);
-            world.later(mins(2 * often.max(1)), What::Person);
+            world.later(mins(5), What::Trouble);
+            world.later(mins(10), What::Person);
             world.later(hours(20), What::Restart);
         }
         world

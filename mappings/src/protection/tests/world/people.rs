@@ -12,8 +12,7 @@ impl World {
         if self.now >= self.end {
             return Ok(());
         }
-        let every = 2 * 60 * 60 / (self.shape.vms as u64).min(50);
-        let wait = self.dice.between(1, 2 * every * 3);
+        let wait = self.dice.between(1, 3600);
         self.later(secs(wait), What::Trouble);
         let at = self.a_vm();
         let is_idle = self.vms[at].op.is_none() && self.vms[at].call.is_none();
@@ -106,8 +105,7 @@ impl World {
         if self.now >= self.end {
             return Ok(());
         }
-        let every = 3 * 60 * 60 / (self.shape.vms as u64).min(50);
-        let wait = self.dice.between(1, 2 * every * 4);
+        let wait = self.dice.between(1, 7200);
         self.later(secs(wait), What::Person);
         let at = self.a_vm();
         if !self.vms[at].alive {
@@ -134,6 +132,14 @@ impl World {
             }
             (7, Some(copied)) => self.foreign(at, copied.mark),
             (8, _) => self.foreign(at, None),
+            // People clean up too.
+            _ if is_idle => {
+                let vm = &mut self.vms[at];
+                let others = vm.tree.shots.iter().filter(|shot| shot.owner == Owner::Other);
+                let all: Vec<SnapshotId> = others.map(|shot| shot.id.clone()).collect();
+                all.iter().for_each(|id| vm.tree.remove(id));
+                vm.foreign = 0;
+            }
             _ => {}
         }
         Ok(())

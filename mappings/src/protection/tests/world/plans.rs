@@ -67,13 +67,12 @@ impl World {
             }
             self.check(&vms, &decisions)?;
             if is_again {
+                // Others may be planned anew, since something has begun; what has begun is not begun again.
                 let (_, again) = self.decide();
-                let twice = again.doing.first().map(|doing| doing.subject);
+                let begun = |subject: usize| decisions.doing.iter().any(|doing| doing.subject == subject);
+                let twice = again.doing.iter().find(|doing| begun(doing.subject)).map(|doing| doing.subject);
                 if let Some(subject) = twice.or(again.steps.first().map(|(subject, _)| *subject)) {
-                    return Err(Broken {
-                        vm: vms[subject],
-                        what: format!("planned twice: {:?}", again.doing),
-                    });
+                    return Err(Broken { vm: vms[subject], what: "it is planned twice".to_owned() });
                 }
             }
             break;
