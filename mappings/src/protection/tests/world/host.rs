@@ -170,9 +170,8 @@ impl World {
         let record =
             events.iter().fold(call.record.clone(), |record, event| record.after(event.clone(), now));
         self.write(at, || format!("answer to {:?}: {:?}", call.act, record.stage));
-        let vm = &mut self.vms[at];
-        vm.call = None;
-        vm.records.insert(record.key().clone(), record);
+        self.vms[at].call = None;
+        self.put(at, record);
     }
 
     /// What became of a call without an answer?

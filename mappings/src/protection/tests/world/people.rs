@@ -126,8 +126,8 @@ impl World {
                 self.number += 1;
                 let keep = Keep { success: mins(self.dice.between(5, 900)), ..Keep::default() };
                 let id: RecordId = format!("{at}/asked/{}", self.number).into();
-                let record = Record::new(id.clone(), self.vms[at].label.clone(), None, keep, self.now);
-                self.vms[at].records.insert(id, record);
+                let record = Record::new(id, self.vms[at].label.clone(), None, keep, self.now);
+                self.put(at, record);
                 self.write(at, || "somebody asks for a snapshot".to_owned());
             }
             (7, Some(copied)) => self.foreign(at, copied.mark),
