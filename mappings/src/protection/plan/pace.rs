@@ -17,6 +17,9 @@ use crate::snapshot::hazard::Verdict;
 use crate::snapshot::pacing::{self, Job, Resource, Running};
 use crate::snapshot::space::{Floor, Ledger};
 
+/// So much later than planned a snapshot may begin without another plan.
+const SLACK: SignedDuration = SignedDuration::from_secs(30);
+
 /// A snapshot that is to be taken.
 pub(super) struct Wanted<'r> {
     pub(super) subject: usize,
@@ -175,7 +178,7 @@ impl<'p> Planner<'p> {
                         datastores: subject.place.datastores.clone(),
                         host: subject.place.host,
                         vcenter: subject.place.vcenter,
-                        ends: add(since, lasts).max(self.now),
+                        ends: add(since, lasts),
                     });
                 }
             };
@@ -202,8 +205,17 @@ impl<'p> Planner<'p> {
         let mut slots = Vec::new();
         // What is planned for an earlier deadline is in the way of what has a later one.
         let mut before: BTreeMap<Resource, Vec<Running>> = BTreeMap::new();
-        for running in running {
-            before.entry(running.vcenter).or_default().push(running.clone());
+        for mut running in running.iter().cloned() {
+            // One that began a moment late must not upset what was planned for after it: whether there is room is seen when that
+            // begins.
+            let ends = add(running.ends, -SLACK);
+            let is_long_over = add(running.ends, SLACK) < self.now;
+            if ends > self.now {
+                running.ends = ends;
+            } else if !is_long_over {
+                continue;
+            }
+            before.entry(running.vcenter).or_default().push(running);
         }
         for group in groups {
             let before = before.entry(group.vcenter).or_default();

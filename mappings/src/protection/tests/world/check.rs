@@ -187,10 +187,11 @@ impl World {
         Ok(())
     }
 
-    /// Whether no record names the snapshot because its attempt is still being found out about.
+    /// Whether it is still being found out what became of the attempt, or of the removal.
     fn is_missing_yet(&self, at: usize, id: &SnapshotId) -> bool {
         let vm = &self.vms[at];
-        vm.call.is_some() && !vm.records.values().any(|record| record.snapshot.as_ref() == Some(id))
+        let mut own = vm.records.values().filter(|record| record.snapshot.as_ref() == Some(id)).peekable();
+        vm.call.is_some() && own.peek().is_none() || own.any(|record| record.stage == Stage::Check)
     }
 
     /// After the end nothing is left, and all that others own is still there.

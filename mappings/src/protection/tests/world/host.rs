@@ -14,7 +14,7 @@ impl World {
             What::OpEnds(vm, number) => self.op_ends(vm, number),
             What::Told(vm, task, is_first) => self.told(vm, task, is_first),
             What::Settle(vm, task) => self.settle(vm, task),
-            What::Ghost(vm, mark, run) => self.ghost(vm, mark, run),
+            What::Ghost(vm, mark, run, max_age) => self.ghost(vm, mark, run, max_age),
             What::BackupEnds(vm) => {
                 let vm = &mut self.vms[vm];
                 vm.backup = false;
@@ -103,7 +103,7 @@ impl World {
                 // It was on its way all the same.
                 let after = mins(self.dice.between(2, 50));
                 let run = self.run_of(&call.record);
-                self.later(after, What::Ghost(at, call.record.id.clone(), run));
+                self.later(after, What::Ghost(at, call.record.id.clone(), run, call.record.keep.max_age));
             }
             if !is_lost {
                 let trouble = self.a_trouble("taskInProgress", false);
@@ -170,9 +170,8 @@ impl World {
         let record =
             events.iter().fold(call.record.clone(), |record, event| record.after(event.clone(), now));
         self.write(at, || format!("answer to {:?}: {:?}", call.act, record.stage));
-        let vm = &mut self.vms[at];
-        vm.call = None;
-        vm.records.insert(record.key().clone(), record);
+        self.vms[at].call = None;
+        self.put(at, record);
     }
 
     /// What became of a call without an answer?
@@ -267,37 +266,42 @@ impl World {
         if faults && self.dice.percent(5) {
             // It is told that it took too long, and goes on.
             let after = mins(self.dice.between(1, 120));
-            self.later(after, What::Ghost(at, op.record.id.clone(), run));
+            self.later(after, What::Ghost(at, op.record.id.clone(), run, op.record.keep.max_age));
             return Event::Failed(self.a_trouble("timedOut", false));
         }
-        let (snapshot, created) = self.add_ours(at, op.record.id.clone(), run);
+        let (snapshot, created) = self.add_ours(at, op.record.id.clone(), run, op.record.keep.max_age);
         Event::Created { snapshot, created }
     }
 
-    fn add_ours(&mut self, at: usize, mark: RecordId, run: Option<usize>) -> (SnapshotId, Timestamp) {
+    fn add_ours(
+        &mut self,
+        at: usize,
+        mark: RecordId,
+        run: Option<usize>,
+        max_age: SignedDuration,
+    ) -> (SnapshotId, Timestamp) {
         self.number += 1;
         let id: SnapshotId = format!("snapshot-{}", self.number).into();
         self.counts.taken += 1;
         if let Some(run) = run {
             self.vms[at].taken.entry(run).or_insert(self.now);
         }
-        let policy = self.vms[at].policy.map(|policy| self.policies[policy].keep.max_age);
         let shot = Shot {
             id: id.clone(),
             owner: Owner::Ours(run),
             created: self.now,
             mark: Some(mark),
             parent: None,
-            limit: self.now + policy.unwrap_or(Keep::default().max_age),
+            limit: self.now + max_age,
         };
         self.vms[at].tree.add(shot);
         (id, self.now)
     }
 
     /// A snapshot that nobody waits for any more is there.
-    fn ghost(&mut self, at: usize, mark: RecordId, run: Option<usize>) {
+    fn ghost(&mut self, at: usize, mark: RecordId, run: Option<usize>, max_age: SignedDuration) {
         if self.vms[at].alive {
-            let (id, _) = self.add_ours(at, mark.clone(), run);
+            let (id, _) = self.add_ours(at, mark.clone(), run, max_age);
             self.counts.late += 1;
             self.write(at, || format!("{id} of {mark} comes late"));
         }

@@ -9,7 +9,7 @@ mod host;
 mod people;
 mod plans;
 
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::*;
 use crate::recurrence::Recurrence;
 use crate::snapshot::pacing::{self, Resource};
+use crate::snapshot::space::DatastoreId;
 
 pub(super) const MAX_CHAIN: usize = 3;
 
@@ -233,7 +234,7 @@ enum What {
     OpEnds(usize, u64),
     Told(usize, TaskId, bool),
     Settle(usize, TaskId),
-    Ghost(usize, RecordId, Option<usize>),
+    Ghost(usize, RecordId, Option<usize>, SignedDuration),
     BackupEnds(usize),
     Idle(usize),
     Up(usize),
@@ -270,11 +271,16 @@ pub(super) struct World {
     open: Vec<usize>,
     /// By run: its window.
     window_of: Vec<usize>,
+    /// VMs with records.
+    recorded: BTreeSet<usize>,
+    ids: Vec<DatastoreId>,
     pub counts: Counts,
     /// Whose log is kept.
     watch: Option<usize>,
     pub log: Vec<String>,
     next: Option<Timestamp>,
+    /// Runs that open later are not looked at yet.
+    horizon: Timestamp,
     index: HashMap<(Arc<str>, Timestamp), usize>,
 }
 
@@ -340,10 +346,13 @@ impl World {
             vanished: HashSet::new(),
             open: Vec::new(),
             window_of: Vec::new(),
+            recorded: BTreeSet::new(),
+            ids: (0..shape.stores).map(|store| DatastoreId::new(&format!("store {store}"))).collect(),
             counts: Counts::default(),
             watch,
             log: Vec::new(),
             next: Some(now),
+            horizon: now,
             index: HashMap::new(),
         };
         for window in 0..shape.windows {
@@ -361,9 +370,8 @@ impl World {
             world.vm(vm);
         }
         if shape.faults {
-            let often = 5 * 60 / (shape.vms as u64).min(50);
-            world.later(mins(often.max(1)), What::Trouble);
-            world.later(mins(2 * often.max(1)), What::Person);
+            world.later(mins(5), What::Trouble);
+            world.later(mins(10), What::Person);
             world.later(hours(20), What::Restart);
         }
         world
@@ -401,6 +409,8 @@ impl World {
             self.runs_of[window].push(number);
             self.window_of.push(window);
             self.index.insert((run.window.clone(), run.opens), number);
+            // The longest lead is six hours; at the latest then somebody looks at it.
+            self.push(run.opens - hours(7), What::Wake);
             self.push(run.opens, What::Opens(number));
             self.push(run.closes, What::Closes(number));
             // Patch Manager tells of it a little later, and patience ends.
@@ -500,7 +510,9 @@ impl World {
                 self.happen(what)?;
             }
             self.now = self.now.max(at);
+            self.horizon = self.now + hours(7);
             self.plan()?;
+            self.forget();
         }
         self.nothing_is_left()
     }
@@ -509,11 +521,16 @@ impl World {
         self.vcenters[self.vms[vm].place.vcenter.0 as usize].down_until.is_some()
     }
 
-    /// The runs of a VM that matter now: those that are open, and those that open within a day.
+    /// Whether a run matters now: it is open, or opens within some hours.
+    fn matters(&self, run: usize) -> bool {
+        let run = &self.runs[run];
+        run.opens <= self.horizon && self.now < run.closes
+    }
+
+    /// The runs of a VM that matter now.
     fn runs_at(&self, vm: usize) -> impl Iterator<Item = usize> + '_ {
-        let (now, soon) = (self.now, self.now + hours(24));
         let runs = self.vms[vm].windows.iter().flat_map(|window| &self.runs_of[*window]).copied();
-        runs.filter(move |run| self.runs[*run].opens <= soon && now < self.runs[*run].closes)
+        runs.filter(|run| self.matters(*run))
     }
 
     fn is_open(&self, vm: usize) -> bool {

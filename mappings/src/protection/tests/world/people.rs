@@ -12,8 +12,7 @@ impl World {
         if self.now >= self.end {
             return Ok(());
         }
-        let every = 2 * 60 * 60 / (self.shape.vms as u64).min(50);
-        let wait = self.dice.between(1, 2 * every * 3);
+        let wait = self.dice.between(1, 3600);
         self.later(secs(wait), What::Trouble);
         let at = self.a_vm();
         let is_idle = self.vms[at].op.is_none() && self.vms[at].call.is_none();
@@ -106,8 +105,7 @@ impl World {
         if self.now >= self.end {
             return Ok(());
         }
-        let every = 3 * 60 * 60 / (self.shape.vms as u64).min(50);
-        let wait = self.dice.between(1, 2 * every * 4);
+        let wait = self.dice.between(1, 7200);
         self.later(secs(wait), What::Person);
         let at = self.a_vm();
         if !self.vms[at].alive {
@@ -128,12 +126,20 @@ impl World {
                 self.number += 1;
                 let keep = Keep { success: mins(self.dice.between(5, 900)), ..Keep::default() };
                 let id: RecordId = format!("{at}/asked/{}", self.number).into();
-                let record = Record::new(id.clone(), self.vms[at].label.clone(), None, keep, self.now);
-                self.vms[at].records.insert(id, record);
+                let record = Record::new(id, self.vms[at].label.clone(), None, keep, self.now);
+                self.put(at, record);
                 self.write(at, || "somebody asks for a snapshot".to_owned());
             }
             (7, Some(copied)) => self.foreign(at, copied.mark),
             (8, _) => self.foreign(at, None),
+            // People clean up too.
+            _ if is_idle => {
+                let vm = &mut self.vms[at];
+                let others = vm.tree.shots.iter().filter(|shot| shot.owner == Owner::Other);
+                let all: Vec<SnapshotId> = others.map(|shot| shot.id.clone()).collect();
+                all.iter().for_each(|id| vm.tree.remove(id));
+                vm.foreign = 0;
+            }
             _ => {}
         }
         Ok(())

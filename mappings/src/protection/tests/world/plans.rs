@@ -49,7 +49,7 @@ impl World {
                     return Err(Broken { vm, what });
                 }
                 self.write(vm, || format!("step {} {:?}", record.id, record.stage));
-                self.vms[vm].records.insert(record.key().clone(), record.clone());
+                self.put(vm, record.clone());
             }
             let moved = !decisions.steps.is_empty();
             let is_again = !decisions.doing.is_empty() && self.counts.plans % 16 == 0;
@@ -67,13 +67,12 @@ impl World {
             }
             self.check(&vms, &decisions)?;
             if is_again {
+                // Others may be planned anew, since something has begun; what has begun is not begun again.
                 let (_, again) = self.decide();
-                let twice = again.doing.first().map(|doing| doing.subject);
+                let begun = |subject: usize| decisions.doing.iter().any(|doing| doing.subject == subject);
+                let twice = again.doing.iter().find(|doing| begun(doing.subject)).map(|doing| doing.subject);
                 if let Some(subject) = twice.or(again.steps.first().map(|(subject, _)| *subject)) {
-                    return Err(Broken {
-                        vm: vms[subject],
-                        what: format!("planned twice: {:?}", again.doing),
-                    });
+                    return Err(Broken { vm: vms[subject], what: "it is planned twice".to_owned() });
                 }
             }
             break;
@@ -81,24 +80,42 @@ impl World {
         self.patch()
     }
 
+    /// Writes a record down.
+    pub(super) fn put(&mut self, vm: usize, record: Record) {
+        self.recorded.insert(vm);
+        self.vms[vm].records.insert(record.key().clone(), record);
+    }
+
+    /// Forgets what is over, and can have left nothing.
+    pub(super) fn forget(&mut self) {
+        let (now, vms) = (self.now, &mut self.vms);
+        self.recorded.retain(|vm| {
+            let records = &mut vms[*vm].records;
+            records.retain(|_, record| {
+                let is_open = record.run.as_ref().is_some_and(|run| now < run.closes);
+                let is_new = now < record.since + hours(6);
+                record.stage.is_active() || is_open || (is_new && record.may_surface())
+            });
+            !records.is_empty()
+        });
+    }
+
     fn decide(&self) -> (Vec<usize>, Decisions) {
-        let mut vms = Vec::new();
         let mut ledger = Ledger::default();
-        let ids: Vec<DatastoreId> =
-            (0..self.stores.len()).map(|store| DatastoreId::new(&format!("{store}"))).collect();
-        for (id, (capacity, free)) in ids.iter().zip(&self.stores) {
+        for (id, (capacity, free)) in self.ids.iter().zip(&self.stores) {
             ledger.set(id.clone(), *capacity, *free);
         }
         let ledger = RefCell::new(ledger);
-        let mut subjects = Vec::new();
-        for vm in 0..self.vms.len() {
-            let runs: Vec<usize> = if self.vms[vm].alive { self.runs_at(vm).collect() } else { Vec::new() };
-            if runs.is_empty() && self.vms[vm].records.is_empty() {
-                continue;
+        // Who is reached by a run that matters now, or has records.
+        let mut vms: Vec<usize> = self.recorded.iter().copied().collect();
+        for (window, runs) in self.runs_of.iter().enumerate() {
+            if runs.iter().any(|run| self.matters(*run)) {
+                vms.extend(self.members[window].iter().filter(|vm| self.vms[**vm].alive));
             }
-            subjects.push(self.subject(vm, &runs, &ids, &ledger));
-            vms.push(vm);
         }
+        vms.sort_unstable();
+        vms.dedup();
+        let subjects: Vec<Subject<'_>> = vms.iter().map(|vm| self.subject(*vm, &ledger)).collect();
         let maker = Maker { world: self, vms: &vms };
         let floor = Floor { percent: 10, bytes: 0 };
         let decisions = plan(&subjects, &self.limits, &ledger.borrow(), floor, &maker, self.now);
@@ -106,21 +123,16 @@ impl World {
         (vms, decisions)
     }
 
-    fn subject(
-        &self,
-        at: usize,
-        runs: &[usize],
-        ids: &[DatastoreId],
-        ledger: &RefCell<Ledger>,
-    ) -> Subject<'_> {
+    fn subject(&self, at: usize, ledger: &RefCell<Ledger>) -> Subject<'_> {
         let vm = &self.vms[at];
         let is_down = self.is_down(at);
         let tree = vm.frozen.as_ref().filter(|_| is_down).unwrap_or(&vm.tree);
-        let mut runs: Vec<Run> = runs.iter().map(|run| self.runs[*run].clone()).collect();
+        let mut runs: Vec<Run> =
+            self.runs_at(at).filter(|_| vm.alive).map(|run| self.runs[run].clone()).collect();
         runs.sort();
         let records: Vec<&Record> = vm.records.values().collect();
         let needs: Vec<(DatastoreId, u64)> =
-            vm.place.datastores.iter().map(|store| (ids[store.0 as usize].clone(), 20 << 30)).collect();
+            vm.place.datastores.iter().map(|store| (self.ids[store.0 as usize].clone(), 20 << 30)).collect();
         if vm.records.values().any(Record::may_exist) {
             ledger.borrow_mut().take(&needs);
         }
