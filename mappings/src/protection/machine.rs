@@ -46,6 +46,8 @@ pub enum Event {
     VmGone,
     /// The window opened before the snapshot was there.
     TooLate,
+    /// The window is over before its time: nothing more is done in it.
+    Closed(Timestamp),
     /// What became of the VM in the window.
     Judged(Judgement),
     /// It is time to remove it.
@@ -60,6 +62,11 @@ impl Record {
     pub fn after(&self, event: Event, now: Timestamp) -> Self {
         let mut next = self.clone();
         match (&self.stage, event) {
+            (stage, Event::Closed(at)) if stage.is_active() => {
+                if let Some(run) = next.run.as_mut().filter(|run| at >= run.opens) {
+                    run.closes = run.closes.min(at);
+                }
+            }
             (stage, Event::VmGone) if stage.is_active() => next.end(Ending::VmGone, now),
 
             // Taking it

@@ -236,6 +236,12 @@ impl<'a> Runs<'a> {
     }
 }
 
+/// When all that was to be done in an opening had been done, before its time.
+pub(super) fn ended(window: &Window, run: &Run) -> Option<Timestamp> {
+    let execution = window.execution_of(run.opens)?;
+    execution.told.ended.filter(|ended| execution.told.status.is_final() && *ended >= run.opens)
+}
+
 impl<'a> Target<'a> {
     fn of(place: &'a Place, view: &'a TargetView, scene: &Scene<'a, '_>, until: Timestamp) -> Self {
         let settings = &scene.policy.snapshots;
@@ -261,6 +267,9 @@ impl<'a> Target<'a> {
                         closes,
                     });
                 }
+            }
+            for run in &mut runs {
+                run.closes = run.closes.min(ended(window, run).unwrap_or(run.closes));
             }
             runs.retain(|run| run.closes > now);
             runs.sort();

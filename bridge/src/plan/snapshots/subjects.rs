@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use mappings::protection::{
-    Act, After, Execution, Judgement, PatchRun, Place, Policy, Presence, Probe, Record, Run, Seen,
+    Act, After, Event, Execution, Judgement, PatchRun, Place, Policy, Presence, Probe, Record, Run, Seen,
     SnapshotId, Subject, judge,
 };
 use mappings::selector::{Fact, Verdict};
@@ -25,7 +25,7 @@ use crate::config::{ProbeKind, SnapshotPolicy};
 use crate::engine::record_id;
 use crate::fleet::VmView;
 use crate::memory::Memory;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, ProtectionStep};
 use crate::snapshot::HoldBy;
 use crate::store::VmId;
 
@@ -112,7 +112,7 @@ pub(super) fn gather<'a>(
         let records: Vec<&Record> = records
             .into_iter()
             .flat_map(|records| records.values())
-            .filter(|one| matters(one, scene.now))
+            .filter(|one| matters(one, &reach))
             .collect();
         if reach.is_empty() && records.is_empty() {
             continue;
@@ -157,9 +157,8 @@ fn has_own(view: &VmView<'_>) -> bool {
 }
 
 /// Records that are over matter as long as a snapshot of theirs may come to light.
-fn matters(record: &Record, now: Timestamp) -> bool {
-    record.stage.is_active()
-        || record.snapshot.is_none() && now.duration_since(record.since) < SignedDuration::from_hours(72)
+fn matters(record: &Record, reach: &[Reach<'_>]) -> bool {
+    record.stage.is_active() || record.may_surface() || reach.iter().any(|reach| record.is_for(&reach.run))
 }
 
 /// VMs with records that are not in the fleet (any more).
@@ -344,6 +343,7 @@ impl<'a> Maker<'_, 'a, '_> {
         let (seen, all) = snapshots(view, id, &self.scene.memory.installation);
         let mut judgements = Vec::with_capacity(records.len());
         for record in &records {
+            self.close(id, record, linked);
             judgements.push(self.judgement(record, view, policy, linked));
         }
         if let Some(linked) = linked {
@@ -376,6 +376,19 @@ impl<'a> Maker<'_, 'a, '_> {
             left_over: view.needs_consolidation(),
             under_way: self.work.acts.get(id).copied(),
             busy: self.work.busy.contains(id),
+        }
+    }
+
+    /// A window in which all has been done is over for the record too.
+    fn close(&mut self, vm: &VmId, record: &Record, linked: Option<&Linked<'_>>) {
+        let ended = record.run.as_ref().zip(linked).and_then(|(run, linked)| {
+            let window = linked.view.windows.known.get(&WindowId::from(&*run.window))?;
+            super::runs::ended(window, run).filter(|ended| *ended < run.closes)
+        });
+        if let Some(ended) = ended.filter(|_| record.stage.is_active()) {
+            let after = record.after(Event::Closed(ended), self.scene.now);
+            let before = Some(record.clone());
+            self.plan.protections.push(ProtectionStep { vm: vm.clone(), before, after });
         }
     }
 

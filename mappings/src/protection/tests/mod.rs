@@ -170,6 +170,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::TooLate),
         Just(Event::Judged(Judgement::Healthy)),
         Just(Event::Due),
+        Just(Event::Closed(at("2026-11-29T03:00:00Z"))),
         Just(Event::Wished(Wish::Remove)),
         Just(Event::Wished(Wish::Revert)),
     ]
