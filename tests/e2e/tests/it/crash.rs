@@ -42,6 +42,11 @@ fn operation(kind: ActionKind) -> (&'static str, &'static str) {
         ActionKind::DeleteActivation => ("ssm:DeleteActivation", "DeleteActivation"),
         ActionKind::CleanGuest => ("DeleteDirectoryInGuest", "DeleteDirectoryInGuest"),
         ActionKind::DeregisterNode => ("ssm:DeregisterManagedInstance", "DeregisterManagedInstance"),
+        ActionKind::CreateSnapshot => ("CreateSnapshot_Task", "CreateSnapshot_Task"),
+        ActionKind::RemoveSnapshot => ("RemoveSnapshot_Task", "RemoveSnapshot_Task"),
+        ActionKind::ConsolidateDisks => ("ConsolidateVMDisks_Task", "ConsolidateVMDisks_Task"),
+        ActionKind::RevertToSnapshot => ("RevertToSnapshot_Task", "RevertToSnapshot_Task"),
+        ActionKind::PowerOn => ("PowerOnVM_Task", "PowerOnVM_Task"),
     }
 }
 
@@ -79,6 +84,11 @@ async fn ready_for(kind: ActionKind) -> Result<Managed> {
             tokio::time::sleep(Duration::from_secs(11)).await;
             Ok(managed)
         }
+        ActionKind::CreateSnapshot
+        | ActionKind::RemoveSnapshot
+        | ActionKind::ConsolidateDisks
+        | ActionKind::RevertToSnapshot
+        | ActionKind::PowerOn => bail!("snapshots have a matrix of their own"),
         ActionKind::DefineAttribute => Managed::new(2, WRITEBACK).await,
         ActionKind::SetAttribute => {
             let managed = Managed::new(2, WRITEBACK).await?;

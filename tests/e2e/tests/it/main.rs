@@ -16,6 +16,7 @@ mod iam;
 mod inventory;
 mod scripts;
 mod several;
+mod snapshots;
 mod tags;
 mod vmc;
 mod writeback;
