@@ -20,6 +20,9 @@ use crate::snapshot::space::{Floor, Ledger};
 /// So much later than planned a snapshot may begin without another plan.
 const SLACK: SignedDuration = SignedDuration::from_secs(30);
 
+/// So long before the deadline all is to be done: what is planned to the second comes a second too late.
+const RESERVE: SignedDuration = SignedDuration::from_mins(2);
+
 /// A snapshot that is to be taken.
 pub(super) struct Wanted<'r> {
     pub(super) subject: usize,
@@ -255,7 +258,7 @@ impl<'p> Planner<'p> {
             let group = groups.entry((vcenter, deadline, earliest)).or_insert_with(|| Group {
                 vcenter,
                 earliest,
-                until: deadline,
+                until: add(deadline, -RESERVE),
                 wanted: Vec::new(),
                 jobs: Vec::new(),
             });

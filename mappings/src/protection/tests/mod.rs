@@ -185,7 +185,7 @@ proptest! {
         let mut now = before();
         let mut seen_removed = false;
         for event in events {
-            now = now + SignedDuration::from_mins(7);
+            now += SignedDuration::from_mins(7);
             let next = record.after(event.clone(), now);
             if record.snapshot.is_some() {
                 prop_assert_eq!(&next.snapshot, &record.snapshot);

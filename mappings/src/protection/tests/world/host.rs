@@ -14,7 +14,7 @@ impl World {
             What::OpEnds(vm, number) => self.op_ends(vm, number),
             What::Told(vm, task, is_first) => self.told(vm, task, is_first),
             What::Settle(vm, task) => self.settle(vm, task),
-            What::Ghost(vm, mark, run, max_age) => self.ghost(vm, mark, run, max_age),
+            What::Ghost(vm, mark, run, max_age) => self.ghost(vm, &mark, run, max_age),
             What::BackupEnds(vm) => {
                 let vm = &mut self.vms[vm];
                 vm.backup = false;
@@ -299,7 +299,7 @@ impl World {
     }
 
     /// A snapshot that nobody waits for any more is there.
-    fn ghost(&mut self, at: usize, mark: RecordId, run: Option<usize>, max_age: SignedDuration) {
+    fn ghost(&mut self, at: usize, mark: &RecordId, run: Option<usize>, max_age: SignedDuration) {
         if self.vms[at].alive {
             let (id, _) = self.add_ours(at, mark.clone(), run, max_age);
             self.counts.late += 1;

@@ -388,7 +388,7 @@ impl World {
                 failure: hours(dice.between(12, 60)),
                 max_age,
             },
-            if_impossible: if number % 2 == 0 { IfImpossible::Hold } else { IfImpossible::Report },
+            if_impossible: if number.is_multiple_of(2) { IfImpossible::Hold } else { IfImpossible::Report },
             consolidate: number != 3,
         }
     }

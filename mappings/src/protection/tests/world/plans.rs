@@ -23,7 +23,8 @@ impl super::super::super::Maker for Maker<'_> {
         let id = format!("{at}/{}/{}/{attempt}", run.window, run.opens.as_second());
         let mut record =
             Record::new(id.into(), vm.label.clone(), Some(run.clone()), policy.keep, self.world.now);
-        (record.quiesce, record.fall_back, record.consolidate) = (quiesce, at % 3 > 0, policy.consolidate);
+        (record.quiesce, record.fall_back, record.consolidate) =
+            (quiesce, !at.is_multiple_of(3), policy.consolidate);
         record
     }
 
@@ -52,7 +53,7 @@ impl World {
                 self.put(vm, record.clone());
             }
             let moved = !decisions.steps.is_empty();
-            let is_again = !decisions.doing.is_empty() && self.counts.plans % 16 == 0;
+            let is_again = !decisions.doing.is_empty() && self.counts.plans.is_multiple_of(16);
             for doing in &decisions.doing {
                 self.begin(vms[doing.subject], doing.act, doing.record.clone())?;
             }
