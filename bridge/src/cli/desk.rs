@@ -4,15 +4,15 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::refuse_without_targets;
+use super::plan::{Known, refuse_without_targets};
 use super::{Context, Failure, Hangup, Stop, picture};
 use crate::cloud::SharedCloud;
 use crate::config::Config;
-use crate::control::{Client, ClientError, Desk, Request};
+use crate::control::{Client, ClientError, Desk, Refusal, Request};
 use crate::engine::{Engine, RealHands, Targets, assemble};
 use crate::fleet::SharedFleet;
 use crate::observe::{Mode, Observers};
-use crate::plan::Capability;
+use crate::plan::{Capability, View};
 
 /// Where it is taken.
 pub(super) enum Counter {
@@ -151,6 +151,24 @@ pub(super) async fn answered<T: DeserializeOwned>(
     let answer = counter.ask(request).await;
     counter.close().await;
     answer.map(Some)
+}
+
+/// Looks at what a daemon knows, or if there is none at what is read once, without changing anything. Otherwise gives how the
+/// command ends: a signal came first, or not everything could be read.
+pub(super) async fn looked<T: DeserializeOwned>(
+    context: &Context,
+    config: &Config,
+    request: Request,
+    here: impl FnOnce(&View<'_>) -> Result<T, Refusal>,
+) -> Result<Result<T, super::Exit>, Failure> {
+    if let Some(client) = daemon(config).await? {
+        return client.ask(&request).await.map(Ok).map_err(Failure::Daemon);
+    }
+    let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
+    let Some(known) = Known::read(context, config, &stop).await? else {
+        return Ok(Err(stop.or(super::Exit::Problem)));
+    };
+    known.look(here).map(Ok).map_err(|refusal| Failure::Daemon(refusal.into()))
 }
 
 /// Asks one thing and prints the sentence that is answered.

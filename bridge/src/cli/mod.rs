@@ -23,10 +23,12 @@ mod progress;
 mod run;
 mod schema;
 mod select;
+mod snapshot;
 mod state;
 mod stop;
 mod version;
 mod watch;
+mod windows;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -107,6 +109,11 @@ enum Command {
     Enroll(enroll::Arguments),
     /// Print the managed nodes and which VMs they are.
     Nodes(nodes::Arguments),
+    /// Print the maintenance windows that come, whether their VMs have a snapshot in time, and what is in doubt.
+    Windows(windows::Arguments),
+    /// Look at snapshots, take them, remove them, go back to them.
+    #[command(subcommand)]
+    Snapshot(snapshot::Subject),
     /// Look after what is remembered.
     #[command(subcommand)]
     State(state::Subject),
@@ -193,6 +200,8 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Retry(arguments) => in_runtime(decide::retry(context, arguments)),
         Command::Enroll(arguments) => in_runtime(enroll::run(context, arguments)),
         Command::Nodes(arguments) => in_runtime(nodes::run(context, arguments)),
+        Command::Windows(arguments) => in_runtime(windows::run(context, arguments)),
+        Command::Snapshot(subject) => in_runtime(snapshot::run(context, subject)),
         Command::State(subject) => in_runtime(state::run(context, subject)),
         Command::Audit(arguments) => in_runtime(audit::run(context, arguments)),
         Command::Run => in_runtime(run::run(context)),

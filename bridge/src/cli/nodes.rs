@@ -46,14 +46,5 @@ fn table(out: &mut dyn std::io::Write, nodes: &[NodeDocument]) -> std::io::Resul
             .map(|cell| for_terminal(&cell).into_owned())
         })
         .collect();
-    let width = |at: usize| {
-        let cells = rows.iter().map(|row| row[at].chars().count());
-        cells.chain([HEAD[at].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    for row in std::iter::once(HEAD.map(str::to_owned)).chain(rows) {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
+    super::output::table(out, HEAD, rows)
 }

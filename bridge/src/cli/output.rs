@@ -37,3 +37,21 @@ pub(super) async fn reader_gone() {
         std::future::pending::<()>().await;
     }
 }
+
+/// Writes rows under their heads, in columns that are as wide as they have to be. The cells are fit for a terminal.
+pub(super) fn table<const N: usize>(
+    out: &mut dyn Write,
+    head: [&str; N],
+    rows: Vec<[String; N]>,
+) -> io::Result<()> {
+    let width = |at: usize| {
+        let cells = rows.iter().map(|row| row[at].chars().count());
+        cells.chain([head[at].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    for row in std::iter::once(head.map(str::to_owned)).chain(rows) {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}

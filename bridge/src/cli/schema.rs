@@ -27,6 +27,10 @@ enum Subject {
     Explain,
     /// JSON Schema of `nodes --json`.
     Nodes,
+    /// JSON Schema of `windows --json`.
+    Windows,
+    /// JSON Schema of `snapshot list --json`.
+    Snapshots,
     /// The vSphere properties that are read, by type of managed object.
     Paths,
 }
@@ -39,6 +43,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             Subject::Plan => serde_json::to_writer_pretty(&mut *out, &schema::plan())?,
             Subject::Explain => serde_json::to_writer_pretty(&mut *out, &schema::explain())?,
             Subject::Nodes => serde_json::to_writer_pretty(&mut *out, &schema::nodes())?,
+            Subject::Windows => serde_json::to_writer_pretty(&mut *out, &schema::windows())?,
+            Subject::Snapshots => serde_json::to_writer_pretty(&mut *out, &schema::snapshots())?,
             Subject::Paths => {
                 let paths: BTreeMap<_, _> = built_in_paths().collect();
                 serde_json::to_writer_pretty(&mut *out, &paths)?;

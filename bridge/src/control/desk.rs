@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use vsphere_client::ids::InstanceUuid;
 
-use super::{Asked, Found, PlanQuery, Refusal, Request, documents, find};
+use super::{Asked, Found, PlanQuery, Refusal, Request, documents, find, snapshots, windows};
 use crate::aws::{NodeId, Place};
 use crate::cloud::SharedCloud;
 use crate::engine::{Engine, RealHands};
@@ -98,6 +98,8 @@ impl Desk {
             Request::Enrol { vms, selectors, retry } => self.enrol(&vms, selectors, retry).await,
             Request::Enrolments => json(&self.engine.look(|view| documents::enrolments(view, &view.plan()))),
             Request::Nodes => json(&self.engine.look(|view| documents::nodes(view, &view.plan()))),
+            Request::Windows(query) => json(&self.engine.look(|view| windows::windows(view, &query))?),
+            Request::Snapshots(query) => json(&self.engine.look(|view| snapshots::snapshots(view, &query))?),
             Request::Claim => {
                 self.engine.claim().await?;
                 json(&())
@@ -290,7 +292,7 @@ impl Desk {
 }
 
 /// The filter of a query.
-fn filter(query: &PlanQuery) -> Result<Filter, Refusal> {
+pub(super) fn filter(query: &PlanQuery) -> Result<Filter, Refusal> {
     let selectors = query.selectors.iter().map(|text| text.parse::<Selector>());
     let selectors: Vec<Selector> =
         selectors.collect::<Result<_, _>>().map_err(|error| Refusal(error.to_string()))?;

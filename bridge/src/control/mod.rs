@@ -9,7 +9,10 @@ mod client;
 mod desk;
 mod documents;
 mod find;
+mod selection;
 mod server;
+mod snapshots;
+mod windows;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +22,10 @@ pub(crate) use desk::plan_document;
 pub use documents::{Asked, EnrolmentDocument, NodeDocument};
 pub use find::{Found, find};
 pub use server::Server;
+pub(crate) use snapshots::snapshots;
+pub use snapshots::{ForeignDocument, SnapshotDocument, SnapshotQuery, SnapshotsDocument};
+pub(crate) use windows::windows;
+pub use windows::{WindowDocument, WindowQuery, WindowVmDocument};
 
 use crate::plan::Capability;
 
@@ -75,6 +82,10 @@ pub enum Request {
     Enrolments,
     /// All nodes: a list of [`NodeDocument`]s.
     Nodes,
+    /// The windows that come: a list of [`WindowDocument`]s.
+    Windows(WindowQuery),
+    /// The snapshots: a [`SnapshotsDocument`].
+    Snapshots(SnapshotQuery),
     /// This machine is the one that the state belongs to.
     Claim,
     /// Read everything anew and do what is to be done; answered when it is done: a [`Progress`](crate::engine::Progress).

@@ -59,6 +59,18 @@ pub fn nodes() -> Schema {
     schema::<Vec<crate::control::NodeDocument>>("vmbridge nodes --json")
 }
 
+/// Schema of `vmbridge windows --json`.
+#[must_use]
+pub fn windows() -> Schema {
+    schema::<Vec<crate::control::WindowDocument>>("vmbridge windows --json")
+}
+
+/// Schema of `vmbridge snapshot list --json`.
+#[must_use]
+pub fn snapshots() -> Schema {
+    schema::<crate::control::SnapshotsDocument>("vmbridge snapshot list --json")
+}
+
 /// Schema of `vmbridge explain --json`.
 #[must_use]
 pub fn explain() -> Schema {
