@@ -112,6 +112,8 @@ struct Planner<'p> {
     wanted: Vec<Wanted<'p>>,
     /// VMs that are to be taken back.
     reverts: Vec<(usize, &'p Record)>,
+    /// VMs that were taken back and are to be powered on again.
+    power_ons: Vec<(usize, &'p Record)>,
     /// Snapshots to be removed, and disks to be consolidated.
     removals: Vec<(usize, Act, &'p Record)>,
     /// By VM: something is begun with it or written down of it in this plan. One thing at a time is done to a VM, and it is
@@ -139,6 +141,7 @@ pub fn plan(
         decisions: Decisions { says: vec![Vec::new(); subjects.len()], ..Decisions::default() },
         wanted: Vec::new(),
         reverts: Vec::new(),
+        power_ons: Vec::new(),
         removals: Vec::new(),
         is_taken: vec![false; subjects.len()],
         is_soon: vec![false; subjects.len()],
@@ -150,6 +153,7 @@ pub fn plan(
         planner.surplus(at);
         planner.runs(at);
     }
+    planner.begin_power_ons();
     planner.begin_takes_and_reverts(space, floor);
     planner.begin_removals();
     planner.done()

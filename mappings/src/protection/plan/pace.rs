@@ -67,6 +67,15 @@ struct Group<'r> {
 }
 
 impl<'p> Planner<'p> {
+    /// Powers VMs on again. Only as many wait for that as were taken back, and those have limits.
+    pub(super) fn begin_power_ons(&mut self) {
+        for (at, record) in std::mem::take(&mut self.power_ons) {
+            if !self.is_taken[at] {
+                self.begin(at, Act::PowerOn, record.clone());
+            }
+        }
+    }
+
     /// Begins to take VMs back, and snapshots whose time has come. They share their limits; a person waits for the former.
     pub(super) fn begin_takes_and_reverts(&mut self, space: &Ledger, floor: Floor) {
         if self.wanted.is_empty() && self.reverts.is_empty() {

@@ -201,8 +201,8 @@ impl<'p> Planner<'p> {
         }
         if record.stage == Stage::Revert {
             self.reverts.push((at, record));
-        } else if !self.is_taken[at] {
-            self.begin(at, Act::PowerOn, record.clone());
+        } else {
+            self.power_ons.push((at, record));
         }
     }
 

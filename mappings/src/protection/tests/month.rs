@@ -14,7 +14,7 @@ const GREAT: Shape =
 
 /// An engine that plans at once, and slower ones that see more at a time.
 fn small(seed: u64) -> Shape {
-    Shape { cycle: [2, 20, 60][usize::try_from(seed % 3).unwrap()], ..SMALL }
+    Shape { cycle: [5, 30, 60][usize::try_from(seed % 3).unwrap()], ..SMALL }
 }
 
 fn seeds() -> Range<u64> {

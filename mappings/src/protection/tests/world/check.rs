@@ -54,16 +54,24 @@ impl World {
 
     pub(super) fn within_limits(&mut self, at: usize, act: Act) -> Result<(), Broken> {
         let is_take = matches!(act, Act::Create | Act::Revert);
-        let limits = if is_take { self.limits.create } else { self.limits.remove };
-        let place = &self.vms[at].place;
-        let of = |kind, resource| self.at_work.get(&(is_take, kind, resource)).copied().unwrap_or(0);
-        let over = place.datastores.iter().any(|store| of(0, *store) > limits.per_datastore.get())
-            || place.host.is_some_and(|host| of(1, host) > limits.per_host.get())
-            || of(2, place.vcenter) > limits.per_vcenter.get();
+        let over = self.uses(at, is_take).any(|(used, limit)| used > limit.get());
         if over && act != Act::PowerOn {
             return self.broken(at, format!("{act:?} is more than the limits allow"));
         }
         Ok(())
+    }
+
+    /// How much is at work where a VM is, and how much may be.
+    fn uses(&self, at: usize, is_take: bool) -> impl Iterator<Item = (u32, std::num::NonZeroU32)> + '_ {
+        let limits = if is_take { self.limits.create } else { self.limits.remove };
+        let place = &self.vms[at].place;
+        let stores = place.datastores.iter().map(move |store| (0, *store, limits.per_datastore));
+        let hosts = place.host.into_iter().map(move |host| (1, host, limits.per_host));
+        stores.chain(hosts).chain([(2, place.vcenter, limits.per_vcenter)]).map(
+            move |(kind, resource, limit)| {
+                (self.at_work.get(&(is_take, kind, resource)).copied().unwrap_or(0), limit)
+            },
+        )
     }
 
     pub(super) fn opens(&mut self, run: usize) -> Result<(), Broken> {
@@ -179,7 +187,9 @@ impl World {
             || vm.call.is_some()
             || vm.records.values().any(|record| record.stage.task().is_some())
             || vm.records.values().any(|record| record.retry_at.is_some_and(|at| at > self.now))
-            || recently;
+            || recently
+            // Others that take hours leave it no room.
+            || self.uses(at, false).any(|(used, limit)| used >= limit.get());
         if !is_kept_from_it {
             return self.broken(at, format!("{} is too old, and nothing kept it from being removed", old.id));
         }
