@@ -126,7 +126,7 @@ pub static CAPABILITIES: &[Capability] = &[
 /// The capabilities that are only asked about where the configuration has them.
 const WRITEBACK: &str = "writeback";
 const ENROL: &str = "enrol";
-const SNAPSHOTS: &str = "snapshots";
+pub(super) const SNAPSHOTS: &str = "snapshots";
 
 /// The capabilities of a configuration, and how far each may go.
 pub fn wanted(config: &Config) -> impl Iterator<Item = (&'static Capability, Mode)> {
