@@ -6,8 +6,10 @@ use futures_util::FutureExt as _;
 
 use super::Setting;
 use super::course::{Blocked, Course, Finding};
+use super::privileges::SNAPSHOTS;
 use super::report::{SourceKind, SourceReport};
 use crate::aws::{AwsError, AwsErrorKind, Identity, Node, Services, found_credentials};
+use crate::clock;
 use crate::config::AwsTarget;
 
 /// The checks in their order.
@@ -63,7 +65,7 @@ async fn walk(target: &AwsTarget, setting: &Setting<'_>, course: &mut Course) ->
     let node: Option<Node> = nodes.and_then(|page| page.items.into_iter().next());
     course
         .try_it("permission ssm:ListTagsForResource", async {
-            let Some(node) = node else {
+            let Some(node) = &node else {
                 return Finding::pass((), "not tried: there is no node to try it on");
             };
             let tags = services.ssm.tags_of(&node.id).await;
@@ -76,7 +78,46 @@ async fn walk(target: &AwsTarget, setting: &Setting<'_>, course: &mut Course) ->
             }
         })
         .await;
+    if setting.capabilities.iter().any(|(capability, _)| capability.name == SNAPSHOTS) {
+        windows(course, &services, node.as_ref()).await;
+    }
     Ok(())
+}
+
+/// What snapshots read of maintenance windows and patches, as far as there is something to try it on. What comes of an
+/// execution is read later, and not tried.
+async fn windows(course: &mut Course, services: &Services, node: Option<&Node>) {
+    let ssm = &services.ssm;
+    let listed = course
+        .try_it("permission ssm:DescribeMaintenanceWindows", async {
+            permitted(ssm.windows(None).await, |page| {
+                let more = if page.next.is_some() { " and more" } else { "" };
+                format!("{} maintenance windows{more}", page.items.len())
+            })
+        })
+        .await;
+    let window = listed.and_then(|page| page.items.into_iter().next()).map(|window| window.id);
+    if let Some(window) = window {
+        let now = clock::now();
+        let asked = [
+            ("Schedule", ssm.window_schedule(&window).map(|answer| answer.map(drop)).boxed()),
+            ("Targets", ssm.window_targets(&window, None).map(|answer| answer.map(drop)).boxed()),
+            ("Tasks", ssm.window_tasks(&window, None).map(|answer| answer.map(drop)).boxed()),
+            ("Executions", ssm.window_executions(&window, now, None).map(|answer| answer.map(drop)).boxed()),
+        ];
+        for (what, answer) in asked {
+            let check = format!("permission ssm:DescribeMaintenanceWindow{what}");
+            course.try_it(&check, async { permitted(answer.await, |()| "allowed".to_owned()) }).await;
+        }
+    }
+    if let Some(node) = node {
+        let nodes = std::slice::from_ref(&node.id);
+        course
+            .try_it("permission ssm:DescribeInstancePatchStates", async {
+                permitted(ssm.patch_states(nodes, None).await, |_| "allowed".to_owned())
+            })
+            .await;
+    }
 }
 
 /// Finds the credentials, as every call will.

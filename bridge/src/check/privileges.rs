@@ -96,22 +96,51 @@ pub static CAPABILITIES: &[Capability] = &[
             },
         ],
     },
+    Capability {
+        name: SNAPSHOTS,
+        privileges: &[
+            Privilege {
+                id: "VirtualMachine.State.CreateSnapshot",
+                need: Need::Required,
+                purpose: "to take the snapshot of a VM before its window",
+            },
+            Privilege {
+                id: "VirtualMachine.State.RemoveSnapshot",
+                need: Need::Required,
+                purpose: "to remove it again, and to consolidate disks that are left over",
+            },
+            Privilege {
+                id: "VirtualMachine.State.RevertToSnapshot",
+                need: Need::Required,
+                purpose: "to take a VM back to its snapshot when a person asks for it",
+            },
+            Privilege {
+                id: "VirtualMachine.Interact.PowerOn",
+                need: Need::Required,
+                purpose: "to power a VM on that was taken back, which leaves it off",
+            },
+        ],
+    },
 ];
 
 /// The capabilities that are only asked about where the configuration has them.
 const WRITEBACK: &str = "writeback";
 const ENROL: &str = "enrol";
+pub(super) const SNAPSHOTS: &str = "snapshots";
 
 /// The capabilities of a configuration, and how far each may go.
 pub fn wanted(config: &Config) -> impl Iterator<Item = (&'static Capability, Mode)> {
     let writeback = config.writeback.mode;
     // Nothing is done in guests without an account there.
     let enrol = if config.credentials.is_empty() { Mode::Off } else { config.enrol.mode };
+    // Nor is a snapshot taken that no policy asks for.
+    let snapshots = if config.snapshots.policies.is_empty() { Mode::Off } else { config.snapshots.mode };
     CAPABILITIES
         .iter()
         .map(move |capability| match capability.name {
             WRITEBACK => (capability, writeback),
             ENROL => (capability, enrol),
+            SNAPSHOTS => (capability, snapshots),
             _ => (capability, Mode::Enforce),
         })
         .filter(|(_, mode)| *mode != Mode::Off)
@@ -120,6 +149,27 @@ pub fn wanted(config: &Config) -> impl Iterator<Item = (&'static Capability, Mod
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wanted_with(more: &str) -> Vec<(&'static str, Mode)> {
+        let text = format!(
+            "[[vcenter]]\nname = 'a'\nurl = 'https://a'\nusername = 'u'\npassword = {{ file = '/x' }}\n{more}"
+        );
+        let path = std::path::Path::new("vmbridge.toml");
+        let config = crate::config::parse(&text, path, &crate::config::Environment::default());
+        let config = config.expect("it is correct");
+        wanted(&config).map(|(capability, mode)| (capability.name, mode)).collect()
+    }
+
+    #[test]
+    fn snapshots_are_asked_about_where_a_policy_wants_some() {
+        let (policy, plain) = ("[[snapshots.policy]]\nname = 'all'\n", [("discover", Mode::Enforce)]);
+        assert_eq!(wanted_with("[snapshots]\nmode = 'enforce'\n"), plain);
+        assert_eq!(wanted_with(&format!("[snapshots]\nmode = 'off'\n{policy}")), plain);
+        for (word, mode) in [("observe", Mode::Observe), ("enforce", Mode::Enforce)] {
+            let found = wanted_with(&format!("[snapshots]\nmode = '{word}'\n{policy}"));
+            assert_eq!(found, [plain[0], (SNAPSHOTS, mode)]);
+        }
+    }
 
     #[test]
     fn the_documentation_lists_every_privilege() {

@@ -66,7 +66,8 @@ impl Targets {
     /// When one of them cannot be used as it is configured.
     pub async fn connect(config: &Config, cloud: &SharedCloud) -> Result<Self, AssemblyError> {
         let (targets, limits) = (&config.aws, &config.limits);
-        let needs_windows = config.snapshots.mode != Mode::Off;
+        // Without a policy no VM ever has a snapshot, whatever windows there are: nobody has to permit their reading.
+        let needs_windows = config.snapshots.mode != Mode::Off && !config.snapshots.policies.is_empty();
         let (mut watchers, mut arms) = (Vec::new(), BTreeMap::new());
         for target in targets {
             let services = Services::connect(target, limits)
@@ -198,7 +199,8 @@ impl Assembly {
     /// # Errors
     /// When a target cannot be used; then everything goes on as it was.
     pub async fn reload(&mut self, config: &Config) -> Result<(), AssemblyError> {
-        let needs_windows = config.snapshots.mode != Mode::Off;
+        // Without a policy no VM ever has a snapshot, whatever windows there are: nobody has to permit their reading.
+        let needs_windows = config.snapshots.mode != Mode::Off && !config.snapshots.policies.is_empty();
         if config.aws != self.targets || needs_windows != self.needs_windows {
             let targets = Targets::connect(config, &self.cloud).await?;
             self.watching.cancel();

@@ -63,6 +63,21 @@ fn every_example_loads() {
 }
 
 #[test]
+fn the_policies_of_the_guide_to_snapshots_are_understood() {
+    let guide = include_str!("../../../../docs/snapshots.md");
+    let blocks: Vec<&str> = guide
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").expect("the block ends").0)
+        .collect();
+    assert!(blocks.len() >= 7, "{blocks:?}");
+    for block in blocks {
+        let config = accept(&format!("{MINIMAL}{block}"), &[]);
+        assert!(!config.snapshots.policies.is_empty(), "{block}");
+    }
+}
+
+#[test]
 fn the_example_shows_the_defaults() {
     let credentials = environment(&[("CREDENTIALS_DIRECTORY", "/run/credentials")]);
     let shown = load(&examples().join("vmbridge.toml"), &credentials).unwrap();

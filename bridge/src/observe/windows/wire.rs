@@ -182,7 +182,10 @@ fn documented() -> Value {
         policy["Statement"].as_array().unwrap().clone()
     };
     let mut statements = under("## Mode `observe`");
-    statements.extend(under("## Maintenance windows, for snapshots"));
+    // The policy for snapshots begins with the one for observing.
+    let more: Vec<Value> =
+        under("## `[snapshots]`").into_iter().filter(|one| !statements.contains(one)).collect();
+    statements.extend(more);
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 

@@ -153,12 +153,12 @@ impl Hazard {
                 "turn fault tolerance off for the window, or leave the VM out of the policy"
             }
             Self::UncoveredDisk { .. } => {
-                "make the disk dependent, or set allow_uncovered_disks where its contents may be left as they are"
+                "make the disk dependent, or set uncovered_disks where its contents may be left as they are"
             }
             Self::MemoryWithIndependentDisk { .. } => {
                 "take the snapshot without memory, or make the disk dependent"
             }
-            Self::GuestIscsi => "snapshot the volumes on their storage, and set allow_uncovered_disks",
+            Self::GuestIscsi => "snapshot the volumes on their storage, and set uncovered_disks",
             Self::ChainTooLong { .. } => {
                 "remove snapshots that nobody needs, or raise the policy's max_chain"
             }
