@@ -349,6 +349,16 @@ impl Action {
         }
     }
 
+    /// Whether it does nothing but keep a node out of a window, or no longer.
+    #[must_use]
+    pub fn only_holds(&self) -> bool {
+        match self {
+            Self::AddTags { tags, .. } => tags.iter().all(|tag| &*tag.rule == super::tags::HOLD_RULE),
+            Self::RemoveTags { tags, .. } => tags.iter().all(|tag| &*tag.rule == super::tags::HOLD_RULE),
+            _ => false,
+        }
+    }
+
     /// The keys of the tags that it writes or removes.
     pub(crate) fn tag_keys(&self) -> Vec<TagKey> {
         match self {

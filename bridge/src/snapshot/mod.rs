@@ -50,6 +50,9 @@ pub enum HoldBy {
     Tags {
         /// Their keys.
         keys: Vec<Arc<str>>,
+        /// It gets the tag for the hook as well: the window reaches it in several ways, and some of them run the hook.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hook: bool,
     },
     /// It gets a tag that the hook of the window looks for before it installs anything.
     Hook,
