@@ -587,6 +587,8 @@ impl<'a> Planner<'a> {
             return blocked(reason);
         }
         let withheld: Vec<Arc<str>> = holds.iter().flat_map(|hold| hold.keys()).cloned().collect();
+        let memory = self.memory;
+        let was_withheld = |key: &str| memory.scopes.values().any(|scope| scope.takes(&candidate.id, key));
         let subject = tags::Subject {
             place,
             node: &link.node,
@@ -600,6 +602,7 @@ impl<'a> Planner<'a> {
             owned: self.memory.owned_by(&holder),
             adopt: self.policy.adopt_tags,
             withheld: &withheld,
+            was_withheld: &was_withheld,
             hold: holds.iter().find_map(snapshots::Hold::hook),
             hashes: &self.hashes,
         };

@@ -51,6 +51,8 @@ pub(super) struct Subject<'a> {
     pub adopt: bool,
     /// Tags that the node must not have now, whatever the rules say.
     pub withheld: &'a [Arc<str>],
+    /// Whether a tag was taken from it to keep it out of a window.
+    pub was_withheld: &'a dyn Fn(&str) -> bool,
     /// The value of the tag by which a hook keeps the node from being patched.
     pub hold: Option<&'a str>,
     pub hashes: &'a KeyHashes,
@@ -153,7 +155,9 @@ pub(super) fn difference(
             None => {
                 let before = vanished.len();
                 vanished.retain(|gone| ***gone != *name);
-                write(None, if vanished.len() < before { Why::Drift } else { Why::New });
+                let is_back = (subject.was_withheld)(name);
+                let gone = if vanished.len() < before { Why::Drift } else { Why::New };
+                write(None, if is_back { Why::PutBack } else { gone });
             }
             Some(Current { ours: false, value: found, .. }) if !subject.adopt => {
                 out.notes.push(Note::Foreign {
@@ -408,7 +412,7 @@ fn actions(
         (!tags.is_empty()).then_some(Action::RemoveTags { place, node, vm, label, tags })
     };
     // What keeps the node out of a window waits for nothing, least of all for the guard: it is a call of its own.
-    let (holding, writes) = writes.into_iter().partition(|write| *write.rule == *HOLD_RULE);
+    let (holding, writes) = writes.into_iter().partition(TagWrite::is_hold);
     let (withheld, removals) = removals.into_iter().partition(|removal| *removal.rule == *HOLD_RULE);
     if there + new > MOST_TAGS {
         out.extend(

@@ -74,6 +74,15 @@ impl Scope {
         Some(&self.members[at])
     }
 
+    /// Whether a tag is taken from the node of a VM to keep it out of this.
+    #[must_use]
+    pub fn takes(&self, vm: &VmId, key: &str) -> bool {
+        self.member(vm).is_some_and(|member| match &member.hold {
+            HoldBy::Tags { keys, .. } => keys.iter().any(|taken| **taken == *key),
+            HoldBy::Hook | HoldBy::Cannot { .. } | HoldBy::NotAsked => false,
+        })
+    }
+
     /// What tells it from others.
     #[must_use]
     pub fn key(&self) -> (Arc<str>, Timestamp) {

@@ -2,9 +2,9 @@
 //! tasks, in virtual time.
 
 mod course;
-//mod crash;
+mod crash;
 mod holds;
-//mod scripts;
+mod scripts;
 mod vms;
 
 use std::collections::BTreeSet;

@@ -381,6 +381,20 @@ impl FakeSnapshots {
         vcenter.tell(&changed, &gone, self.clock.now());
     }
 
+    /// Everything is read from the beginning.
+    pub(super) fn read(&self, vcenter: &TestVcenter) {
+        let vms: Vec<TestVm> = {
+            let mut state = self.lock();
+            (state.changed, state.gone) = (Vec::new(), Vec::new());
+            let machines = state.machines.values_mut().map(|machine| {
+                machine.vm.machine.snapshots = machine.info();
+                machine.vm.clone()
+            });
+            machines.collect()
+        };
+        vcenter.read(&vms, self.clock.now());
+    }
+
     /// Goes on for ever, as a vCenter does, whatever becomes of the program.
     pub(super) async fn live(self, vcenter: TestVcenter, is_seen: tokio::sync::watch::Receiver<bool>) {
         loop {
