@@ -263,6 +263,8 @@ impl<S: Records> Engine<S> {
                 () = stop.cancelled() => break,
             }
             let heartbeat = if self.0.has_open() { LOOK_AGAIN } else { HEARTBEAT };
+            let next = work.next.and_then(|next| Duration::try_from(next.duration_since(self.now())).ok());
+            let heartbeat = next.map_or(heartbeat, |next| heartbeat.min(next));
             let news = async {
                 tokio::select! {
                     biased;
@@ -330,6 +332,7 @@ impl<S: Records> Engine<S> {
         let wanted =
             |planned: &&Planned| is_recorded && only.is_none_or(|only| planned.action.capability() == *only);
         work.replace(plan.doable(&policy).filter(wanted));
+        work.next = plan.next;
         self.0.progress.send_modify(|progress| {
             progress.cycles += 1;
             progress.problems.clone_from(&plan.problems);
@@ -511,6 +514,8 @@ struct Work {
     queue: VecDeque<(Holder, Vec<Planned>)>,
     running: HashSet<Holder>,
     tasks: JoinSet<Holder>,
+    /// When the last plan asks for another one.
+    next: Option<Timestamp>,
 }
 
 impl Work {

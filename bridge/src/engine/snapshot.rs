@@ -65,6 +65,8 @@ pub struct Look {
     pub tasks: Vec<TaskSeen>,
     /// Whether it is on.
     pub powered_on: bool,
+    /// Whether disks are left over, if that can be told.
+    pub left_over: Option<bool>,
 }
 
 /// A snapshot of a VM.
@@ -168,6 +170,7 @@ pub(super) async fn trace(
     Ok(match act {
         Act::Remove if !look.has(record.snapshot.as_ref()) => Trace::There(Gain::Nothing),
         Act::PowerOn if look.powered_on => Trace::There(Gain::Nothing),
+        Act::Consolidate if look.left_over == Some(false) => Trace::There(Gain::Nothing),
         // Doing it again does no harm, so it does not matter whether it was done.
         _ => Trace::NotThere,
     })
@@ -191,6 +194,7 @@ pub(crate) async fn settle(
     Ok(match &record.stage {
         Stage::Removing { .. } if !look.has(record.snapshot.as_ref()) => Some(Event::Succeeded),
         Stage::PoweringOn { .. } if look.powered_on => Some(Event::Succeeded),
+        Stage::Consolidating { .. } if look.left_over == Some(false) => Some(Event::Succeeded),
         stage if stage.task().is_some() => Some(Event::NotDone),
         _ => None,
     })
@@ -372,8 +376,10 @@ impl<S: Records> Inner<S> {
                 vec![Event::Created { snapshot: snapshot.clone(), created: *created }]
             }
             (Ok(_), Act::PowerOn) => vec![Event::Succeeded],
-            // It is gone without our seeing a task.
-            (Ok(_), Act::Remove) => vec![Event::Started { task: "none".into() }, Event::Succeeded],
+            // It is done without our seeing a task.
+            (Ok(_), Act::Remove | Act::Consolidate) => {
+                vec![Event::Started { task: "none".into() }, Event::Succeeded]
+            }
             (Ok(_), _) => return None,
             (Err(error), _) => vec![Event::Failed(match &error.trouble {
                 Some(trouble) => (**trouble).clone(),

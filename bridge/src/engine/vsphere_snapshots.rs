@@ -81,6 +81,10 @@ impl SnapshotPort for VsphereHands {
                 Ok(powered_on) => powered_on,
                 Err(error) => return gone_or(&error),
             };
+            let left_over = match arm.client.consolidation_needed(&object).await {
+                Ok(left_over) => left_over,
+                Err(error) => return gone_or(&error),
+            };
             let snapshots = snapshots.iter().flat_map(|info| info.iter()).filter_map(|tree| {
                 Some(Shot {
                     snapshot: tree.reference()?.to_string().into(),
@@ -95,6 +99,7 @@ impl SnapshotPort for VsphereHands {
                     .map(|task| TaskSeen { task: task_id(&task.task), act: act_of(task) })
                     .collect(),
                 powered_on,
+                left_over: Some(left_over),
             }))
         })
     }

@@ -307,6 +307,8 @@ pub struct Plan {
     pub ports: Vec<PortWanted>,
     /// The windows that come, as far as they are looked at.
     pub windows: Vec<WindowPlan>,
+    /// When there may be something else to do, if nothing else happens before.
+    pub next: Option<Timestamp>,
 }
 
 impl Plan {

@@ -98,6 +98,7 @@ pub(super) fn plan(scene: &Scene<'_, '_>, plan: &mut Plan) -> Snapshots {
     let decisions =
         protection::plan(&gathered.subjects, &settings.limits, &ledger, settings.floor, &maker, scene.now);
     let mut out = Snapshots::default();
+    plan.next = decisions.next;
     act(scene, &gathered, &decisions, &maker, plan);
     scopes(scene, &gathered, &runs, &decisions, plan);
     hold::holds(scene, &gathered, &decisions, &mut out);

@@ -75,7 +75,7 @@ fn settings(policy: &str) -> Arc<crate::config::SnapshotSettings> {
         "[[vcenter]]\nname='a'\nurl='https://a'\nusername='u'\npassword={{file='/x'}}\n\
          [snapshots]\nmode='enforce'\nhorizon='24h'\njudge_within='10m'\nper_datastore=2\n\
          [[snapshots.policy]]\nname='all'\nlead='10m'\ndeadline='2m'\nkeep_success='5m'\n\
-         keep_failure='30m'\nmax_age='3h'\nprobes=[]\n{policy}"
+         keep_failure='25m'\nmax_age='2h'\nprobes=[]\n{policy}"
     );
     let environment = crate::config::Environment::default();
     let config = crate::config::parse(&text, std::path::Path::new("vmbridge.toml"), &environment);

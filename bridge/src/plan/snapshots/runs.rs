@@ -341,14 +341,13 @@ pub(super) fn is_cancelled(scene: &Scene<'_, '_>, scope: &Scope) -> bool {
     }
     let Some(view) = view_of(scene, scope) else { return false };
     let windows = &view.windows;
-    if windows.as_of.is_none_or(|as_of| as_of <= scope.frozen) || windows.error.is_some() {
-        return false;
-    }
+    let since = |as_of: Option<Timestamp>| as_of.is_some_and(|as_of| as_of > scope.frozen);
+    let is_listed = since(windows.as_of) && windows.error.is_none();
     match windows.known.get(&WindowId::from(&*scope.run.window)) {
-        None => true,
+        None => is_listed,
         Some(window) => {
-            let is_read = window.details_as_of.is_some_and(|as_of| as_of > scope.frozen);
-            !window.identity.enabled || (is_read && !window.coming.contains(&scope.run.opens))
+            let is_read = since(window.details_as_of);
+            (is_listed && !window.identity.enabled) || (is_read && !window.coming.contains(&scope.run.opens))
         }
     }
 }

@@ -73,6 +73,14 @@ struct Linked<'a> {
     place: &'a crate::aws::Place,
 }
 
+/// A VM that a window reaches, or that has a record.
+struct Found<'a> {
+    number: usize,
+    reach: Vec<Reach<'a>>,
+    records: Vec<&'a Record>,
+    linked: Option<Linked<'a>>,
+}
+
 /// Gathers what is known.
 pub(super) fn gather<'a>(
     scene: &Scene<'a, '_>,
@@ -98,6 +106,7 @@ pub(super) fn gather<'a>(
     let mut maker = Maker { scene, work: &work, durations: &durations, plan, ledger, numbers: &mut numbers };
     let has_runs = !runs.is_empty();
     let twins = twins(scene);
+    let mut found = Vec::new();
     for (number, candidate) in scene.candidates.iter().enumerate() {
         let records = memory.protections.get(&candidate.id);
         if (records.is_some() || twins.contains(&candidate.id.vcenter)) && !present.insert(&candidate.id) {
@@ -107,7 +116,6 @@ pub(super) fn gather<'a>(
         if records.is_none() && (!has_runs || candidate.route.is_err() && !has_own(&candidate.view)) {
             continue;
         }
-        let (part, stale) = &scene.parts[candidate.part];
         let strays = runs.not_windows(&candidate.view).into_iter();
         out.strays.extend(strays.map(|(tag, why)| (number, tag, why)));
         let linked = linked(scene, number, candidate.target());
@@ -121,6 +129,13 @@ pub(super) fn gather<'a>(
         if reach.is_empty() && records.is_empty() {
             continue;
         }
+        found.push(Found { number, reach, records, linked });
+    }
+    // What is planned for several VMs has an order that does not change from plan to plan.
+    found.sort_unstable_by(|a, b| scene.candidates[a.number].id.cmp(&scene.candidates[b.number].id));
+    for Found { number, reach, records, linked } in found {
+        let candidate = &scene.candidates[number];
+        let (part, stale) = &scene.parts[candidate.part];
         let policy = policy_of(scene, &candidate.view);
         let is_known = stale.is_none() && !twins.contains(&candidate.id.vcenter);
         let presence = if is_known { Presence::Here } else { Presence::NotKnown };

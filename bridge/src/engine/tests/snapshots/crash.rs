@@ -56,7 +56,7 @@ impl Night {
                 night = night.killed(at, pause).await;
             }
         }
-        night.estate.until(mins(230)).await;
+        night.estate.until(mins(180)).await;
         night
     }
 
@@ -82,7 +82,9 @@ impl Night {
         let deeds = estate.vms.deeds();
         let of = |act: Act| deeds.iter().filter(move |deed| deed.act == act).collect::<Vec<_>>();
         let (taken, removed) = (of(Act::Create), of(Act::Remove));
-        assert!(!taken.is_empty() && taken.len() <= 2, "{about}: {deeds:#?}");
+        assert!(taken.len() <= 2, "{about}: {deeds:#?}");
+        // Only what began too late for the window may have come to nothing.
+        assert!(!taken.is_empty() || (patched.is_empty() && pause > secs(20)), "{about}: {deeds:#?}");
         assert_eq!(taken.len(), removed.len(), "{about}: {deeds:#?}");
         for deed in &deeds {
             // Going back again brings nothing else about, as long as nobody powered the VM on meanwhile.

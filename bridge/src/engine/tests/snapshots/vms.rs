@@ -474,7 +474,7 @@ impl FakeSnapshots {
         state.tasks.insert(id.clone(), task);
         let creates = state.tasks.values().filter(|task| {
             let of = state.machines.get(&task.vm).and_then(|machine| machine.vm.machine.datastore);
-            task.work.act() == Act::Create && task.ends > now && of == datastore
+            task.work.act() == Act::Create && !task.forgotten && task.ends > now && of == datastore
         });
         state.most_creates = state.most_creates.max(creates.count());
         self.news.notify_one();
@@ -535,6 +535,7 @@ impl SnapshotPort for FakeSnapshots {
                     .map(|(id, task)| TaskSeen { task: id.clone(), act: Some(task.work.act()) })
                     .collect(),
                 powered_on: machine.vm.machine.on,
+                left_over: Some(machine.vm.machine.left_over),
             }))
         })
     }
