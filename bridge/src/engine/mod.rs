@@ -263,6 +263,8 @@ impl<S: Records> Engine<S> {
                 () = stop.cancelled() => break,
             }
             let heartbeat = if self.0.has_open() { LOOK_AGAIN } else { HEARTBEAT };
+            let next = work.next.and_then(|next| Duration::try_from(next.duration_since(self.now())).ok());
+            let heartbeat = next.map_or(heartbeat, |next| heartbeat.min(next));
             let news = async {
                 tokio::select! {
                     biased;
@@ -319,15 +321,18 @@ impl<S: Records> Engine<S> {
         let now = self.0.clock.now();
         self.0.memory().trim(now, policy.guard.window);
         let plan = self.plan();
-        self.0.record(&plan).await;
+        let is_recorded = self.0.record(&plan).await;
         self.0.ports.send_replace(plan.ports.clone());
         for target in &policy.targets {
             let wanted = plan.patch_states.get(&target.name).cloned().unwrap_or_default();
             self.0.cloud.want_patch_states(&target.name, wanted);
         }
         let only = self.0.only.get();
-        let wanted = |planned: &&Planned| only.is_none_or(|only| planned.action.capability() == *only);
+        // What is done builds on what was to be written down.
+        let wanted =
+            |planned: &&Planned| is_recorded && only.is_none_or(|only| planned.action.capability() == *only);
         work.replace(plan.doable(&policy).filter(wanted));
+        work.next = plan.next;
         self.0.progress.send_modify(|progress| {
             progress.cycles += 1;
             progress.problems.clone_from(&plan.problems);
@@ -509,6 +514,8 @@ struct Work {
     queue: VecDeque<(Holder, Vec<Planned>)>,
     running: HashSet<Holder>,
     tasks: JoinSet<Holder>,
+    /// When the last plan asks for another one.
+    next: Option<Timestamp>,
 }
 
 impl Work {
@@ -615,8 +622,8 @@ impl<S: Records> Inner<S> {
             && self.memory().enrolments.values().any(|enrolment| enrolment.stage.is_active())
     }
 
-    /// Writes down what the plan learned without doing anything.
-    async fn record(&self, plan: &Plan) {
+    /// Writes down what the plan learned without doing anything. Says whether it is written.
+    async fn record(&self, plan: &Plan) -> bool {
         let mut result = Ok(());
         if !plan.learned.is_empty() {
             let _deciding = self.deciding.lock().await;
@@ -652,6 +659,7 @@ impl<S: Records> Inner<S> {
             result = self.record_snapshots(plan).await;
         }
         self.store_is(result.as_ref().err());
+        result.is_ok()
     }
 
     /// Notes whether the store can be written.
@@ -687,6 +695,14 @@ impl<S: Records> Inner<S> {
             duration_micros: None,
             error: None,
         };
+        // Until it is known to be under way, nobody else may change the record that it goes on from.
+        let keeping = match action {
+            Action::Snapshot { .. } => Some(self.keeping.lock().await),
+            _ => None,
+        };
+        if !self.is_current(&action) {
+            return false;
+        }
         let id = match self.store.begin(&entry).await {
             Ok(id) => id,
             Err(error) => {
@@ -695,6 +711,7 @@ impl<S: Records> Inner<S> {
             }
         };
         {
+            let _keeping = keeping;
             let mut memory = self.memory();
             memory.put_recent(&action, intended);
             memory.open.insert(id, Open { action: action.clone(), latest: intended, running: true });

@@ -4,21 +4,25 @@
 //! the VM's own snapshots, by the mark in the description that was written down before. As long as any task works on the VM
 //! nobody can say that nothing was done.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
-use mappings::protection::{Act, Event, Record, SnapshotId, TaskId, Trouble};
+use jiff::{SignedDuration, Timestamp};
+use mappings::protection::{Act, Event, Record, RecordId, SnapshotId, Stage, TaskId, Trouble};
 use mappings::snapshot::name::Mark;
 
 use super::hands::{EffectError, Gain, Trace};
 use super::{Engine, Inner, Records};
 use crate::plan::{Action, Plan, ProtectionStep};
-use crate::store::{Outcome, Protection, StoreError, VmId};
+use crate::store::{Holder, Outcome, Protection, StoreError, VmId};
 
 /// A lost call may still be on its way to a host for so long.
 pub(super) const SETTLE: Duration = Duration::from_secs(60);
+
+/// Clocks of hosts stray by less.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
 
 /// What comes of something that is asked of a VM.
 pub type OnVm<'a, T> = BoxFuture<'a, Result<T, EffectError>>;
@@ -61,6 +65,8 @@ pub struct Look {
     pub tasks: Vec<TaskSeen>,
     /// Whether it is on.
     pub powered_on: bool,
+    /// Whether disks are left over, if that can be told.
+    pub left_over: Option<bool>,
 }
 
 /// A snapshot of a VM.
@@ -86,8 +92,11 @@ pub struct TaskSeen {
 impl Look {
     fn shot_of(&self, record: &Record) -> Option<&Shot> {
         let wanted = record.id.as_str();
+        // What was there before the record is none of it, whatever its description says.
+        let since = record.began.checked_sub(CLOCKS).unwrap_or(Timestamp::MIN);
         self.snapshots
             .iter()
+            .filter(|shot| shot.created >= since)
             .find(|shot| Mark::parse(&shot.description).is_some_and(|mark| record_id(&mark) == wanted))
     }
 
@@ -161,6 +170,7 @@ pub(super) async fn trace(
     Ok(match act {
         Act::Remove if !look.has(record.snapshot.as_ref()) => Trace::There(Gain::Nothing),
         Act::PowerOn if look.powered_on => Trace::There(Gain::Nothing),
+        Act::Consolidate if look.left_over == Some(false) => Trace::There(Gain::Nothing),
         // Doing it again does no harm, so it does not matter whether it was done.
         _ => Trace::NotThere,
     })
@@ -172,7 +182,6 @@ pub(crate) async fn settle(
     vm: &VmId,
     record: &Record,
 ) -> Result<Option<Event>, EffectError> {
-    use mappings::protection::Stage;
     let Some(look) = port.look(vm).await? else { return Ok(Some(Event::VmGone)) };
     if let (Stage::Creating { .. }, Some(shot)) = (&record.stage, look.shot_of(record)) {
         let (snapshot, created) = (shot.snapshot.clone(), shot.created);
@@ -185,9 +194,18 @@ pub(crate) async fn settle(
     Ok(match &record.stage {
         Stage::Removing { .. } if !look.has(record.snapshot.as_ref()) => Some(Event::Succeeded),
         Stage::PoweringOn { .. } if look.powered_on => Some(Event::Succeeded),
+        Stage::Consolidating { .. } if look.left_over == Some(false) => Some(Event::Succeeded),
         stage if stage.task().is_some() => Some(Event::NotDone),
         _ => None,
     })
+}
+
+/// The record that an action is about.
+fn subject(action: &Action) -> Option<(&VmId, &RecordId)> {
+    match action {
+        Action::Snapshot { vm, record, .. } => Some((vm, record.key())),
+        _ => None,
+    }
 }
 
 fn no_snapshot() -> EffectError {
@@ -256,7 +274,9 @@ impl<S: Records> Engine<S> {
         let _keeping = self.0.keeping.lock().await;
         let known = {
             let memory = self.0.memory();
-            let is_busy = memory.open.values().any(|open| open.action.vm() == Some(vm));
+            // That tags of its node are written is no matter.
+            let holder = Holder::vm(vm);
+            let is_busy = memory.open.values().any(|open| open.action.holder() == holder);
             let records = memory.protections.get(vm).filter(|_| !is_busy);
             records.and_then(|records| records.get(record.key())).cloned()
         };
@@ -294,18 +314,40 @@ impl<S: Records> Inner<S> {
         let _keeping = self.keeping.lock().await;
         let current: Vec<Protection> = {
             let memory = self.memory();
+            // An action that began since then ends with the record as it was before.
+            let begun: HashSet<(&VmId, &RecordId)> =
+                memory.open.values().filter_map(|open| subject(&open.action)).collect();
             let is_current = |step: &&ProtectionStep| {
                 let known = memory.protections.get(&step.vm).and_then(|all| all.get(step.after.key()));
-                known == step.before.as_ref()
+                known == step.before.as_ref() && !begun.contains(&(&step.vm, step.after.key()))
             };
             let steps = plan.protections.iter().filter(is_current);
             steps.map(|step| Protection { vm: step.vm.clone(), record: step.after.clone() }).collect()
         };
+        if current.is_empty() {
+            return Ok(());
+        }
         self.store.put_protections(&current).await?;
         let mut memory = self.memory();
         current.into_iter().for_each(|protection| memory.put_protection(protection));
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// Whether an action goes on from what is known now. A plan is older than what was seen or wished for since. `keeping` is
+    /// held by the caller.
+    pub(super) fn is_current(&self, action: &Action) -> bool {
+        let Action::Snapshot { vm, act, record, .. } = action else { return true };
+        let memory = self.memory();
+        let known = memory.protections.get(vm).and_then(|records| records.get(record.key()));
+        match act {
+            // It is a new one, or a further attempt of one that failed.
+            Act::Create => known.is_none_or(|known| {
+                matches!(known.stage, Stage::Create | Stage::Failed { .. })
+                    && (known.id == record.id || record.former.last() == Some(&known.id))
+            }),
+            _ => known == Some(&**record),
+        }
     }
 
     /// Writes a record down. `keeping` is held by the caller.
@@ -334,8 +376,10 @@ impl<S: Records> Inner<S> {
                 vec![Event::Created { snapshot: snapshot.clone(), created: *created }]
             }
             (Ok(_), Act::PowerOn) => vec![Event::Succeeded],
-            // It is gone without our seeing a task.
-            (Ok(_), Act::Remove) => vec![Event::Started { task: "none".into() }, Event::Succeeded],
+            // It is done without our seeing a task.
+            (Ok(_), Act::Remove | Act::Consolidate) => {
+                vec![Event::Started { task: "none".into() }, Event::Succeeded]
+            }
             (Ok(_), _) => return None,
             (Err(error), _) => vec![Event::Failed(match &error.trouble {
                 Some(trouble) => (**trouble).clone(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use metrics::counter;
 use vsphere_client::error::{Error, chain};
 use vsphere_client::ids::{MoKind, MoRef, VcenterUuid};
-use vsphere_client::model::{CustomFieldDef, PowerState};
+use vsphere_client::model::CustomFieldDef;
 use vsphere_client::property::{Properties as _, VirtualMachine};
 use vsphere_client::retry::{Classify as _, Verdict};
 use vsphere_client::soap::FaultKind;
@@ -81,11 +81,6 @@ impl VsphereHands {
     /// The host that a VM is on, as the fleet knows it.
     pub(super) fn host_of(&self, vcenter: &VcenterName, vm: &VmId) -> Option<MoRef> {
         self.0.fleet.read().part(vcenter)?.vm(&vm.vm)?.host().cloned()
-    }
-
-    /// Whether a VM is on, as the fleet knows it.
-    pub(super) fn power_of(&self, vcenter: &VcenterName, vm: &VmId) -> Option<PowerState> {
-        self.0.fleet.read().part(vcenter)?.vm(&vm.vm)?.power()
     }
 
     /// Defines an attribute for VMs.

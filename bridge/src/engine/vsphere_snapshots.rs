@@ -3,7 +3,7 @@
 use mappings::protection::{Act, SnapshotId, TaskId, Trouble};
 use vsphere_client::error::{Error, chain};
 use vsphere_client::ids::{SnapshotRef, TaskRef};
-use vsphere_client::model::{PowerState, TaskFailure, TaskInfo};
+use vsphere_client::model::{TaskFailure, TaskInfo};
 use vsphere_client::vcenter::snapshot::{Quiesce, SnapshotFault, SnapshotSpec};
 use vsphere_client::vcenter::{Vcenter, WriteError};
 
@@ -55,10 +55,11 @@ impl SnapshotPort for VsphereHands {
     fn power_on<'a>(&'a self, vm: &'a VmId) -> OnVm<'a, Option<TaskId>> {
         Box::pin(async move {
             let arm = self.arm(vm.vcenter).await?;
-            if self.is_on(&arm, vm) {
+            let object = moref(vm);
+            // The fleet may not have heard yet that the VM is off since it was taken back.
+            if arm.client.is_powered_on(&object).await.map_err(|error| read_error(&error))? {
                 return Ok(None);
             }
-            let object = moref(vm);
             self.begin(&arm, "PowerOnVM", arm.client.power_on(&object)).await.map(Some)
         })
     }
@@ -76,6 +77,14 @@ impl SnapshotPort for VsphereHands {
                 Ok(snapshots) => snapshots,
                 Err(error) => return gone_or(&error),
             };
+            let powered_on = match arm.client.is_powered_on(&object).await {
+                Ok(powered_on) => powered_on,
+                Err(error) => return gone_or(&error),
+            };
+            let left_over = match arm.client.consolidation_needed(&object).await {
+                Ok(left_over) => left_over,
+                Err(error) => return gone_or(&error),
+            };
             let snapshots = snapshots.iter().flat_map(|info| info.iter()).filter_map(|tree| {
                 Some(Shot {
                     snapshot: tree.reference()?.to_string().into(),
@@ -89,7 +98,8 @@ impl SnapshotPort for VsphereHands {
                 tasks: running
                     .map(|task| TaskSeen { task: task_id(&task.task), act: act_of(task) })
                     .collect(),
-                powered_on: self.is_on(&arm, vm),
+                powered_on,
+                left_over: Some(left_over),
             }))
         })
     }
@@ -110,11 +120,6 @@ impl VsphereHands {
         let base = self.effect_error(arm, error);
         let trouble = SnapshotFault::of(error.error()).map(|fault| Box::new(trouble(fault, chain(error))));
         EffectError { trouble, ..base }
-    }
-
-    /// Whether a VM is on, as the fleet knows it.
-    fn is_on(&self, arm: &Arm, vm: &VmId) -> bool {
-        self.power_of(&arm.name, vm) == Some(PowerState::PoweredOn)
     }
 
     /// The client of a vCenter, for watching its tasks.

@@ -212,6 +212,13 @@ impl Part {
         Some(self.view(moref, &entry.value)).filter(|vm| self.scope.selects(vm))
     }
 
+    /// One VM, also if it is not in scope (any more).
+    #[must_use]
+    pub(crate) fn vm_anywhere(&self, moref: &str) -> Option<VmView<'_>> {
+        let (moref, entry) = self.vms.get_key_value(&MoRef::of(MoKind::VirtualMachine, moref))?;
+        Some(self.view(moref, &entry.value))
+    }
+
     /// Whether a custom attribute of this name is defined, in this case of letters or another.
     #[must_use]
     pub fn has_attribute(&self, name: &str) -> bool {

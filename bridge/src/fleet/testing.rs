@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use mappings::selector::Selector;
 use vsphere_client::ids::{MoKind, MoRef};
-use vsphere_client::model::{AboutInfo, ConnectionState, GuestFamily, PowerState, ToolsRunningStatus};
+use vsphere_client::model::{
+    AboutInfo, ConnectionState, GuestFamily, PowerState, SnapshotInfo, ToolsRunningStatus,
+};
 use vsphere_client::property::Change as Property;
 use vsphere_client::property::{
-    Datacenter, Folder, ObjectProperties, ObjectReport, ReportKind, VirtualMachine,
+    Datacenter, Datastore, Folder, ObjectProperties, ObjectReport, ReportKind, VirtualMachine,
 };
 use vsphere_client::xml::Named;
 
@@ -23,6 +25,27 @@ pub(crate) struct TestVm {
     pub address: String,
     /// `Category:Name`; nothing: its tags are not known.
     pub tags: Option<Vec<String>>,
+    /// What it is like at the moment.
+    pub machine: TestMachine,
+}
+
+/// What a VM of a test is like at the moment.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TestMachine {
+    /// Whether it is on.
+    pub on: bool,
+    /// Its snapshots.
+    pub snapshots: Option<SnapshotInfo>,
+    /// Whether disks are left over.
+    pub left_over: bool,
+    /// The number of the datastore that it is on. None: on none that anybody knows.
+    pub datastore: Option<u32>,
+}
+
+impl Default for TestMachine {
+    fn default() -> Self {
+        Self { on: true, snapshots: None, left_over: false, datastore: None }
+    }
 }
 
 impl TestVm {
@@ -32,6 +55,7 @@ impl TestVm {
             name: format!("web-{number}"),
             address: format!("10.0.{}.{}", number / 250, number % 250 + 1),
             tags: Some(tags.iter().map(|&tag| tag.to_owned()).collect()),
+            machine: TestMachine::default(),
         }
     }
 
@@ -39,11 +63,30 @@ impl TestVm {
         MoRef::of(MoKind::VirtualMachine, &format!("vm-{}", self.number))
     }
 
+    fn power(&self) -> PowerState {
+        if self.machine.on { PowerState::PoweredOn } else { PowerState::PoweredOff }
+    }
+
+    /// What changes while it is there.
+    fn changes(&self) -> ObjectReport {
+        let vm = VirtualMachine {
+            power_state: Property::Set(Named::Known(self.power())),
+            snapshot: self.machine.snapshots.clone().map_or(Property::Unset, Property::Set),
+            consolidation_needed: Property::Set(self.machine.left_over),
+            ..VirtualMachine::default()
+        };
+        let properties = ObjectProperties::VirtualMachine(Box::new(vm));
+        ObjectReport { object: self.moref(), kind: ReportKind::Modified, properties }
+    }
+
     fn report(&self) -> ObjectReport {
         let vm = VirtualMachine {
             name: Property::Set(self.name.clone().into()),
             parent: Property::Set(MoRef::new("Folder", "group-v1")),
-            power_state: Property::Set(Named::Known(PowerState::PoweredOn)),
+            power_state: Property::Set(Named::Known(self.power())),
+            snapshot: self.machine.snapshots.clone().map_or(Property::Unset, Property::Set),
+            consolidation_needed: Property::Set(self.machine.left_over),
+            datastores: Property::Set(self.machine.datastore.iter().map(|at| datastore(*at)).collect()),
             template: Property::Set(false),
             instance_uuid: Property::Set(format!("501d1d2d-0e0e-3b8d-65ee-{:012x}", self.number).into()),
             guest_family: Property::Set(Named::Known(GuestFamily::Linux)),
@@ -62,6 +105,10 @@ impl TestVm {
             properties: ObjectProperties::VirtualMachine(Box::new(vm)),
         }
     }
+}
+
+fn datastore(number: u32) -> MoRef {
+    MoRef::new("Datastore", &format!("datastore-{number}"))
 }
 
 /// One vCenter of a test.
@@ -102,9 +149,39 @@ impl TestVcenter {
             entered("Datacenter", "datacenter-1", ObjectProperties::Datacenter(datacenter)),
             entered("Folder", "group-v1", ObjectProperties::Folder(folder)),
         ];
-        apply(FleetUpdate::Objects(places.into_iter().chain(vms.iter().map(TestVm::report)).collect()));
+        let mut stores: Vec<u32> = vms.iter().filter_map(|vm| vm.machine.datastore).collect();
+        stores.sort_unstable();
+        stores.dedup();
+        let stores = stores.into_iter().map(|number| {
+            let store = Datastore {
+                name: Property::Set(format!("store {number}").into()),
+                capacity_bytes: Property::Set(1 << 44),
+                free_bytes: Property::Set(1 << 43),
+                accessible: Property::Set(true),
+                maintenance_mode: Property::Set("normal".into()),
+                ..Datastore::default()
+            };
+            let properties = ObjectProperties::Datastore(Box::new(store));
+            ObjectReport { object: datastore(number), kind: ReportKind::Entered, properties }
+        });
+        let places = places.into_iter().chain(stores);
+        apply(FleetUpdate::Objects(places.chain(vms.iter().map(TestVm::report)).collect()));
         apply(FleetUpdate::Complete);
         self.tag(vms, now);
+    }
+
+    /// Tells what is different with these VMs now, which others are gone, and that everything is current.
+    pub(crate) fn tell(&self, changed: &[TestVm], gone: &[MoRef], now: Timestamp) {
+        let gone = gone.iter().map(|object| ObjectReport {
+            object: object.clone(),
+            kind: ReportKind::Left,
+            properties: ObjectProperties::VirtualMachine(Box::default()),
+        });
+        let reports: Vec<ObjectReport> = changed.iter().map(TestVm::changes).chain(gone).collect();
+        if !reports.is_empty() {
+            self.fleet.apply(&self.name, FleetUpdate::Objects(reports), now);
+        }
+        self.fleet.apply(&self.name, FleetUpdate::Current, now);
     }
 
     /// Tells the tags of these VMs, and that everything is current.

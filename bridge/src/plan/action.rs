@@ -34,6 +34,14 @@ pub struct TagWrite {
     pub why: Why,
 }
 
+impl TagWrite {
+    /// Whether it is about keeping a node out of a window, and nothing else.
+    #[must_use]
+    pub fn is_hold(&self) -> bool {
+        self.why == Why::PutBack || &*self.rule == super::tags::HOLD_RULE
+    }
+}
+
 /// A tag that is to be removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,6 +68,8 @@ pub enum Why {
     Adopted,
     /// It is our mark.
     Mark,
+    /// It was taken to keep the node out of a window.
+    PutBack,
 }
 
 /// Something to do.
@@ -346,6 +356,16 @@ impl Action {
                 vec![name.clone()]
             }
             Self::SetAttribute { .. } => Vec::new(),
+        }
+    }
+
+    /// Whether it does nothing but keep a node out of a window, or no longer.
+    #[must_use]
+    pub fn only_holds(&self) -> bool {
+        match self {
+            Self::AddTags { tags, .. } => tags.iter().all(TagWrite::is_hold),
+            Self::RemoveTags { tags, .. } => tags.iter().all(|tag| &*tag.rule == super::tags::HOLD_RULE),
+            _ => false,
         }
     }
 

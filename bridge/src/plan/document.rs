@@ -304,6 +304,7 @@ fn changes(action: &Action) -> Vec<ChangeDocument> {
         Why::Drift => "drift",
         Why::Adopted => "adopted",
         Why::Mark => "mark",
+        Why::PutBack => "putBack",
     };
     match action {
         Action::AddTags { tags, .. } => tags

@@ -603,6 +603,7 @@ impl<'a> Planner<'a> {
             owned: None,
             adopt: false,
             withheld: &[],
+            was_withheld: &|_| false,
             hold: None,
             hashes: &self.hashes,
         };

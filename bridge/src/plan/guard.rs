@@ -22,6 +22,10 @@ pub(super) fn hold(actions: &mut [Planned], memory: &Memory, guard: &Guard, now:
     let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
     for (at, planned) in actions.iter_mut().enumerate() {
         planned.approved = memory.approvals.get(&planned.fingerprint).is_some_and(|until| *until > now);
+        // A window does not wait for a person, and what keeps a node out of it is put back afterwards.
+        if planned.action.only_holds() {
+            continue;
+        }
         let group = (planned.action.capability(), planned.action.holder().place);
         groups.entry(group).or_default().push(at);
     }

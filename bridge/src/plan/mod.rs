@@ -307,6 +307,8 @@ pub struct Plan {
     pub ports: Vec<PortWanted>,
     /// The windows that come, as far as they are looked at.
     pub windows: Vec<WindowPlan>,
+    /// When there may be something else to do, if nothing else happens before.
+    pub next: Option<Timestamp>,
 }
 
 impl Plan {
@@ -575,8 +577,9 @@ impl<'a> Planner<'a> {
             Sight::Blocked(reason) => return blocked(reason.clone()),
             Sight::Node { target, place, cloud, link } => (*target, *place, *cloud, *link),
         };
-        if let Some(stale) = stale {
-            return blocked(stale);
+        let holds = self.holds.get(&candidate.id).map(Vec::as_slice).unwrap_or_default();
+        if let Some(stale) = stale.as_ref().filter(|_| holds.is_empty()) {
+            return blocked(stale.clone());
         }
         let (Some(observed), Some(as_of)) = (cloud.tags.get(&link.node), cloud.as_of) else {
             return blocked(tags_unknown(cloud, &link.node));
@@ -585,8 +588,9 @@ impl<'a> Planner<'a> {
         if let Some(reason) = self.hindered(Capability::Tags, &holder) {
             return blocked(reason);
         }
-        let holds = self.holds.get(&candidate.id).map(Vec::as_slice).unwrap_or_default();
         let withheld: Vec<Arc<str>> = holds.iter().flat_map(|hold| hold.keys()).cloned().collect();
+        let memory = self.memory;
+        let was_withheld = |key: &str| memory.scopes.values().any(|scope| scope.takes(&candidate.id, key));
         let subject = tags::Subject {
             place,
             node: &link.node,
@@ -600,9 +604,17 @@ impl<'a> Planner<'a> {
             owned: self.memory.owned_by(&holder),
             adopt: self.policy.adopt_tags,
             withheld: &withheld,
+            was_withheld: &was_withheld,
             hold: holds.iter().find_map(snapshots::Hold::hook),
             hashes: &self.hashes,
         };
+        if let Some(stale) = stale {
+            // What the rules want of it is not known; that it must not be patched is.
+            let actions = tags::withhold(&subject);
+            let reason = actions.is_empty().then_some(stale);
+            self.plan.actions.extend(actions.into_iter().map(planned));
+            return CapabilityVerdict { reason, notes: Vec::new() };
+        }
         let desired = self.policy.rules.desired(view);
         match tags::difference(&subject, &self.policy.rules, &desired) {
             Err(reason) => blocked(reason),

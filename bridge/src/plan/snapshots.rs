@@ -5,6 +5,7 @@
 //! of what comes back.
 
 mod hold;
+mod index;
 mod runs;
 mod subjects;
 
@@ -97,6 +98,7 @@ pub(super) fn plan(scene: &Scene<'_, '_>, plan: &mut Plan) -> Snapshots {
     let decisions =
         protection::plan(&gathered.subjects, &settings.limits, &ledger, settings.floor, &maker, scene.now);
     let mut out = Snapshots::default();
+    plan.next = decisions.next;
     act(scene, &gathered, &decisions, &maker, plan);
     scopes(scene, &gathered, &runs, &decisions, plan);
     hold::holds(scene, &gathered, &decisions, &mut out);
@@ -229,7 +231,7 @@ fn scopes(
     }
     for scope in scene.memory.scopes.values() {
         let over = scope.run.closes.checked_add(REMEMBERED).unwrap_or(Timestamp::MAX) < scene.now;
-        if over || runs.is_cancelled(scope) {
+        if over || runs::is_cancelled(scene, scope) {
             plan.scopes
                 .push(ScopeChange::Forget { window: scope.run.window.clone(), opens: scope.run.opens });
         }
@@ -239,8 +241,12 @@ fn scopes(
 fn windows(gathered: &subjects::Gathered<'_>, runs: &Runs<'_>, decisions: &Decisions, plan: &mut Plan) {
     for forecast in &decisions.forecasts {
         let scope = runs.scope(&forecast.run);
-        let reached: std::collections::BTreeSet<&VmId> =
-            forecast.members.iter().map(|subject| &gathered.vms[*subject]).collect();
+        let reached: std::collections::BTreeSet<&VmId> = forecast
+            .members
+            .iter()
+            .filter(|subject| !gathered.has_left(**subject, &forecast.run))
+            .map(|subject| &gathered.vms[*subject])
+            .collect();
         let cannot_hold = forecast.members.iter().filter_map(|subject| {
             let policy = gathered.subjects[*subject].policy?;
             let holds = policy.if_impossible == IfImpossible::Hold;

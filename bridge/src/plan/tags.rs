@@ -51,6 +51,8 @@ pub(super) struct Subject<'a> {
     pub adopt: bool,
     /// Tags that the node must not have now, whatever the rules say.
     pub withheld: &'a [Arc<str>],
+    /// Whether a tag was taken from it to keep it out of a window.
+    pub was_withheld: &'a dyn Fn(&str) -> bool,
     /// The value of the tag by which a hook keeps the node from being patched.
     pub hold: Option<&'a str>,
     pub hashes: &'a KeyHashes,
@@ -128,7 +130,9 @@ pub(super) fn difference(
         .filter(|(key, _)| !desired.tags.iter().any(|tag| *tag.key.as_str() == ***key))
         .filter(|(key, tag)| tag.drift || TagKey::new(key).is_ok_and(|key| desired.keeps(rules, &key)))
         .count();
-    let (kept, dropped) = mappings::tags::fit(desired, MOST_TAGS.saturating_sub(foreign + staying + 1));
+    let holding = usize::from(subject.hold.is_some());
+    let (kept, dropped) =
+        mappings::tags::fit(desired, MOST_TAGS.saturating_sub(foreign + staying + 1 + holding));
     for tag in dropped {
         out.notes.push(Note::NoRoom { name: tag.key.as_str().into(), foreign });
     }
@@ -151,7 +155,9 @@ pub(super) fn difference(
             None => {
                 let before = vanished.len();
                 vanished.retain(|gone| ***gone != *name);
-                write(None, if vanished.len() < before { Why::Drift } else { Why::New });
+                let is_back = (subject.was_withheld)(name);
+                let gone = if vanished.len() < before { Why::Drift } else { Why::New };
+                write(None, if is_back { Why::PutBack } else { gone });
             }
             Some(Current { ours: false, value: found, .. }) if !subject.adopt => {
                 out.notes.push(Note::Foreign {
@@ -204,6 +210,30 @@ pub(super) fn difference(
     rule_notes(desired, &mut out.notes);
     actions(subject, there, writes, removals, &mut out.actions);
     Ok(out)
+}
+
+/// What keeps the node out of windows, and nothing else: what the rules want of it cannot be told now.
+pub(super) fn withhold(subject: &Subject<'_>) -> Vec<Action> {
+    let mut aside = Difference::default();
+    let mark = subject.observed.get(MARK).and_then(|value| Mark::read(value));
+    let owns_mark = subject.owned.is_some_and(|owned| owned.contains_key(MARK));
+    if mark.as_ref().is_some_and(|mark| mark.installation != subject.installation) && !owns_mark {
+        return Vec::new();
+    }
+    let owned = known_as_ours(subject, subject.holder, mark.as_ref(), &mut aside);
+    let (mut current, _) = current(subject, owned.as_ref(), &mut aside);
+    let there = current.iter().filter(|(key, _)| !is_of_aws(key)).count();
+    let (mut writes, mut ours) = (Vec::new(), Vec::new());
+    hold_write(subject, &mut current, &mut writes, &mut ours);
+    let removals = current.into_rest().filter(|(name, tag)| tag.ours && subject.withheld.contains(name));
+    let removal = |(name, tag): (&Arc<str>, Current<'_>)| {
+        let key = TagKey::new(name).ok()?;
+        Some(TagRemoval { key, before: tag.value.clone(), rule: HOLD_RULE.into() })
+    };
+    let removals = removals.filter_map(removal).collect();
+    let mut out = Vec::new();
+    actions(subject, there, writes, removals, &mut out);
+    out
 }
 
 /// What is ours by the store, and what our own mark on the node says beyond that: a state that was put back from a backup
@@ -359,7 +389,7 @@ fn rule_notes(desired: &Desired, notes: &mut Vec<Note>) {
     }
 }
 
-/// One call that adds, one that removes. What is removed goes first only where there is no room otherwise, which is a matter
+/// One call that adds, one that removes, and one of each for what keeps the node out of a window. What is removed goes first only where there is no room otherwise, which is a matter
 /// of what is `there` now and not of what a reading may still show.
 fn actions(
     subject: &Subject<'_>,
@@ -373,24 +403,25 @@ fn actions(
     }
     let (place, node, vm, label) = (subject.place, subject.node, &subject.vm, &subject.label);
     let new = writes.iter().filter(|write| write.before.is_none()).count();
-    let add = (!writes.is_empty()).then(|| Action::AddTags {
-        place: place.clone(),
-        node: node.clone(),
-        vm: vm.clone(),
-        label: label.clone(),
-        tags: writes,
-    });
-    let remove = (!removals.is_empty()).then(|| Action::RemoveTags {
-        place: place.clone(),
-        node: node.clone(),
-        vm: vm.clone(),
-        label: label.clone(),
-        tags: removals,
-    });
+    let add = |tags: Vec<TagWrite>| {
+        let (place, node, vm, label) = (place.clone(), node.clone(), vm.clone(), label.clone());
+        (!tags.is_empty()).then_some(Action::AddTags { place, node, vm, label, tags })
+    };
+    let remove = |tags: Vec<TagRemoval>| {
+        let (place, node, vm, label) = (place.clone(), node.clone(), vm.clone(), label.clone());
+        (!tags.is_empty()).then_some(Action::RemoveTags { place, node, vm, label, tags })
+    };
+    // What keeps the node out of a window waits for nothing, least of all for the guard: it is a call of its own.
+    let (holding, writes) = writes.into_iter().partition(TagWrite::is_hold);
+    let (withheld, removals) = removals.into_iter().partition(|removal| *removal.rule == *HOLD_RULE);
     if there + new > MOST_TAGS {
-        out.extend(remove.into_iter().chain(add));
+        out.extend(
+            remove(withheld).into_iter().chain(add(holding)).chain(remove(removals)).chain(add(writes)),
+        );
     } else {
-        out.extend(add.into_iter().chain(remove));
+        out.extend(
+            add(holding).into_iter().chain(remove(withheld)).chain(add(writes)).chain(remove(removals)),
+        );
     }
 }
 

@@ -50,6 +50,9 @@ pub enum HoldBy {
     Tags {
         /// Their keys.
         keys: Vec<Arc<str>>,
+        /// It gets the tag for the hook as well: the window reaches it in several ways, and some of them run the hook.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hook: bool,
     },
     /// It gets a tag that the hook of the window looks for before it installs anything.
     Hook,
@@ -69,6 +72,15 @@ impl Scope {
     pub fn member(&self, vm: &VmId) -> Option<&Member> {
         let at = self.members.binary_search_by(|member| member.vm.cmp(vm)).ok()?;
         Some(&self.members[at])
+    }
+
+    /// Whether a tag is taken from the node of a VM to keep it out of this.
+    #[must_use]
+    pub fn takes(&self, vm: &VmId, key: &str) -> bool {
+        self.member(vm).is_some_and(|member| match &member.hold {
+            HoldBy::Tags { keys, .. } => keys.iter().any(|taken| **taken == *key),
+            HoldBy::Hook | HoldBy::Cannot { .. } | HoldBy::NotAsked => false,
+        })
     }
 
     /// What tells it from others.

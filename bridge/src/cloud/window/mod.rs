@@ -14,8 +14,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use mappings::glob::NamePattern;
 
-pub(crate) use self::reach::needs_parameters;
 pub use self::reach::{By, Patching, Reached, Way};
+pub(crate) use self::reach::{Gate, needs_parameters};
 use self::reach::{document_name, is_patching};
 use crate::aws::{
     ExecutionStatus, NodeId, PatchState, WindowExecution, WindowExecutionId, WindowId, WindowIdentity,

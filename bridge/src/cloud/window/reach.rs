@@ -95,7 +95,35 @@ impl Reached {
     }
 }
 
+/// What a node has at the least that a window reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate<'a> {
+    /// One of these ids; `*` is every node.
+    Id(&'a [Box<str>]),
+    /// A tag of this key with one of these values.
+    Tag(&'a str, &'a [Box<str>]),
+    /// A tag of one of these keys.
+    Key(&'a [Box<str>]),
+    /// It is in one of these groups.
+    Group(&'a [Box<str>]),
+}
+
 impl Window {
+    /// Who has none of these is not [reached](Self::targets_of): one condition of each target that a task that installs is for.
+    pub(crate) fn gates<'a>(
+        &'a self,
+        documents: &'a [NamePattern],
+    ) -> impl Iterator<Item = Gate<'a>> + use<'a> {
+        self.patching_tasks(documents).flat_map(|task| {
+            let (registered, own): (Vec<&TargetSet>, Vec<&TargetSet>) =
+                task.sets.iter().partition(|set| matches!(Condition::of(&set.key), Condition::Registered));
+            let targets = registered.into_iter().flat_map(|set| &set.values).filter_map(|id| self.target(id));
+            let mut gates: Vec<Gate<'a>> = targets.filter_map(|target| gate(&target.sets)).collect();
+            gates.extend(gate(own));
+            gates
+        })
+    }
+
     /// Whether it patches, where `documents` are those that count beside [the ones of AWS](Self::patching_tasks).
     #[must_use]
     pub fn patches(&self, documents: &[NamePattern]) -> Patching {
@@ -301,6 +329,18 @@ fn taken_by(sets: &[&TargetSet], node: &NodeId, tags: &NodeTags, groups: &Groups
         None if named => vec![By::Id],
         None => Vec::new(),
     }
+}
+
+/// The condition of a target that the fewest meet; none: nobody meets all of them.
+fn gate<'a>(sets: impl IntoIterator<Item = &'a TargetSet>) -> Option<Gate<'a>> {
+    let gate = |set: &'a TargetSet| match Condition::of(&set.key) {
+        Condition::Ids => Some((0, Gate::Id(&set.values))),
+        Condition::Tag(key) => Some((1, Gate::Tag(key, &set.values))),
+        Condition::Groups => Some((2, Gate::Group(&set.values))),
+        Condition::AnyTag => Some((3, Gate::Key(&set.values))),
+        Condition::GroupTypes | Condition::Registered | Condition::Unknown => None,
+    };
+    sets.into_iter().filter_map(gate).min_by_key(|(rank, _)| *rank).map(|(_, gate)| gate)
 }
 
 /// Why it cannot be said whether a condition holds.

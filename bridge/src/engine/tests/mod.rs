@@ -6,6 +6,7 @@ mod enrol;
 mod faults;
 mod guests;
 mod idle;
+mod snapshots;
 
 use std::collections::BTreeMap;
 

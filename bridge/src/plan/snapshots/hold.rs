@@ -29,21 +29,21 @@ impl Hold {
     /// The tags that its node must not have.
     pub(in crate::plan) fn keys(&self) -> &[Arc<str>] {
         match &self.by {
-            HoldBy::Tags { keys } => keys,
+            HoldBy::Tags { keys, .. } => keys,
             HoldBy::Hook | HoldBy::Cannot { .. } | HoldBy::NotAsked => &[],
         }
     }
 
     /// The value of the tag that the hook of the window looks for.
     pub(in crate::plan) fn hook(&self) -> Option<&str> {
-        (self.by == HoldBy::Hook).then_some(&*self.run.window)
+        matches!(self.by, HoldBy::Hook | HoldBy::Tags { hook: true, .. }).then_some(&*self.run.window)
     }
 
     /// What is to be said of it.
     pub(super) fn notes(&self) -> Vec<Note> {
         let window = &self.run.name;
         match &self.by {
-            HoldBy::Tags { keys } => {
+            HoldBy::Tags { keys, .. } => {
                 keys.iter().map(|name| Note::Held { name: name.clone(), window: window.clone() }).collect()
             }
             HoldBy::Hook => {
@@ -62,27 +62,42 @@ pub(super) fn by(
     reach: &Reach<'_>,
     node: Option<(&Place, &NodeId)>,
 ) -> HoldBy {
-    // What was found when the scope froze holds: a node that is held is reached no more, and its tags are not ours to take.
-    let member = reach.scope.and_then(|scope| scope.member(vm));
-    if let Some(hold @ (HoldBy::Tags { .. } | HoldBy::Hook)) = member.map(|member| &member.hold) {
-        return hold.clone();
-    }
     let cannot = |why: &str| HoldBy::Cannot { why: why.into() };
+    let known = reach.scope.and_then(|scope| scope.member(vm)).map(|member| &member.hold);
     let Some(reached) = &reach.reached else {
-        return cannot("Systems Manager does not know the window, so nothing there keeps the VM out of it");
+        // What was found when the scope froze holds, as long as nothing else can be seen.
+        return match known.filter(|known| **known != HoldBy::NotAsked) {
+            Some(known) => known.clone(),
+            None => {
+                cannot("Systems Manager does not know the window, so nothing there keeps the VM out of it")
+            }
+        };
     };
     let Some((place, node)) = node else { return cannot("it is not a managed node") };
     if scene.policy.tags != Mode::Enforce {
         return cannot("`mode` of [tags] is not `enforce`, and its tags are what would have to change");
     }
+    let taken: &[Arc<str>] = match known {
+        Some(HoldBy::Tags { keys, .. }) => keys,
+        _ => &[],
+    };
     let owned = scene.memory.owned_by(&Holder::node(place, node));
+    // What we have taken already need not be there; what somebody else has put there since is theirs.
     let removable = |key: &str| {
-        key != MARK && owned.and_then(|owned| owned.get(key)).is_some_and(|owned| owned.value.is_some())
+        key != MARK
+            && (reach.withheld.iter().any(|withheld| **withheld == *key)
+                || owned
+                    .and_then(|owned| owned.get(key))
+                    .is_some_and(|owned| owned.value.is_some() || taken.iter().any(|taken| **taken == *key)))
     };
     let holds = |hook: &str| hook == scene.policy.snapshots.hold_document;
     match reached.to_close(removable, holds) {
-        Ok(keys) if keys.is_empty() => HoldBy::Hook,
-        Ok(keys) => HoldBy::Tags { keys: keys.into_iter().collect() },
+        Ok(keys) if keys.is_empty() && taken.is_empty() => HoldBy::Hook,
+        Ok(mut keys) => {
+            keys.extend(taken.iter().cloned());
+            let hook = reached.ways.iter().any(|way| way.hook.as_deref().is_some_and(holds));
+            HoldBy::Tags { keys: keys.into_iter().collect(), hook }
+        }
         Err(way) => {
             use crate::cloud::window::By;
             cannot(match &way.by {

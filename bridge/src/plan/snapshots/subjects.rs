@@ -1,13 +1,13 @@
 //! Gathers what a plan for snapshots has to know of each VM.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use foldhash::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use mappings::protection::{
-    Act, After, Event, Execution, Judgement, PatchRun, Place, Policy, Presence, Probe, Record, Run, Seen,
-    SnapshotId, Subject, judge,
+    Act, After, Event, Execution, Judgement, PatchRun, Place, Policy, Presence, Probe, Record, RecordId, Run,
+    Seen, SnapshotId, Subject, judge,
 };
 use mappings::selector::{Fact, Verdict};
 use mappings::snapshot::hazard::{Rules, preflight};
@@ -25,6 +25,8 @@ use crate::config::{ProbeKind, SnapshotPolicy};
 use crate::engine::record_id;
 use crate::fleet::VmView;
 use crate::memory::Memory;
+use crate::plan::identity::Candidate;
+use crate::plan::reason::Reason;
 use crate::plan::{Action, Plan, ProtectionStep};
 use crate::snapshot::HoldBy;
 use crate::store::VmId;
@@ -46,15 +48,20 @@ pub(super) struct Gathered<'a> {
     pub(super) rules: Vec<Option<&'a Rules>>,
     /// Tags of VMs, by candidate, that should be windows and are none, and why.
     pub(super) strays: Vec<(usize, String, String)>,
-    /// How each is kept out of the runs that reach it.
-    holds: Vec<Vec<(Run, HoldBy)>>,
+    /// How each is kept out of the runs that reach it, and whether it only did so when the scope froze.
+    holds: Vec<Vec<(Run, HoldBy, bool)>>,
 }
 
 impl Gathered<'_> {
     /// How a VM is kept out of a run.
     pub(super) fn hold_by(&self, subject: usize, run: &Run) -> HoldBy {
-        let found = self.holds[subject].iter().find(|(known, _)| known.is_same(run));
-        found.map(|(_, by)| by.clone()).unwrap_or_default()
+        let found = self.holds[subject].iter().find(|(known, ..)| known.is_same(run));
+        found.map(|(_, by, _)| by.clone()).unwrap_or_default()
+    }
+
+    /// Whether a VM belongs to a run although it is not reached any more.
+    pub(super) fn has_left(&self, subject: usize, run: &Run) -> bool {
+        self.holds[subject].iter().any(|(known, _, is_left)| *is_left && known.is_same(run))
     }
 }
 
@@ -64,6 +71,14 @@ struct Linked<'a> {
     node: &'a NodeId,
     view: &'a TargetView,
     place: &'a crate::aws::Place,
+}
+
+/// A VM that a window reaches, or that has a record.
+struct Found<'a> {
+    number: usize,
+    reach: Vec<Reach<'a>>,
+    records: Vec<&'a Record>,
+    linked: Option<Linked<'a>>,
 }
 
 /// Gathers what is known.
@@ -88,41 +103,44 @@ pub(super) fn gather<'a>(
     let mut numbers = Numbers::default();
     let work = Work::of(memory);
     let durations = Durations::of(memory);
+    let mut maker = Maker { scene, work: &work, durations: &durations, plan, ledger, numbers: &mut numbers };
     let has_runs = !runs.is_empty();
+    let twins = twins(scene);
+    let mut found = Vec::new();
     for (number, candidate) in scene.candidates.iter().enumerate() {
         let records = memory.protections.get(&candidate.id);
-        if records.is_some() {
-            present.insert(&candidate.id);
+        if (records.is_some() || twins.contains(&candidate.id.vcenter)) && !present.insert(&candidate.id) {
+            // It has been looked at under the name of the other vCenter.
+            continue;
         }
         if records.is_none() && (!has_runs || candidate.route.is_err() && !has_own(&candidate.view)) {
             continue;
         }
-        let (part, stale) = &scene.parts[candidate.part];
         let strays = runs.not_windows(&candidate.view).into_iter();
         out.strays.extend(strays.map(|(tag, why)| (number, tag, why)));
         let linked = linked(scene, number, candidate.target());
-        let reach = if stale.is_none() {
-            let node = linked.as_ref().map(|linked| {
-                (linked.target, linked.node, linked.view.tags.get(linked.node).map(|tags| &**tags))
-            });
-            runs.reach(&candidate.id, &candidate.view, node)
-        } else {
-            Vec::new()
-        };
-        let records: Vec<&Record> = records
-            .into_iter()
-            .flat_map(|records| records.values())
-            .filter(|one| matters(one, &reach))
-            .collect();
+        // Also while its vCenter cannot be read: a window does not wait for that.
+        let node = linked.as_ref().map(|linked| {
+            (linked.target, linked.node, linked.view.tags.get(linked.node).map(|tags| &**tags))
+        });
+        let reach = runs.reach(&candidate.id, &candidate.view, node);
+        let begun = work.begun.get(&candidate.id).copied();
+        let records = records_of(records, begun, &reach, scene.now);
         if reach.is_empty() && records.is_empty() {
             continue;
         }
+        found.push(Found { number, reach, records, linked });
+    }
+    // What is planned for several VMs has an order that does not change from plan to plan.
+    found.sort_unstable_by(|a, b| scene.candidates[a.number].id.cmp(&scene.candidates[b.number].id));
+    for Found { number, reach, records, linked } in found {
+        let candidate = &scene.candidates[number];
+        let (part, stale) = &scene.parts[candidate.part];
         let policy = policy_of(scene, &candidate.view);
-        let presence = if stale.is_none() { Presence::Here } else { Presence::NotKnown };
+        let is_known = stale.is_none() && !twins.contains(&candidate.id.vcenter);
+        let presence = if is_known { Presence::Here } else { Presence::NotKnown };
         let subject =
-            Maker { scene, work: &work, durations: &durations, plan, ledger, numbers: &mut numbers };
-        let subject =
-            subject.subject(candidate, part.as_of(), presence, policy, &reach, records, linked.as_ref());
+            maker.subject(candidate, part.as_of(), presence, policy, &reach, records, linked.as_ref());
         out.holds.push(
             reach
                 .iter()
@@ -135,6 +153,7 @@ pub(super) fn gather<'a>(
                             reach,
                             linked.as_ref().map(|linked| (linked.place, linked.node)),
                         ),
+                        reach.is_left,
                     )
                 })
                 .collect(),
@@ -145,9 +164,27 @@ pub(super) fn gather<'a>(
         out.numbers.push(number);
         vms.push(candidate.id.clone());
     }
-    absent(scene, &present, &mut out, &mut vms, &mut numbers);
+    absent(maker, &present, &twins, &mut out, &mut vms);
     out.vms = vms.into();
     out
+}
+
+/// vCenters that are there twice. Which of the two an id means cannot be told, so nothing is certain of their VMs.
+fn twins(scene: &Scene<'_, '_>) -> HashSet<VcenterUuid> {
+    let mut once = HashSet::default();
+    scene.parts.iter().filter_map(|(part, _)| part.uuid()).filter(|uuid| !once.insert(*uuid)).collect()
+}
+
+/// The records that matter, and the one of a snapshot whose taking was begun and has no outcome yet.
+fn records_of<'a>(
+    known: Option<&'a BTreeMap<RecordId, Record>>,
+    begun: Option<&'a Record>,
+    reach: &[Reach<'_>],
+    now: Timestamp,
+) -> Vec<&'a Record> {
+    let begun = begun.filter(|begun| known.is_none_or(|known| !known.contains_key(begun.key())));
+    let known = known.into_iter().flat_map(BTreeMap::values).filter(|one| matters(one, reach, now));
+    known.chain(begun).collect()
 }
 
 /// Templates and VMs of other products have no windows, whatever selects them.
@@ -156,45 +193,69 @@ fn has_own(view: &VmView<'_>) -> bool {
     view.is_template() != Fact::Known(true) && view.managed_by().is_none()
 }
 
-/// Records that are over matter as long as a snapshot of theirs may come to light.
-fn matters(record: &Record, reach: &[Reach<'_>]) -> bool {
-    record.stage.is_active() || record.may_surface() || reach.iter().any(|reach| record.is_for(&reach.run))
+/// Records that are over matter as long as their window comes or is open, and for some days while a snapshot of theirs may come
+/// to light.
+fn matters(record: &Record, reach: &[Reach<'_>], now: Timestamp) -> bool {
+    let is_recent = now.duration_since(record.since) < SignedDuration::from_hours(72);
+    record.stage.is_active()
+        || record.may_surface() && is_recent
+        || reach.iter().any(|reach| record.is_for(&reach.run))
 }
 
-/// VMs with records that are not in the fleet (any more).
+/// VMs with records that are not among the candidates: they are gone, cannot be seen, or are in the scope of the configuration
+/// no longer. What we made in the latter is removed all the same.
 fn absent<'a>(
-    scene: &Scene<'a, '_>,
+    mut maker: Maker<'_, 'a, '_>,
     present: &HashSet<&VmId>,
+    twins: &HashSet<VcenterUuid>,
     out: &mut Gathered<'a>,
     vms: &mut Vec<VmId>,
-    numbers: &mut Numbers,
 ) {
+    let scene = maker.scene;
     for (vm, records) in &scene.memory.protections {
         if present.contains(vm) || !records.values().any(|record| record.stage.is_active()) {
             continue;
         }
-        let part = scene.parts.iter().find(|(part, _)| part.uuid() == Some(vm.vcenter));
-        let readable = part.is_some_and(|(part, stale)| part.is_complete() && stale.is_none());
-        let records: Vec<&Record> = records.values().filter(|record| record.stage.is_active()).collect();
-        let Some(first) = records.first() else { continue };
-        out.subjects.push(Subject {
-            label: first.label.clone(),
-            place: Place { vcenter: numbers.of(&vm.vcenter.to_string()), host: None, datastores: Vec::new() },
-            presence: if readable { Presence::Gone } else { Presence::NotKnown },
-            policy: None,
-            runs: Vec::new(),
-            judgements: vec![None; records.len()],
-            records,
-            seen: None,
-            all: Vec::new(),
-            as_of: Timestamp::MIN,
-            preflight: preflight(&mappings::snapshot::hazard::Facts::default(), &Rules::default()),
-            needs: Vec::new(),
-            expected: FIRST_GUESS,
-            left_over: None,
-            under_way: None,
-            busy: false,
-        });
+        let number = scene.parts.iter().position(|(part, _)| part.uuid() == Some(vm.vcenter));
+        let part = number.map(|number| &scene.parts[number]);
+        let readable = part.is_some_and(|(part, stale)| part.is_complete() && stale.is_none())
+            && !twins.contains(&vm.vcenter);
+        let view = part.and_then(|(part, _)| part.vm_anywhere(&vm.vm));
+        let active = || records.values().filter(|record| record.stage.is_active()).collect::<Vec<_>>();
+        let Some(label) = records.values().next().map(|record| record.label.clone()) else { continue };
+        let subject = match view.zip(number) {
+            Some((view, number)) => {
+                let presence = if readable { Presence::Here } else { Presence::NotKnown };
+                let as_of = scene.parts[number].0.as_of();
+                let route = Err(Reason::NoTarget);
+                let outside = Candidate { view, id: vm.clone(), label, part: number, route };
+                let records = records_of(Some(records), None, scene.now);
+                maker.subject(&outside, as_of, presence, None, &[], records, None)
+            }
+            None => Subject {
+                label,
+                place: Place {
+                    vcenter: maker.numbers.of(&vm.vcenter.to_string()),
+                    host: None,
+                    datastores: Vec::new(),
+                },
+                presence: if readable { Presence::Gone } else { Presence::NotKnown },
+                policy: None,
+                runs: Vec::new(),
+                judgements: vec![None; active().len()],
+                records: active(),
+                seen: None,
+                all: Vec::new(),
+                as_of: Timestamp::MIN,
+                preflight: preflight(&mappings::snapshot::hazard::Facts::default(), &Rules::default()),
+                needs: Vec::new(),
+                expected: FIRST_GUESS,
+                left_over: None,
+                under_way: maker.work.acts.get(vm).copied(),
+                busy: false,
+            },
+        };
+        out.subjects.push(subject);
         // It is no candidate; what is said of it is in the list of snapshots.
         out.numbers.push(usize::MAX);
         out.rules.push(None);
@@ -241,16 +302,21 @@ impl Numbers {
 /// What is being done to VMs.
 struct Work<'a> {
     acts: HashMap<&'a VmId, Act>,
+    /// Records of snapshots whose taking has no outcome yet.
+    begun: HashMap<&'a VmId, &'a Record>,
     busy: HashSet<&'a VmId>,
 }
 
 impl<'a> Work<'a> {
     fn of(memory: &'a Memory) -> Self {
-        let mut work = Self { acts: HashMap::new(), busy: HashSet::default() };
+        let mut work = Self { acts: HashMap::new(), begun: HashMap::new(), busy: HashSet::default() };
         for open in memory.open.values() {
             match &open.action {
-                Action::Snapshot { vm, act, .. } => {
+                Action::Snapshot { vm, act, record, .. } => {
                     work.acts.insert(vm, *act);
+                    if *act == Act::Create {
+                        work.begun.insert(vm, record);
+                    }
                 }
                 Action::Enrol { vm, .. } | Action::SetAttribute { vm, .. } => {
                     work.busy.insert(vm);
@@ -298,8 +364,8 @@ struct Maker<'m, 'a, 'f> {
 impl<'a> Maker<'_, 'a, '_> {
     #[expect(clippy::too_many_arguments, reason = "all of it is what is known of one VM")]
     fn subject(
-        mut self,
-        candidate: &super::Candidate<'_>,
+        &mut self,
+        candidate: &Candidate<'_>,
         as_of: Option<Timestamp>,
         presence: Presence,
         policy: Option<&'a SnapshotPolicy>,

@@ -11,7 +11,7 @@ pub use fault::SnapshotFault;
 use super::{Session, Vcenter, WriteError};
 use crate::error::Error;
 use crate::ids::{MoRef, SnapshotRef, TaskRef};
-use crate::model::{SnapshotInfo, escape_name};
+use crate::model::{PowerState, SnapshotInfo, escape_name};
 use crate::property::{Change, ObjectProperties, VirtualMachine};
 use crate::soap::operation;
 use crate::xml::Element;
@@ -136,6 +136,18 @@ impl Vcenter {
         match self.read_vm(vm, "snapshot").await?.snapshot {
             Change::Set(snapshots) => Ok(Some(snapshots)),
             Change::NotMentioned | Change::Unset => Ok(None),
+            Change::Unreadable => Err(self.unreadable()),
+        }
+    }
+
+    /// Whether a VM is on. One that cannot be looked into does not tell, and counts as off.
+    ///
+    /// # Errors
+    /// As every call; a VM that does not exist is refused as `ManagedObjectNotFound`.
+    pub async fn is_powered_on(&self, vm: &MoRef) -> Result<bool, Error> {
+        match self.read_vm(vm, "runtime.powerState").await?.power_state {
+            Change::Set(state) => Ok(state.known() == Some(PowerState::PoweredOn)),
+            Change::NotMentioned | Change::Unset => Ok(false),
             Change::Unreadable => Err(self.unreadable()),
         }
     }
