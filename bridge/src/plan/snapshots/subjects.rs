@@ -18,7 +18,7 @@ use vsphere_client::ids::{InstanceUuid, MoRef, VcenterUuid};
 use vsphere_client::model::PowerState;
 
 use super::runs::{Reach, Runs};
-use super::{Scene, hold};
+use super::{Scene, hold, on_demand};
 use crate::aws::{NodeId, PatchOperation, Ping, WindowId};
 use crate::cloud::TargetView;
 use crate::config::{ProbeKind, SnapshotPolicy};
@@ -117,7 +117,7 @@ pub(super) fn gather<'a>(
         if reach.is_empty() && records.is_empty() {
             continue;
         }
-        let policy = policy_of(scene, &candidate.view);
+        let policy = policy_of(&scene.policy.snapshots.policies, &candidate.view);
         let presence = if stale.is_none() { Presence::Here } else { Presence::NotKnown };
         let subject =
             Maker { scene, work: &work, durations: &durations, plan, ledger, numbers: &mut numbers };
@@ -213,8 +213,8 @@ fn linked<'a>(scene: &Scene<'a, '_>, number: usize, target: Option<usize>) -> Op
 }
 
 /// The first policy that selects it.
-pub(super) fn policy_of<'a>(scene: &Scene<'a, '_>, view: &VmView<'_>) -> Option<&'a SnapshotPolicy> {
-    for policy in &scene.policy.snapshots.policies {
+pub(super) fn policy_of<'a>(policies: &'a [SnapshotPolicy], view: &VmView<'_>) -> Option<&'a SnapshotPolicy> {
+    for policy in policies {
         match policy.vms.verdict(view) {
             Verdict::Selected => return Some(policy),
             Verdict::NotIncluded | Verdict::Excluded(_) => {}
@@ -320,7 +320,7 @@ impl<'a> Maker<'_, 'a, '_> {
             records.iter().any(|record| record.snapshot.as_ref().is_some_and(|own| own.as_str() == snapshot))
         };
         let facts = view.hazard_facts(&ours, now);
-        let rules = policy.map_or_else(Rules::default, |policy| policy.rules.clone());
+        let rules = on_demand::rules_of(policy, &records);
         let preflight = preflight(&facts, &rules);
         for datastore in facts.datastores.iter().flatten() {
             if let (Some(capacity), Some(free)) = (datastore.capacity, datastore.free) {
