@@ -512,7 +512,8 @@ fn adopted(
 /// The snapshot that a person names by its managed object id or its name.
 fn tree_called<'a>(trees: &[&'a SnapshotTree], text: &str, vm: &str) -> Result<&'a SnapshotTree, Refusal> {
     let by_id = trees.iter().find(|tree| id_of(tree).is_some_and(|id| id.as_str() == text));
-    let by_name: Vec<&&SnapshotTree> = trees.iter().filter(|tree| unescape_name(&tree.name) == text).collect();
+    let by_name: Vec<&&SnapshotTree> =
+        trees.iter().filter(|tree| unescape_name(&tree.name) == text).collect();
     match (by_id, &by_name[..]) {
         (Some(one), _) => Ok(one),
         (None, [one]) => Ok(one),
