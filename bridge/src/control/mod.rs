@@ -14,6 +14,8 @@ mod rollback;
 mod selection;
 mod server;
 mod snapshots;
+#[cfg(test)]
+mod tests;
 mod windows;
 
 use std::time::Duration;
@@ -31,10 +33,10 @@ pub use protect::{
 };
 pub use rollback::{LaterDocument, RollbackDocument, RollbackQuery, RollbackVmDocument};
 pub use server::Server;
-pub(crate) use snapshots::snapshots;
 pub use snapshots::{ForeignDocument, SnapshotDocument, SnapshotQuery, SnapshotsDocument};
-pub(crate) use windows::windows;
+pub(crate) use snapshots::{snapshots, snapshots_of};
 pub use windows::{WindowDocument, WindowQuery, WindowVmDocument};
+pub(crate) use windows::{windows, windows_of};
 
 use crate::plan::Capability;
 
