@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::control::{Client, ClientError, Desk, Refusal, Request};
 use crate::engine::{Engine, RealHands, Targets, assemble};
 use crate::fleet::SharedFleet;
-use crate::observe::{Mode, Observers};
+use crate::observe::{self, Mode, Observers};
 use crate::plan::{Capability, View};
 
 /// Where it is taken.
@@ -25,6 +25,15 @@ pub(super) enum Counter {
 impl Counter {
     /// The daemon, or everything read once. Nothing is returned if a signal came first.
     pub(super) async fn reach(context: &Context, stop: &Stop) -> Result<Option<Self>, Failure> {
+        Self::reach_in(context, Mode::Once, stop).await
+    }
+
+    /// The daemon, or everything read, and then every change of the fleet: for what is over only when the fleet shows it.
+    pub(super) async fn reach_live(context: &Context, stop: &Stop) -> Result<Option<Self>, Failure> {
+        Self::reach_in(context, Mode::Live, stop).await
+    }
+
+    async fn reach_in(context: &Context, mode: Mode, stop: &Stop) -> Result<Option<Self>, Failure> {
         let (_, config) = context.load()?;
         refuse_without_targets(&config)?;
         if let Some(client) = daemon(&config).await? {
@@ -37,7 +46,7 @@ impl Counter {
         let (engine, hands) = assemble(&config, &context.environment, &fleet, &cloud, &targets)
             .await
             .map_err(Failure::Engine)?;
-        let (observers, complete) = picture::first(context, &config, &fleet, Mode::Once, stop).await?;
+        let (observers, complete) = picture::first(context, &config, &fleet, mode, stop).await?;
         let read = async {
             tokio::select! {
                 () = targets.read_once() => true,
@@ -69,6 +78,11 @@ impl Counter {
         if let Self::Here { work, .. } = self {
             work.act(capability);
         }
+    }
+
+    /// Whether a daemon does what is asked, whatever becomes of this process.
+    pub(super) fn is_daemon(&self) -> bool {
+        matches!(self, Self::Daemon(_))
     }
 
     /// Asks.
@@ -115,7 +129,9 @@ impl Work {
         if let Some(targets) = self.targets.take() {
             self.tasks.extend(targets.follow(&self.stop));
             let (engine, hands, stop) = (self.engine.clone(), self.hands.clone(), self.stop.clone());
-            self.tasks.push(tokio::spawn(crate::observe::guests::watch(engine, hands, stop)));
+            self.tasks.push(tokio::spawn(observe::tasks::watch(engine.clone(), hands.clone(), stop.clone())));
+            self.tasks.push(tokio::spawn(observe::ports::watch(engine.clone(), stop.clone())));
+            self.tasks.push(tokio::spawn(observe::guests::watch(engine, hands, stop)));
         }
     }
 

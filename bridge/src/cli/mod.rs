@@ -14,12 +14,14 @@ mod enroll;
 mod explain;
 mod failure;
 mod find;
+mod follow;
 mod inventory;
 mod nodes;
 mod output;
 mod picture;
 mod plan;
 mod progress;
+mod rollback;
 mod run;
 mod schema;
 mod select;
@@ -114,6 +116,8 @@ enum Command {
     /// Look at snapshots, take them, remove them, go back to them.
     #[command(subcommand)]
     Snapshot(snapshot::Subject),
+    /// Take the VMs of a window back to what they were before it, after showing what will be lost.
+    Rollback(rollback::Arguments),
     /// Look after what is remembered.
     #[command(subcommand)]
     State(state::Subject),
@@ -202,6 +206,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Nodes(arguments) => in_runtime(nodes::run(context, arguments)),
         Command::Windows(arguments) => in_runtime(windows::run(context, arguments)),
         Command::Snapshot(subject) => in_runtime(snapshot::run(context, subject)),
+        Command::Rollback(arguments) => in_runtime(rollback::run(context, arguments)),
         Command::State(subject) => in_runtime(state::run(context, subject)),
         Command::Audit(arguments) => in_runtime(audit::run(context, arguments)),
         Command::Run => in_runtime(run::run(context)),

@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     /// Print one JSON object; see `vmbridge schema plan`.
     #[arg(long)]
     json: bool,
-    /// Only this capability: `tags`, `writeback` or `enrol`. May be given several times.
+    /// Only this capability: `tags`, `writeback`, `enrol` or `snapshots`. May be given several times.
     #[arg(long = "capability", value_name = "NAME", value_parser = capability)]
     capabilities: Vec<Capability>,
     #[command(flatten)]

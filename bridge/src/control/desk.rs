@@ -27,7 +27,7 @@ const WORKING: Duration = Duration::from_secs(3600);
 /// Answers requests about one engine.
 #[derive(Clone)]
 pub struct Desk {
-    engine: Engine,
+    pub(super) engine: Engine,
     fleet: SharedFleet,
     cloud: SharedCloud,
     /// With a daemon's hands, everything can be asked to be read anew.
@@ -53,10 +53,10 @@ struct NamedNode {
 }
 
 /// A VM as a person named it.
-struct NamedVm {
+pub(super) struct NamedVm {
     /// `<vCenter>/<managed object id>`
     name: String,
-    id: VmId,
+    pub(super) id: VmId,
     instance: Option<InstanceUuid>,
 }
 
@@ -100,6 +100,14 @@ impl Desk {
             Request::Nodes => json(&self.engine.look(|view| documents::nodes(view, &view.plan()))),
             Request::Windows(query) => json(&self.engine.look(|view| windows::windows(view, &query))?),
             Request::Snapshots(query) => json(&self.engine.look(|view| snapshots::snapshots(view, &query))?),
+            Request::TakeSnapshots(query) => self.take(query).await,
+            Request::RemoveSnapshots { what } => self.remove(&what).await,
+            Request::AdoptSnapshot { vm, snapshot, keep, foreign } => {
+                self.adopt(&vm, &snapshot, keep, foreign).await
+            }
+            Request::Rollback(query) => self.look_back(&query),
+            Request::Revert { records } => self.revert(&records).await,
+            Request::SnapshotProgress { records, nodes } => self.snapshot_progress(&records, nodes),
             Request::Claim => {
                 self.engine.claim().await?;
                 json(&())
@@ -117,7 +125,7 @@ impl Desk {
     }
 
     /// The VM that is meant, with its id.
-    fn vm(&self, plan: &Plan, text: &str) -> Result<NamedVm, Refusal> {
+    pub(super) fn vm(&self, plan: &Plan, text: &str) -> Result<NamedVm, Refusal> {
         let fleet = self.fleet.read();
         let Found { vcenter, moref } = find(&fleet, plan, text)?;
         let view = fleet.part(&vcenter).and_then(|part| part.vm(&moref));
@@ -325,6 +333,6 @@ pub(crate) fn plan_document(view: &View<'_>, query: &PlanQuery, filter: &Filter)
     })
 }
 
-fn json(value: &impl Serialize) -> Result<Value, Refusal> {
+pub(super) fn json(value: &impl Serialize) -> Result<Value, Refusal> {
     serde_json::to_value(value).map_err(|error| Refusal(error.to_string()))
 }

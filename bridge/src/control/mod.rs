@@ -9,10 +9,16 @@ mod client;
 mod desk;
 mod documents;
 mod find;
+mod protect;
+mod rollback;
 mod selection;
 mod server;
 mod snapshots;
+#[cfg(test)]
+mod tests;
 mod windows;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,11 +27,16 @@ pub use desk::Desk;
 pub(crate) use desk::plan_document;
 pub use documents::{Asked, EnrolmentDocument, NodeDocument};
 pub use find::{Found, find};
+pub use protect::{
+    Begun, HazardDocument, NodeProgress, RefusedVmDocument, SnapshotProgress, TakeQuery, TakenDocument,
+    TakenVmDocument,
+};
+pub use rollback::{LaterDocument, RollbackDocument, RollbackQuery, RollbackVmDocument};
 pub use server::Server;
-pub(crate) use snapshots::snapshots;
 pub use snapshots::{ForeignDocument, SnapshotDocument, SnapshotQuery, SnapshotsDocument};
-pub(crate) use windows::windows;
+pub(crate) use snapshots::{snapshots, snapshots_of};
 pub use windows::{WindowDocument, WindowQuery, WindowVmDocument};
+pub(crate) use windows::{windows, windows_of};
 
 use crate::plan::Capability;
 
@@ -86,6 +97,38 @@ pub enum Request {
     Windows(WindowQuery),
     /// The snapshots: a [`SnapshotsDocument`].
     Snapshots(SnapshotQuery),
+    /// Take snapshots: a [`TakenDocument`].
+    TakeSnapshots(TakeQuery),
+    /// Remove snapshots of vmbridge's: a [`Begun`].
+    RemoveSnapshots {
+        /// Ids of records; VMs, as a person names them, that have one.
+        what: Vec<String>,
+    },
+    /// Take over a snapshot that has no record: a sentence.
+    AdoptSnapshot {
+        /// The VM, as a person names it.
+        vm: String,
+        /// The snapshot: its managed object id or its name.
+        snapshot: String,
+        /// How long it is kept from now on.
+        keep: Duration,
+        /// Although it does not carry the mark of this installation.
+        foreign: bool,
+    },
+    /// What taking VMs back means: a [`RollbackDocument`].
+    Rollback(RollbackQuery),
+    /// Take VMs back: a [`Begun`].
+    Revert {
+        /// Ids of records.
+        records: Vec<String>,
+    },
+    /// How far snapshots are: a list of [`SnapshotProgress`].
+    SnapshotProgress {
+        /// Ids of records.
+        records: Vec<String>,
+        /// With the nodes of their VMs.
+        nodes: bool,
+    },
     /// This machine is the one that the state belongs to.
     Claim,
     /// Read everything anew and do what is to be done; answered when it is done: a [`Progress`](crate::engine::Progress).

@@ -27,6 +27,11 @@ impl Selection {
         Ok(Self(Some(vms)))
     }
 
+    /// One VM.
+    pub(super) fn only(vm: &VmId) -> Self {
+        Self(Some(HashSet::from([vm.clone()])))
+    }
+
     /// Whether everything is asked for.
     pub(super) fn is_everything(&self) -> bool {
         self.0.is_none()

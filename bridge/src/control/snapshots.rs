@@ -235,6 +235,14 @@ impl ForeignDocument {
     }
 }
 
+/// The records of one VM, also those that are over, the latest last.
+pub(crate) fn snapshots_of(view: &View<'_>, vm: &VmId) -> Vec<SnapshotDocument> {
+    let records = view.memory.protections.get(vm);
+    let mut records: Vec<&Record> = records.into_iter().flat_map(|records| records.values()).collect();
+    records.sort_by_key(|record| (record.began, record.key().clone()));
+    records.into_iter().map(|record| SnapshotDocument::of(view, vm, record)).collect()
+}
+
 /// Whether a record waits for the snapshot with this mark: then it is listed with the record.
 fn is_awaited(mark: &Mark, records: &[&Record]) -> bool {
     let id = crate::engine::record_id(mark);

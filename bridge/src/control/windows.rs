@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{PlanQuery, Refusal, documents, selection::Selection};
-use crate::plan::{Capability, Note, Reason, View, VmPlan, WindowPlan};
+use crate::plan::{Capability, Note, Plan, Reason, View, VmPlan, WindowPlan};
 use crate::store::VmId;
 
 /// Which windows are asked for.
@@ -115,6 +115,15 @@ pub(crate) fn windows(view: &View<'_>, query: &WindowQuery) -> Result<Vec<Window
     Ok(documents.filter(|one| selection.is_everything() || !one.vms.is_empty()).collect())
 }
 
+/// The windows that reach a VM, each with this VM only.
+pub(crate) fn windows_of(plan: &Plan, vm: &VmId, now: Timestamp) -> Vec<WindowDocument> {
+    let vms: HashMap<&VmId, &VmPlan> =
+        plan.vms.iter().filter(|one| one.vm == *vm).map(|one| (&one.vm, one)).collect();
+    let selection = Selection::only(vm);
+    let documents = plan.windows.iter().map(|one| document(one, &vms, &selection, now));
+    documents.filter(|one| !one.vms.is_empty()).collect()
+}
+
 /// Whether a person means this window.
 pub(super) fn is_called(run: &Run, text: &str) -> bool {
     *run.window == *text || run.name.eq_ignore_ascii_case(text)
@@ -207,7 +216,7 @@ fn document(
 }
 
 /// What is said of a VM and its snapshots.
-pub(crate) fn says(vm: &VmPlan) -> impl Iterator<Item = &Say> {
+fn says(vm: &VmPlan) -> impl Iterator<Item = &Say> {
     let verdict = vm.verdict(Capability::Snapshots);
     let reason = verdict.reason.iter().filter_map(|reason| match reason {
         Reason::Snapshot(say) => Some(&**say),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use text::write_explanation;
 
 use crate::aws::{NodeId, Place};
-use crate::control::{Found, Refusal, find};
+use crate::control::{Found, Refusal, SnapshotDocument, WindowDocument, find, snapshots_of, windows_of};
 use crate::fleet::VmView;
 use crate::plan::{ActionDocument, HeldDocument, View, VmDocument};
 use crate::store::{Holder, Outcome, Query, Reader, StoreError, VmId};
@@ -45,6 +45,10 @@ pub struct Explanation {
     pub actions: Vec<ActionDocument>,
     /// What of it waits for a person.
     pub held: Vec<HeldDocument>,
+    /// The windows that reach it, each with this VM only.
+    pub windows: Vec<WindowDocument>,
+    /// The snapshots that vmbridge takes, has or had of it, oldest first.
+    pub snapshots: Vec<SnapshotDocument>,
     /// What was done lately, oldest first.
     pub journal: Vec<EntryExplanation>,
 }
@@ -153,6 +157,8 @@ pub fn explain(view: &View<'_>, text: &str) -> Result<Explanation, Refusal> {
         },
         actions: actions.into_iter().map(|action| ActionDocument::of(action, view.policy)).collect(),
         held,
+        windows: windows_of(&plan, &planned.vm, view.now),
+        snapshots: snapshots_of(view, &planned.vm),
         journal: Vec::new(),
     })
 }

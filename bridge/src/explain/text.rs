@@ -91,6 +91,7 @@ pub fn write_explanation(out: &mut dyn Write, explanation: &Explanation) -> io::
             writeln!(out, "    {fix}")?;
         }
     }
+    write_protection(out, explanation)?;
     if !explanation.journal.is_empty() {
         writeln!(out, "\nWhat was done lately")?;
         for entry in &explanation.journal {
@@ -99,6 +100,70 @@ pub fn write_explanation(out: &mut dyn Write, explanation: &Explanation) -> io::
                 Some(error) => writeln!(out, ": {}", for_terminal(error))?,
                 None => writeln!(out)?,
             }
+        }
+    }
+    Ok(())
+}
+
+/// Snapshots that are over, and are told of all the same.
+const MOST_OVER: usize = 5;
+
+/// The windows that reach it, and its snapshots.
+fn write_protection(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> {
+    let Explanation { windows, snapshots, .. } = explanation;
+    if !windows.is_empty() {
+        writeln!(out, "\nWindows that reach it")?;
+    }
+    for window in windows {
+        let open = if window.open { ", open" } else { "" };
+        for vm in &window.vms {
+            write!(
+                out,
+                "  {} ({}) {} to {}{open}: {}",
+                for_terminal(&window.name),
+                for_terminal(&window.window),
+                window.opens,
+                window.closes,
+                vm.state
+            )?;
+            if let (Some(begins), Some(ends)) = (&vm.begins, &vm.ends) {
+                write!(out, " {begins} to {ends}")?;
+            }
+            writeln!(out, "{}", if vm.held { ", held" } else { "" })?;
+            if let Some(why) = &vm.cannot_hold {
+                writeln!(out, "    cannot hold: {}", for_terminal(why))?;
+            }
+        }
+    }
+    let is_over = |stage: &str| matches!(stage, "ended" | "missed");
+    let over = snapshots.iter().filter(|one| is_over(&one.stage)).count();
+    let mut left_out = over.saturating_sub(MOST_OVER);
+    if !snapshots.is_empty() {
+        writeln!(out, "\nSnapshots of vmbridge")?;
+    }
+    for one in snapshots {
+        if is_over(&one.stage) && left_out > 0 {
+            left_out -= 1;
+            continue;
+        }
+        let what = match (&one.window_name, &one.opens, &one.reason) {
+            (Some(window), Some(opens), _) => format!("{window} of {opens}"),
+            (_, _, Some(reason)) => reason.clone(),
+            _ => one.snapshot_name.clone(),
+        };
+        write!(out, "  {}  {:<13} {}", one.record, one.stage, for_terminal(&what))?;
+        if let Some(snapshot) = &one.snapshot {
+            write!(out, "  {}", for_terminal(snapshot))?;
+        }
+        if let Some(until) = &one.kept_until {
+            write!(out, "  kept until {until}")?;
+        }
+        if let Some(judgement) = &one.judgement {
+            write!(out, "  {judgement}")?;
+        }
+        match one.judgement_why.as_ref().or(one.trouble.as_ref()) {
+            Some(why) => writeln!(out, ": {}", for_terminal(why))?,
+            None => writeln!(out)?,
         }
     }
     Ok(())

@@ -37,6 +37,7 @@ pub use enrol::{CredentialsPolicy, EnrolPolicy};
 pub use identity::{Link, LoneNode};
 pub use reason::{Note, QUARANTINE, Reason};
 pub use snapshots::WindowPlan;
+pub(crate) use snapshots::{OnDemand, Unfit, kept_for, new_id, on_demand};
 pub use tags::{Claimed, claimed};
 pub use text::{write_action, write_plan};
 

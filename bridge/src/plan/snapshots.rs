@@ -6,6 +6,7 @@
 
 mod hold;
 mod index;
+mod on_demand;
 mod runs;
 mod subjects;
 
@@ -31,7 +32,9 @@ use crate::snapshot::{HoldBy, Member, Scope};
 use crate::store::{ScopeChange, VmId};
 
 pub(super) use hold::Hold;
+pub(crate) use on_demand::{OnDemand, Unfit, kept_for, new_id, on_demand};
 use runs::Runs;
+use subjects::policy_of;
 
 /// What is remembered of an opening is forgotten so long after its end.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);

@@ -114,7 +114,9 @@ pub fn write_action(out: &mut dyn Write, action: &ActionDocument) -> io::Result<
             (Some(before), Some(after)) => {
                 writeln!(out, "    ~ {name} = {before} → {after} ({})", change.why)?;
             }
-            (Some(before), None) => writeln!(out, "    - {name} = {before}")?,
+            (Some(before), None) if change.why == "removed" => writeln!(out, "    - {name} = {before}")?,
+            // A snapshot that stays.
+            (Some(before), None) => writeln!(out, "    {name} = {before} ({})", change.why)?,
             (None, None) => writeln!(out, "    + {name}")?,
         }
     }

@@ -46,6 +46,9 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
         }
         write_snapshots(out, &found)
     })?;
+    if found == SnapshotsDocument::default() && !json {
+        eprintln!("no snapshots");
+    }
     Ok(Exit::Done)
 }
 
@@ -68,16 +71,22 @@ fn write_snapshots(out: &mut dyn Write, found: &SnapshotsDocument) -> io::Result
         output::table(out, HEAD, rows.collect())?;
     }
     if !orphans.is_empty() {
+        if !ours.is_empty() {
+            writeln!(out)?;
+        }
         writeln!(
             out,
-            "\nWith our mark, and nothing is remembered of them; adopting one means that it is removed in time:"
+            "With our mark, and nothing is remembered of them; one that is adopted is removed in time:"
         )?;
         for orphan in orphans {
             writeln!(out, "  {}\n    {}", for_terminal(&line(orphan)), for_terminal(&orphan.adopt))?;
         }
     }
     if !foreign.is_empty() {
-        writeln!(out, "\nOf others, which vmbridge never touches:")?;
+        if !ours.is_empty() || !orphans.is_empty() {
+            writeln!(out)?;
+        }
+        writeln!(out, "Of others, which vmbridge never touches:")?;
         for one in foreign {
             let sign = if one.old { "!" } else { " " };
             writeln!(out, "{sign} {}", for_terminal(&line(one)))?;

@@ -18,7 +18,7 @@ use vsphere_client::ids::{InstanceUuid, MoRef, VcenterUuid};
 use vsphere_client::model::PowerState;
 
 use super::runs::{Reach, Runs};
-use super::{Scene, hold};
+use super::{Scene, hold, on_demand};
 use crate::aws::{NodeId, PatchOperation, Ping, WindowId};
 use crate::cloud::TargetView;
 use crate::config::{ProbeKind, SnapshotPolicy};
@@ -136,7 +136,7 @@ pub(super) fn gather<'a>(
     for Found { number, reach, records, linked } in found {
         let candidate = &scene.candidates[number];
         let (part, stale) = &scene.parts[candidate.part];
-        let policy = policy_of(scene, &candidate.view);
+        let policy = policy_of(&scene.policy.snapshots.policies, &candidate.view);
         let is_known = stale.is_none() && !twins.contains(&candidate.id.vcenter);
         let presence = if is_known { Presence::Here } else { Presence::NotKnown };
         let subject =
@@ -229,7 +229,7 @@ fn absent<'a>(
                 let as_of = scene.parts[number].0.as_of();
                 let route = Err(Reason::NoTarget);
                 let outside = Candidate { view, id: vm.clone(), label, part: number, route };
-                let records = records_of(Some(records), None, scene.now);
+                let records = records_of(Some(records), None, &[], scene.now);
                 maker.subject(&outside, as_of, presence, None, &[], records, None)
             }
             None => Subject {
@@ -273,8 +273,8 @@ fn linked<'a>(scene: &Scene<'a, '_>, number: usize, target: Option<usize>) -> Op
 }
 
 /// The first policy that selects it.
-pub(super) fn policy_of<'a>(scene: &Scene<'a, '_>, view: &VmView<'_>) -> Option<&'a SnapshotPolicy> {
-    for policy in &scene.policy.snapshots.policies {
+pub(super) fn policy_of<'a>(policies: &'a [SnapshotPolicy], view: &VmView<'_>) -> Option<&'a SnapshotPolicy> {
+    for policy in policies {
         match policy.vms.verdict(view) {
             Verdict::Selected => return Some(policy),
             Verdict::NotIncluded | Verdict::Excluded(_) => {}
@@ -385,7 +385,7 @@ impl<'a> Maker<'_, 'a, '_> {
             records.iter().any(|record| record.snapshot.as_ref().is_some_and(|own| own.as_str() == snapshot))
         };
         let facts = view.hazard_facts(&ours, now);
-        let rules = policy.map_or_else(Rules::default, |policy| policy.rules.clone());
+        let rules = on_demand::rules_of(policy, &records);
         let preflight = preflight(&facts, &rules);
         for datastore in facts.datastores.iter().flatten() {
             if let (Some(capacity), Some(free)) = (datastore.capacity, datastore.free) {
