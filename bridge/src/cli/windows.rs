@@ -1,5 +1,6 @@
 //! `vmbridge windows`: the maintenance windows that come, and what is in doubt.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -12,8 +13,10 @@ use crate::control::{Request, WindowDocument, WindowQuery, WindowVmDocument, win
 use crate::inventory::Filter;
 use crate::inventory::text::for_terminal;
 
-/// VMs of a window that are shown before the rest is only counted.
+/// Causes of doubt that are shown of a window before the rest is only counted.
 const MOST_LINES: usize = 50;
+/// VMs with the same cause that are named before the rest is only counted.
+const MOST_NAMES: usize = 3;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -86,19 +89,100 @@ fn write_windows(out: &mut dyn Write, windows: &[WindowDocument], all: bool) -> 
         .map(|cell| for_terminal(&cell).into_owned())
     });
     output::table(out, HEAD, rows.collect())?;
+    // What is true of every opening of a window is told of the first one.
+    let mut told: HashSet<(&str, Doubt<'_>, &str)> = HashSet::new();
     for window in windows.iter().filter(|window| window.in_doubt || all) {
         writeln!(out, "\n{} of {}", for_terminal(&window.name), day(&window.opens))?;
         for doubt in &window.doubts {
             writeln!(out, "  ? {}", for_terminal(doubt))?;
         }
-        let told: Vec<&WindowVmDocument> = window.vms.iter().filter(|vm| all || vm.in_doubt).collect();
-        let most = if all { told.len() } else { MOST_LINES };
-        for vm in told.iter().take(most) {
-            write_vm(out, vm)?;
+        if all {
+            window.vms.iter().try_for_each(|vm| write_vm(out, vm))?;
+            continue;
         }
-        if told.len() > most {
-            writeln!(out, "  … and {} more; --vms shows all", told.len() - most)?;
+        let mut doubts: Vec<(Doubt<'_>, Vec<&WindowVmDocument>)> = Vec::new();
+        let mut as_before = 0;
+        for vm in window.vms.iter().filter(|vm| vm.in_doubt) {
+            let doubt = Doubt::of(vm);
+            if !told.insert((&window.window, doubt.clone(), &vm.vm)) {
+                as_before += 1;
+                continue;
+            }
+            match doubts.iter_mut().find(|(known, _)| *known == doubt) {
+                Some((_, vms)) => vms.push(vm),
+                None => doubts.push((doubt, vec![vm])),
+            }
         }
+        for (doubt, vms) in doubts.iter().take(MOST_LINES) {
+            doubt.write(out, vms)?;
+        }
+        if doubts.len() > MOST_LINES {
+            writeln!(out, "  … and {} more; --vms shows all", doubts.len() - MOST_LINES)?;
+        }
+        if as_before > 0 {
+            writeln!(out, "  ? {as_before} VMs as before; --vms shows all")?;
+        }
+    }
+    Ok(())
+}
+
+/// What is in doubt of a VM: one cause can stop all of a window.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Doubt<'a> {
+    state: &'a str,
+    held: bool,
+    joined: bool,
+    /// Without the time of the opening.
+    why: Option<&'a str>,
+    fix: Option<&'a str>,
+    cannot_hold: Option<&'a str>,
+}
+
+impl<'a> Doubt<'a> {
+    fn of(vm: &'a WindowVmDocument) -> Self {
+        Self {
+            state: &vm.state,
+            held: vm.held,
+            joined: vm.joined,
+            why: vm.why.as_deref(),
+            fix: vm.fix.as_deref(),
+            cannot_hold: vm.cannot_hold.as_deref(),
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write, vms: &[&WindowVmDocument]) -> io::Result<()> {
+        let names = vms.iter().take(MOST_NAMES);
+        let names: Vec<String> =
+            names.map(|vm| format!("{} ({})", for_terminal(&vm.name), for_terminal(&vm.vm))).collect();
+        write!(out, "  ? {}", names.join(", "))?;
+        if vms.len() > MOST_NAMES {
+            write!(out, " and {} more VMs", vms.len() - MOST_NAMES)?;
+        }
+        write!(out, " {}", self.state)?;
+        write_words(out, self.held, self.joined)?;
+        match self.why {
+            Some(why) => writeln!(out, ": {}", for_terminal(why))?,
+            None => writeln!(out)?,
+        }
+        write_advice(out, self.cannot_hold, self.fix)
+    }
+}
+
+fn write_words(out: &mut dyn Write, held: bool, joined: bool) -> io::Result<()> {
+    for (is_so, word) in [(held, "held"), (joined, "joined after the scope froze")] {
+        if is_so {
+            write!(out, ", {word}")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_advice(out: &mut dyn Write, cannot_hold: Option<&str>, fix: Option<&str>) -> io::Result<()> {
+    if let Some(why) = cannot_hold {
+        writeln!(out, "      cannot hold: {}", for_terminal(why))?;
+    }
+    if let Some(fix) = fix {
+        writeln!(out, "      {}", for_terminal(fix))?;
     }
     Ok(())
 }
@@ -109,22 +193,12 @@ fn write_vm(out: &mut dyn Write, vm: &WindowVmDocument) -> io::Result<()> {
     if let (Some(begins), Some(ends)) = (&vm.begins, &vm.ends) {
         write!(out, " {} to {}", day(begins), day(ends))?;
     }
-    for (is_so, word) in [(vm.held, "held"), (vm.joined, "joined after the scope froze")] {
-        if is_so {
-            write!(out, ", {word}")?;
-        }
-    }
+    write_words(out, vm.held, vm.joined)?;
     match &vm.sentence {
         Some(sentence) => writeln!(out, ": {}", for_terminal(sentence))?,
         None => writeln!(out)?,
     }
-    if let Some(why) = &vm.cannot_hold {
-        writeln!(out, "      cannot hold: {}", for_terminal(why))?;
-    }
-    if let Some(fix) = &vm.fix {
-        writeln!(out, "      {}", for_terminal(fix))?;
-    }
-    Ok(())
+    write_advice(out, vm.cannot_hold.as_deref(), vm.fix.as_deref())
 }
 
 /// `41: 30 protected, 11 planned`
@@ -168,6 +242,7 @@ mod tests {
             cannot_hold: None,
             joined: false,
             sentence: None,
+            why: None,
             fix: None,
             in_doubt: false,
         }
@@ -176,7 +251,8 @@ mod tests {
     #[test]
     fn one_line_for_each_window_and_below_only_what_is_in_doubt() {
         let unfit = WindowVmDocument {
-            sentence: Some("it cannot have a snapshot: \u{1b}[31ma disk is shared".to_owned()),
+            sentence: Some("it cannot have a snapshot for the window: \u{1b}[31ma disk is shared".to_owned()),
+            why: Some("\u{1b}[31ma disk is shared".to_owned()),
             fix: Some("take it out of the window".to_owned()),
             cannot_hold: Some("the window names its node by id".to_owned()),
             in_doubt: true,
@@ -209,6 +285,13 @@ mod tests {
         let mut out = Vec::new();
         write_windows(&mut out, std::slice::from_ref(&window), false).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap());
+        // The next opening has the same doubts, and they are told once.
+        let next = WindowDocument { opens: "2026-12-06T02:00:00Z".to_owned(), ..window.clone() };
+        let mut out = Vec::new();
+        write_windows(&mut out, &[window.clone(), next], false).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches("a disk is shared").count(), 1, "{text}");
+        assert!(text.ends_with("  ? 2 VMs as before; --vms shows all\n"), "{text}");
         let mut out = Vec::new();
         write_windows(&mut out, &[window], true).unwrap();
         assert!(String::from_utf8(out).unwrap().contains("    web-1 (dc1/web-1) protected\n"));

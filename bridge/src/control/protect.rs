@@ -391,9 +391,11 @@ fn why(unfit: &Unfit) -> Vec<HazardDocument> {
         Unfit::Not(reason) => {
             one(reason.word(), reason.sentence(), reason.fix().map(std::borrow::Cow::into_owned))
         }
-        Unfit::OnItsWay(record) => {
-            one("onItsWay", format!("a snapshot of it is on its way already, with the record {record}"), None)
-        }
+        Unfit::OnItsWay(record) => one(
+            "onItsWay",
+            format!("a snapshot of it is on its way already, with the record {record}"),
+            Some("`vmbridge run` takes it, or `vmbridge sync`".to_owned()),
+        ),
         Unfit::NoMark => one(
             "noMark",
             "its ids in vSphere cannot stand in the description of a snapshot, so it could not be found again".to_owned(),

@@ -435,3 +435,17 @@ async fn a_vm_with_several_snapshots_has_to_be_more_precise() {
     let told = world.ask::<Value>(Request::RemoveSnapshots { what: id }).await.unwrap_err();
     assert!(told.starts_with("there is no snapshot with the record `0123456789abcdef`"), "{told}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_a_snapshot_does_not_wait_for_windows_that_are_only_observed() {
+    let world = World::new(2).await;
+    // The deadline of the window has passed, so its snapshots are late and are planned for now.
+    tokio::time::sleep(Duration::from_secs(3550)).await;
+    world.vcenter.read(&[TestVm::new(1, &[]), TestVm::new(2, &[])], world.now());
+    let taken = world.take(asking(&["web-1", "web-2"])).await.unwrap();
+    assert_eq!(taken.taken.len(), 2);
+    world.engine.settle(Duration::from_secs(5)).await;
+    for one in &taken.taken {
+        assert_eq!(world.progress(&one.record).await.snapshot.stage, "creating", "{}", one.name);
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use mappings::protection::{Run, Say};
+use mappings::snapshot::hazard::Hazard;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,8 @@ pub struct WindowVmDocument {
     pub joined: bool,
     /// What there is to say, in one sentence.
     pub sentence: Option<String>,
+    /// What is in the way, where the state alone does not say it.
+    pub why: Option<String>,
     /// What to do.
     pub fix: Option<String>,
     /// Whether it is something that a person should look at.
@@ -174,6 +177,7 @@ fn document(
             ends: planned.get(number).map(|(_, ends)| ends.to_string()),
             held: is_held(vm, &forecast.run),
             sentence: say.filter(|_| is_told).map(Say::sentence),
+            why: say.filter(|_| is_told).and_then(why),
             fix: say.filter(|_| is_told).and_then(Say::fix),
             in_doubt: is_problem || cannot_hold.is_some() || (joined && state != "protected"),
             cannot_hold,
@@ -191,6 +195,7 @@ fn document(
             held: false,
             cannot_hold: None,
             joined: false,
+            why: None,
             sentence: Some("the window does not reach it any more, and did when its scope froze".to_owned()),
             fix: None,
             in_doubt: true,
@@ -254,6 +259,18 @@ fn state_of(say: Option<&Say>) -> &'static str {
         Some(Say::Creating { .. }) => "beingTaken",
         Some(Say::Waits { .. }) => "waits",
         _ => "coming",
+    }
+}
+
+/// What is in the way, without the run: the same is true of other VMs and other openings.
+fn why(say: &Say) -> Option<String> {
+    match say {
+        Say::Refused { why, .. } | Say::Waits { why, .. } => {
+            Some(why.iter().map(Hazard::sentence).collect::<Vec<_>>().join("; "))
+        }
+        Say::NoSpace { shortage, .. } => Some(shortage.to_string()),
+        Say::Failed { trouble, .. } => trouble.as_ref().map(|trouble| trouble.sentence.to_string()),
+        _ => None,
     }
 }
 

@@ -122,12 +122,12 @@ fn write_protection(out: &mut dyn Write, explanation: &Explanation) -> io::Resul
                 "  {} ({}) {} to {}{open}: {}",
                 for_terminal(&window.name),
                 for_terminal(&window.window),
-                window.opens,
-                window.closes,
+                seconds(&window.opens),
+                seconds(&window.closes),
                 vm.state
             )?;
             if let (Some(begins), Some(ends)) = (&vm.begins, &vm.ends) {
-                write!(out, " {begins} to {ends}")?;
+                write!(out, " {} to {}", seconds(begins), seconds(ends))?;
             }
             writeln!(out, "{}", if vm.held { ", held" } else { "" })?;
             if let Some(why) = &vm.cannot_hold {
@@ -147,7 +147,7 @@ fn write_protection(out: &mut dyn Write, explanation: &Explanation) -> io::Resul
             continue;
         }
         let what = match (&one.window_name, &one.opens, &one.reason) {
-            (Some(window), Some(opens), _) => format!("{window} of {opens}"),
+            (Some(window), Some(opens), _) => format!("{window} of {}", seconds(opens)),
             (_, _, Some(reason)) => reason.clone(),
             _ => one.snapshot_name.clone(),
         };
@@ -156,7 +156,7 @@ fn write_protection(out: &mut dyn Write, explanation: &Explanation) -> io::Resul
             write!(out, "  {}", for_terminal(snapshot))?;
         }
         if let Some(until) = &one.kept_until {
-            write!(out, "  kept until {until}")?;
+            write!(out, "  kept until {}", seconds(until))?;
         }
         if let Some(judgement) = &one.judgement {
             write!(out, "  {judgement}")?;
@@ -167,4 +167,9 @@ fn write_protection(out: &mut dyn Write, explanation: &Explanation) -> io::Resul
         }
     }
     Ok(())
+}
+
+/// A time without parts of a second.
+fn seconds(time: &str) -> String {
+    time.parse::<jiff::Timestamp>().map_or_else(|_| time.to_owned(), |time| format!("{time:.0}"))
 }

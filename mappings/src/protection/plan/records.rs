@@ -13,6 +13,9 @@ use crate::snapshot::hazard::{Hazard, Verdict};
 const ATTEMPTS_ON_DEMAND: u32 = 5;
 /// What a person asked for is given up when it could not be begun for so long.
 const PATIENCE_ON_DEMAND: SignedDuration = SignedDuration::from_hours(24);
+/// What a person asked for comes before what windows want: its deadline is so much earlier than now. Where windows are only
+/// observed, what they want is planned again and again and never done, and would keep a person waiting for ever.
+const BEFORE_ALL: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// A VM that cannot be powered on after so many attempts keeps its snapshot no longer than others.
 const ATTEMPTS_TO_POWER_ON: u32 = 5;
 /// So long before the hard limit it counts more than what else is done to the VM.
@@ -94,7 +97,8 @@ impl<'p> Planner<'p> {
                 return self.step(at, record.after(refused, self.now));
             }
         }
-        let deadline = record.run.as_ref().map_or(self.now, |run| {
+        let at_once = add(self.now, -BEFORE_ALL);
+        let deadline = record.run.as_ref().map_or(at_once, |run| {
             add(run.opens, -subject.policy.map_or(SignedDuration::ZERO, |policy| policy.deadline))
         });
         let quiesce = record.quiesce;
