@@ -45,6 +45,9 @@ pub struct Recent {
     pub names: Vec<Arc<str>>,
 }
 
+/// A TCP port of a VM: the vCenter by its name, the VM's managed object id, and the port.
+pub type Port = (Arc<str>, Arc<str>, u16);
+
 /// What the planner remembers.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
@@ -65,7 +68,7 @@ pub struct Memory {
     /// Snapshots that we take, have or had, by VM and the id of the first attempt.
     pub protections: BTreeMap<VmId, BTreeMap<RecordId, Record>>,
     /// Whether ports of VMs answered, by vCenter, VM and port, and when they were asked.
-    pub ports: HashMap<(Arc<str>, Arc<str>, u16), (Timestamp, bool)>,
+    pub ports: HashMap<Port, (Timestamp, bool)>,
     /// Openings of windows, by window and time.
     pub scopes: BTreeMap<(Arc<str>, Timestamp), Scope>,
     /// VMs whose enrolment a person asked for.

@@ -200,7 +200,7 @@ mod tests {
         one
     }
 
-    fn is_failed(end: Option<End>) -> bool {
+    fn is_failed(end: Option<&End>) -> bool {
         matches!(end, Some(End::Failed(_)))
     }
 
@@ -210,11 +210,11 @@ mod tests {
         assert_eq!(taken(&progress("create")), None);
         assert_eq!(taken(&progress("creating")), None);
         assert_eq!(taken(&progress("kept")), Some(End::Well));
-        assert!(is_failed(taken(&progress("missed"))));
-        assert!(is_failed(taken(&progress("ended"))));
+        assert!(is_failed(taken(&progress("missed")).as_ref()));
+        assert!(is_failed(taken(&progress("ended")).as_ref()));
         assert_eq!(taken(&failing("failed", 1, true)), None, "it is tried again soon");
-        assert!(is_failed(taken(&failing("failed", 1, false))));
-        assert!(is_failed(taken(&failing("failed", 3, true))));
+        assert!(is_failed(taken(&failing("failed", 1, false)).as_ref()));
+        assert!(is_failed(taken(&failing("failed", 3, true)).as_ref()));
         assert_eq!(taken(&failing("create", 0, false)), None, "the fall-back is taken at once");
     }
 
@@ -227,10 +227,10 @@ mod tests {
             assert_eq!(back(&one), None, "{stage}");
         }
         let mut one = progress("kept");
-        assert!(is_failed(back(&one)), "the wish was taken back");
+        assert!(is_failed(back(&one).as_ref()), "the wish was taken back");
         one.snapshot.judgement = Some("rolledBack".to_owned());
         assert_eq!(back(&one), Some(End::Well));
-        assert!(is_failed(back(&failing("powerOn", 2, false))));
+        assert!(is_failed(back(&failing("powerOn", 2, false)).as_ref()));
     }
 
     #[test]

@@ -404,7 +404,8 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<SnapshotSettings> {
         bytes: u64::try_from(floor_gib.unwrap_or_default()).unwrap_or(u64::MAX).saturating_mul(1 << 30),
     };
     let policies: Vec<Option<SnapshotPolicy>> = policies.iter().map(|table| policy(table, floor)).collect();
-    (floor_percent?, floor_gib?);
+    floor_percent?;
+    floor_gib?;
     Some(SnapshotSettings {
         mode: mode?,
         documents: documents?,

@@ -504,7 +504,8 @@ fn adopted(
         snapshot: Some(snapshot),
         created: Some(created),
         quiesce: tree.quiesced,
-        memory: tree.state.as_ref().and_then(|state| state.known()) == Some(PowerState::PoweredOn),
+        memory: tree.state.as_ref().and_then(vsphere_client::xml::Named::known)
+            == Some(PowerState::PoweredOn),
         began: view.now,
         since: view.now,
         ..Record::new(id.into(), found.label(), None, kept_for(age.saturating_add(keep)), view.now)

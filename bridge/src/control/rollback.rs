@@ -301,7 +301,7 @@ fn of_vm(
     let own_tree = trees.iter().find(|tree| id_of(tree).as_ref() == Some(own));
     let below: Vec<_> = own_tree.map(|tree| tree.iter().filter_map(id_of).collect()).unwrap_or_default();
     let mut later = Vec::new();
-    for tree in trees.iter() {
+    for tree in &trees {
         let Some(snapshot) = id_of(tree).filter(|snapshot| snapshot != own) else { continue };
         let is_younger = tree.created.zip(record.created).is_some_and(|(created, own)| created > own);
         if is_younger || below.contains(&snapshot) {
@@ -344,7 +344,7 @@ pub(super) fn is_ready(
             return Err("its snapshot is not there yet".to_owned());
         }
         Stage::Ended { .. } => return Err("its snapshot is not there any more".to_owned()),
-        stage if matches!(stage, Stage::Revert | Stage::Reverting { .. }) => {
+        Stage::Revert | Stage::Reverting { .. } => {
             return Err("it is being taken back already".to_owned());
         }
         Stage::PowerOn | Stage::PoweringOn { .. } => {

@@ -85,13 +85,14 @@ impl SnapshotPort for VsphereHands {
                 Ok(left_over) => left_over,
                 Err(error) => return gone_or(&error),
             };
-            let snapshots = snapshots.iter().flat_map(|info| info.iter()).filter_map(|tree| {
-                Some(Shot {
-                    snapshot: tree.reference()?.to_string().into(),
-                    description: tree.description.clone(),
-                    created: tree.created?,
-                })
-            });
+            let snapshots =
+                snapshots.iter().flat_map(vsphere_client::model::SnapshotInfo::iter).filter_map(|tree| {
+                    Some(Shot {
+                        snapshot: tree.reference()?.to_string().into(),
+                        description: tree.description.clone(),
+                        created: tree.created?,
+                    })
+                });
             let running = tasks.iter().filter(|task| !task.is_finished());
             Ok(Some(Look {
                 snapshots: snapshots.collect(),

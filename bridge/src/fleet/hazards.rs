@@ -106,7 +106,7 @@ impl<'a> VmView<'a> {
             snapshots,
             disks: disks.map(Iterator::collect),
             pci_passthrough: readable("config.hardware.device").then(|| vm.devices.pci_passthrough.into()),
-            fault_tolerance: readable("config.ftInfo").then(|| match vm.fault_tolerance_role {
+            fault_tolerance: readable("config.ftInfo").then_some(match vm.fault_tolerance_role {
                 None => FaultTolerance::None,
                 Some(1) => FaultTolerance::Primary,
                 Some(_) => FaultTolerance::Secondary,

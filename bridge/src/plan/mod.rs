@@ -511,6 +511,7 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
+    #[expect(clippy::too_many_arguments, reason = "all of it is what is known of one VM")]
     fn vm<'f>(
         &mut self,
         candidate: Candidate<'f>,
@@ -589,7 +590,7 @@ impl<'a> Planner<'a> {
         if let Some(reason) = self.hindered(Capability::Tags, &holder) {
             return blocked(reason);
         }
-        let withheld: Vec<Arc<str>> = holds.iter().flat_map(|hold| hold.keys()).cloned().collect();
+        let withheld: Vec<Arc<str>> = holds.iter().flat_map(snapshots::Hold::keys).cloned().collect();
         let memory = self.memory;
         let was_withheld = |key: &str| memory.scopes.values().any(|scope| scope.takes(&candidate.id, key));
         let subject = tags::Subject {

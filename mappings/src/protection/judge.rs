@@ -93,6 +93,8 @@ pub fn judge(run: &Run, after: &After, patience: SignedDuration, now: Timestamp)
         Some(_) => {}
         None if !after.managed => {}
         None if after.execution == Some(Execution::None) => touched = false,
+        // Where nothing is missing Patch Manager only looks, and says so.
+        None if has_nothing_to_install(run, after) => touched = false,
         None => return unknown("Patch Manager tells of no installation since the window opened"),
     }
     let mut waiting = None;
@@ -114,6 +116,17 @@ pub fn judge(run: &Run, after: &After, patience: SignedDuration, now: Timestamp)
     Some(if touched {
         Judgement::Healthy
     } else {
-        Judgement::Untouched { why: "the window did not run".into() }
+        let ran = after.execution == Some(Execution::Ended);
+        let why = if ran { "no patch was missing" } else { "the window did not run" };
+        Judgement::Untouched { why: why.into() }
     })
+}
+
+/// Whether the execution looked for patches, and found that none is missing.
+fn has_nothing_to_install(run: &Run, after: &After) -> bool {
+    let looked = after.patch.as_ref().filter(|patch| !patch.installs && patch.started >= run.opens);
+    let is_clean = looked.is_some_and(|patch| {
+        patch.ended.is_some() && patch.failed == 0 && patch.missing == 0 && patch.pending_reboot == 0
+    });
+    is_clean && after.execution == Some(Execution::Ended)
 }

@@ -104,10 +104,8 @@ fn answer(view: &View<'_>, wish: &OnDemand, id: VmId, vm: &VmView<'_>, stale: Op
         Some(Unfit::Not(Box::new(stale)))
     } else if let Some(product) = vm.managed_by() {
         Some(Unfit::Not(Box::new(Reason::ManagedBy(product.into()))))
-    } else if let Some(record) = on_its_way {
-        Some(Unfit::OnItsWay(record.key().to_string()))
     } else {
-        None
+        on_its_way.map(|record| Unfit::OnItsWay(record.key().to_string()))
     };
     let (waits, refused) = match (found.verdict, refused) {
         (_, Some(refused)) => (Vec::new(), Some(refused)),

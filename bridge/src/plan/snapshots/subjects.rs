@@ -403,7 +403,7 @@ impl<'a> Maker<'_, 'a, '_> {
                 && record.snapshot.is_some()
                 && record.run.as_ref().is_some_and(|run| run.closes > now)
         };
-        if records.iter().any(|record| grows(&record)) {
+        if records.iter().any(grows) {
             self.ledger.take(&needs);
         }
         let (seen, all) = snapshots(view, id, &self.scene.memory.installation);

@@ -142,7 +142,9 @@ fn a_vm_is_well_only_when_that_is_known() {
     assert_eq!(of_patch(&|patch| patch.pending_reboot = 1), (Some("failed"), Some("failed")));
     assert_eq!(of_patch(&|patch| patch.ended = None), (None, Some("unknown")));
     // A scan, or the run of last month, says nothing.
-    assert_eq!(of_patch(&|patch| patch.installs = false), (None, Some("unknown")));
+    assert_eq!(of_patch(&|patch| (patch.installs, patch.missing) = (false, 1)), (None, Some("unknown")));
+    // Where nothing was missing, only that is said.
+    assert_eq!(of_patch(&|patch| patch.installs = false), (Some("untouched"), Some("untouched")));
     assert_eq!(of_patch(&|patch| patch.started = before()), (None, Some("unknown")));
     assert_eq!(with(&|after| after.patch = None), (None, Some("unknown")));
     assert_eq!(with(&|after| after.agent = Some(Probe::NotWell)), (None, Some("failed")));
