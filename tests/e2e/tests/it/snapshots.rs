@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use vmbridge_e2e::managed::Managed;
@@ -73,7 +73,7 @@ async fn daemon(managed: &Managed) -> Running {
 }
 
 /// The names of snapshots of a VM that are ours.
-fn ours(managed: &Managed, moref: &str) -> Vec<String> {
+pub(crate) fn ours(managed: &Managed, moref: &str) -> Vec<String> {
     fn walk(snapshots: &Value, out: &mut Vec<String>) {
         for snapshot in snapshots.as_array().into_iter().flatten() {
             let name = snapshot["name"].as_str().unwrap_or_default();
