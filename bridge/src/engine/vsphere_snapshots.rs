@@ -155,11 +155,13 @@ fn trouble(fault: SnapshotFault, sentence: String) -> Trouble {
 
 /// What a task does, where it is one of what we do.
 fn act_of(task: &TaskInfo) -> Option<Act> {
-    // `vm.Snapshot.remove` in vCenter, `VirtualMachine.removeSnapshot` in the simulator of VMware.
+    // `vm.Snapshot.remove` in vCenter, `VirtualMachine.removeSnapshot` in the simulator of VMware; `revertToSnapshot` likewise.
     Some(match &*task.description_id {
         "VirtualMachine.createSnapshot" | "VirtualMachine.createSnapshotEx" => Act::Create,
         "vm.Snapshot.remove" | "VirtualMachine.removeSnapshot" => Act::Remove,
-        "vm.Snapshot.revert" | "VirtualMachine.revertSnapshot" => Act::Revert,
+        "vm.Snapshot.revert" | "VirtualMachine.revertSnapshot" | "VirtualMachine.revertToSnapshot" => {
+            Act::Revert
+        }
         "VirtualMachine.consolidateDisks" => Act::Consolidate,
         "VirtualMachine.powerOn" => Act::PowerOn,
         _ => return None,

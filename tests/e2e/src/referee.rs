@@ -64,9 +64,17 @@ async fn python(arguments: &[&str]) -> Result<String> {
 /// When it cannot be asked, or refuses.
 pub async fn govc(vcsim: &Vcsim, arguments: &[&str]) -> Result<Value> {
     let (command, rest) = arguments.split_first().context("no command")?;
+    let said = govc_says(vcsim, &[&[*command, "-json"], rest].concat()).await?;
+    serde_json::from_str(&said).with_context(|| format!("govc {arguments:?} answers no JSON"))
+}
+
+/// What it says, for commands that answer nothing, or not always.
+///
+/// # Errors
+/// When it cannot be asked, or refuses.
+pub async fn govc_says(vcsim: &Vcsim, arguments: &[&str]) -> Result<String> {
     let output = Command::new(go_program("govc")?)
-        .args([command, "-json"])
-        .args(rest)
+        .args(arguments)
         // Settings of the person who runs this must not leak in.
         .env_clear()
         .env("GOVC_URL", vcsim.endpoint("url")?)
@@ -80,5 +88,52 @@ pub async fn govc(vcsim: &Vcsim, arguments: &[&str]) -> Result<Value> {
     if !output.status.success() {
         bail!("govc {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("govc {arguments:?} answers no JSON"))
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A snapshot, as govc shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotSeen {
+    /// Its managed object id.
+    pub moref: String,
+    /// Its name, as vCenter has it: `/` is `%2f`.
+    pub name: String,
+    /// Its description.
+    pub description: String,
+    /// The one that it was made after.
+    pub parent: Option<String>,
+    /// Whether the VM is at it.
+    pub current: bool,
+}
+
+/// The snapshots of a VM, each before those made after it, as VMware's own client shows them.
+///
+/// # Errors
+/// When it cannot be asked, or refuses.
+pub async fn snapshots(vcsim: &Vcsim, moref: &str) -> Result<Vec<SnapshotSeen>> {
+    fn walk(parent: Option<&str>, list: &Value, out: &mut Vec<SnapshotSeen>) -> Result<()> {
+        for one in list.as_array().into_iter().flatten() {
+            let text = |key: &str| {
+                one[key].as_str().map(str::to_owned).with_context(|| format!("no {key} in {one}"))
+            };
+            let moref = text("id")?;
+            out.push(SnapshotSeen {
+                moref: moref.clone(),
+                name: text("name")?,
+                description: text("description")?,
+                parent: parent.map(str::to_owned),
+                current: one["current"] == true,
+            });
+            walk(Some(&moref), &one["childSnapshotList"], out)?;
+        }
+        Ok(())
+    }
+    let vm = format!("VirtualMachine:{moref}");
+    let said = govc_says(vcsim, &["snapshot.tree", "-json", "-d", "-i", "-vm", &vm]).await?;
+    let mut out = Vec::new();
+    // Of a VM that has none it says nothing.
+    if !said.trim().is_empty() {
+        walk(None, &serde_json::from_str(&said)?, &mut out)?;
+    }
+    Ok(out)
 }

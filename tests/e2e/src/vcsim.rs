@@ -115,6 +115,25 @@ impl Vcsim {
         self.control("POST", "/mutate", Some(&body)).await.map(|_| ())
     }
 
+    /// Carries the next call of a method out, and loses its answer with the connection.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub async fn lose_answer(&self, method: &str) -> Result<()> {
+        let rule = json!({ "method": method, "count": 1, "lose": true });
+        self.control("POST", "/faults", Some(&json!({ "add": [rule] }))).await.map(drop)
+    }
+
+    /// How often a method was called.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    pub async fn calls(&self, method: &str) -> Result<u64> {
+        let stats = self.control("GET", "/stats", None).await?;
+        // What was never called is not listed.
+        Ok(stats["calls"][method].as_u64().unwrap_or_default())
+    }
+
     /// Sessions that are open, SOAP and REST.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod inventory;
 mod scripts;
 mod several;
 mod snapshots;
+mod snapshots_vcsim;
 mod tags;
 mod vmc;
 mod writeback;

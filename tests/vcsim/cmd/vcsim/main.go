@@ -34,6 +34,7 @@ func run() error {
 	flag.StringVar(&o.APIVersion, "api-version", "8.0.3.0", "API version to announce; empty: the simulator's own, which is older than its answers")
 	flag.Int64Var(&o.Seed, "seed", 1, "source of UUIDs and of every choice; the same seed gives the same fleet")
 	flag.DurationVar(&o.SessionIdle, "session-idle", 0, "sessions idle for longer end (0: never)")
+	flag.DurationVar(&o.TaskDelay, "task-delay", 0, "how long each task runs before it does anything")
 	flag.IntVar(&shape.VMs, "vms", shape.VMs, "VMs in all")
 	flag.IntVar(&shape.Datacenters, "dcs", shape.Datacenters, "datacenters")
 	flag.IntVar(&shape.Clusters, "clusters", shape.Clusters, "clusters per datacenter")

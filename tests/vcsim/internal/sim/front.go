@@ -114,7 +114,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	truncate := rule != nil && rule.TruncateAt > 0
-	if truncate || r.URL.Path == restSession {
+	lose := rule != nil && rule.Lose
+	if truncate || lose || r.URL.Path == restSession {
 		out.buffer = new(bytes.Buffer)
 	}
 	f.serve(out, r)
@@ -123,6 +124,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Unlock()
 	if out.buffer != nil {
 		f.noteRESTSession(out, r)
+		if lose {
+			out.reset()
+			return
+		}
 		if truncate && out.buffer.Len() > rule.TruncateAt {
 			out.truncate(rule.TruncateAt)
 		}

@@ -137,8 +137,8 @@ func tryAssign(path string, value any) (ok bool) {
 
 // guardRemoveSnapshot keeps the task that removes a snapshot from failing,
 // which would end the process. The task panics when a root snapshot is the
-// current one and keeps its children, and when the snapshot is removed by
-// another task between its start and its execution.
+// current one and others stay, and when the snapshot is removed by another
+// task between its start and its execution.
 func (s *Server) guardRemoveSnapshot(ctx *simulator.Context, ref types.ManagedObjectReference) types.BaseMethodFault {
 	snapshot, ok := ctx.Map.Get(ref).(*simulator.VirtualMachineSnapshot)
 	if !ok {
@@ -156,7 +156,8 @@ func (s *Server) guardRemoveSnapshot(ctx *simulator.Context, ref types.ManagedOb
 			return
 		}
 		for _, root := range vm.Snapshot.RootSnapshotList {
-			if root.Snapshot == ref {
+			last := len(vm.Snapshot.RootSnapshotList) == 1 && len(root.ChildSnapshotList) == 0
+			if root.Snapshot == ref && !last {
 				vm.Snapshot.CurrentSnapshot = nil
 			}
 		}

@@ -29,6 +29,8 @@ type Rule struct {
 	Status int `json:"status,omitempty"`
 	// Reset closes the TCP connection without an answer.
 	Reset bool `json:"reset,omitempty"`
+	// Lose carries the call out and closes the TCP connection without an answer.
+	Lose bool `json:"lose,omitempty"`
 	// TruncateAt sends only that many bytes of the true answer, then closes
 	// the connection. 0 means not truncated.
 	TruncateAt int `json:"truncateAt,omitempty"`
@@ -57,6 +59,9 @@ func (r *Rule) check() error {
 	}
 	if r.Status != 0 && (r.Status < 400 || r.Status > 599) {
 		return fmt.Errorf("status %d is not an error status", r.Status)
+	}
+	if r.Lose && (r.Reset || r.Status != 0 || r.Fault != "" || r.TruncateAt != 0) {
+		return fmt.Errorf("an answer that is lost cannot be another one too")
 	}
 	if r.Fault != "" {
 		if _, err := newFault(r.Fault); err != nil {

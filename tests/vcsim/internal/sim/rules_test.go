@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vapi/rest"
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/methods"
@@ -91,6 +92,21 @@ func TestAReset(t *testing.T) {
 	}
 }
 
+func TestALostAnswer(t *testing.T) {
+	s := start(t)
+	client, _ := login(t, s)
+	addRules(t, s, Rule{Method: "CreateSnapshot_Task", Count: 1, Lose: true})
+	vm := object.NewVirtualMachine(client, vmWith(t, client, on, running))
+	_, err := vm.CreateSnapshot(within(t, 10*time.Second), "lost", "", false, false)
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("got %v, want a connection that was reset", err)
+	}
+	eventually(t, "what was asked for is done", func() bool {
+		_, err := vm.FindSnapshot(within(t, 10*time.Second), "lost")
+		return err == nil
+	})
+}
+
 func TestATruncatedAnswer(t *testing.T) {
 	s := start(t)
 	client, _ := login(t, s)
@@ -147,6 +163,7 @@ func TestNonsensicalRulesAreRefused(t *testing.T) {
 		{"method": "Login", "fault": "NoSuchFault"},
 		{"method": "Login", "fault": "VirtualMachineConfigInfo"},
 		{"method": "Login", "status": 200},
+		{"method": "Login", "lose": true, "status": 500},
 		{"fault": "NotAuthenticated"},
 		{"method": "Login", "misspelt": 1},
 	} {

@@ -42,6 +42,7 @@ type Options struct {
 	APIVersion   string        // empty: the simulator's own
 	Seed         int64         // two servers with one seed have the same VM UUIDs
 	SessionIdle  time.Duration // 0: sessions never expire
+	TaskDelay    time.Duration // how long each task runs before it does anything
 	Inventory    Shape
 	// ContainerImage is the image of the first ContainerVMs guests.
 	ContainerImage string
@@ -106,6 +107,12 @@ func Start(o Options) (*Server, error) {
 	}
 	if err := s.build(o); err != nil {
 		return nil, fmt.Errorf("build the inventory: %w", err)
+	}
+	if o.TaskDelay > 0 {
+		// LockHandoff: the object of a task can be read while the task waits.
+		simulator.TaskDelay = simulator.DelayConfig{
+			Delay: int(o.TaskDelay.Milliseconds()), MethodDelay: map[string]int{"LockHandoff": 0},
+		}
 	}
 	if err := s.listen(o, id); err != nil {
 		return nil, errors.Join(err, s.Close())
