@@ -56,7 +56,7 @@ async fn night(nodes: usize) -> Managed {
 
 /// A window that opens in some seconds and patches `red`.
 fn window(managed: &Managed, seconds: i64) -> Timestamp {
-    let opens = Timestamp::now() + SignedDuration::from_secs(seconds);
+    let opens = vmbridge::clock::now() + SignedDuration::from_secs(seconds);
     let opens = Timestamp::from_second(opens.as_second()).unwrap();
     let schedule = format!("at({})", opens.strftime("%Y-%m-%dT%H:%M:%S"));
     let window = json!({ "name": "tonight", "schedule": schedule, "duration": 1,
@@ -142,11 +142,11 @@ async fn a_patch_night() {
         eprintln!("{}", managed.ran(&["plan"]).await.unwrap().stdout);
     }
     there.map_err(|error| error.context(picture(&managed))).unwrap();
-    assert!(Timestamp::now() < opens, "in time");
+    assert!(vmbridge::clock::now() < opens, "in time");
     until("who has no snapshot lost its tag", 20, || !managed.tags(1).contains_key("Patch Group"))
         .await
         .unwrap();
-    assert!(Timestamp::now() < opens, "in time");
+    assert!(vmbridge::clock::now() < opens, "in time");
     for vm in &healthy {
         assert_eq!(ours(&managed, &vm.moref).len(), 1, "nobody removes it before");
     }
