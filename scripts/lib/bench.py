@@ -637,6 +637,10 @@ AT_ONCE = 20
 GUEST_METHODS = re.compile(r"InGuest$|^InitiateFileTransfer")
 
 
+# Snapshots at the same time, and how long each takes, in seconds.
+PER_DATASTORE, PER_HOST, PER_VCENTER, TASK = 10, 50, 200, 20
+
+
 def enrol(args):
     with tempfile.TemporaryDirectory() as folder:
         command = [RELEASE / "vmbridge-simulator", "--vms", args.guests * 2, "--aws-node-count", 1]
@@ -713,6 +717,100 @@ password = {{ file = "{secret}" }}
     return "Enrolment", lines
 
 
+def lower_bound(tasks, places):
+    """The time below which these tasks cannot be done, whatever their order: of each resource its work divided by its limit."""
+    work = {}
+    for task, took in tasks:
+        for resource in places[task["vm"]]:
+            work[resource] = work.get(resource, 0) + took
+    limit = {"datastore": PER_DATASTORE, "host": PER_HOST, "vcenter": PER_VCENTER}
+    return max([took for _, took in tasks] + [sum_ / limit[kind] for (kind, _), sum_ in work.items()])
+
+
+def snapshots(args):
+    with tempfile.TemporaryDirectory() as folder:
+        command = [RELEASE / "vmbridge-simulator", "--vms", args.protected * 2, "--aws-node-count", 1]
+        with Server(folder, command) as server:
+            vcenter, account = vcenter_of(server.endpoints), server.endpoints["aws"]["accounts"][0]
+            config = tags_configuration(folder, server.endpoints)
+            config.write_text(
+                config.read_text().replace('mode = "enforce"', 'mode = "off"', 1)
+                + f"""
+[snapshots]
+mode = "enforce"
+per_datastore = {PER_DATASTORE}
+per_host = {PER_HOST}
+per_vcenter = {PER_VCENTER}
+floor_percent = 0
+floor_gib = 0
+
+[[snapshots.policy]]
+name = "bench"
+uncovered_disks = true
+max_chain = 31
+"""
+            )
+            environment = {
+                **os.environ,
+                "AWS_ACCESS_KEY_ID": account["accessKeyId"],
+                "AWS_SECRET_ACCESS_KEY": account["secretAccessKey"],
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }
+            run = lambda *arguments: subprocess.run(
+                [RELEASE / "vmbridge", "--config", config, *arguments], env=environment, capture_output=True, text=True
+            )
+            name = vcenter["name"]
+            tasks = {"durationsMs": {"createSnapshot": TASK * 1000}, "jitterPercent": 30, "datastoreDepth": PER_DATASTORE}
+            control(vcenter, f"/mutate/{name}", {"op": "setTasks", "tasks": tasks})
+            inventory = json.loads(run("inventory", "--json").stdout)
+            # The same work for every datastore: as many VMs of each as there are of the scarcest, over and over.
+            vms = {vm["moref"]: vm for vm in inventory["vms"] if vm["template"] is False and vm["managedBy"] is None}
+            store = lambda vm: [("datastore", place["moref"]) for place in vm["datastores"]]
+            places = {
+                vm: [*store(told), ("host", (told["host"] or {}).get("moref")), ("vcenter", name)] for vm, told in vms.items()
+            }
+            chosen = [f"{name}/{vm}" for vm in vms][: args.protected]
+            say(f"   snapshots of {len(chosen)} VMs, each of about {TASK} s")
+            with Daemon(folder, config, server.endpoints) as daemon:
+                time.sleep(10)
+                ledger = Ledger(vcenter)
+                cpu = cpu_of(daemon.process.pid)
+                began = time.time()
+                made = run("snapshot", "create", *chosen, "--reason", "benchmark", "--keep", "24h", "--json")
+                taken = json.loads(made.stdout)
+                wanted = sum(not vm["waits"] for vm in taken["taken"])
+                samples = []
+                while True:
+                    truth = control(vcenter, f"/tasks/{name}")
+                    samples.append((len(truth["active"]), time.time(), cpu_of(daemon.process.pid)))
+                    done = [task for task in truth["finished"] if task["kind"] == "createSnapshot"]
+                    if len(done) >= wanted:
+                        break
+                    if time.time() - began > args.protected * TASK:
+                        raise SystemExit(f"{len(done)} of {wanted} snapshots were taken:\n{daemon.log.read_text()[-2000:]}")
+                    time.sleep(1)
+                calls = ledger.calls()
+            took = [(task, when(task["time"]) - when(task["started"])) for task in done]
+            makespan = max(when(task["time"]) for task in done) - min(when(task["started"]) for task in done)
+            least = lower_bound(took, places)
+            busy = [(at, used) for running, at, used in samples if running >= 0.9 * truth["running"]["vcenter"]]
+            watching = (busy[-1][1] - busy[0][1]) / max(busy[-1][0] - busy[0][0], 1) * 100
+    mine = {call: count for call, count in calls.items() if ":" not in call}
+    lines = [
+        f"{wanted} VMs of vmbridge-simulator on {len({place for vm in places.values() for place in vm if place[0] == 'datastore'})} datastores; snapshots of about {TASK} s each; at most {PER_DATASTORE} at a time on a datastore, {PER_HOST} on a host, {PER_VCENTER} in the vCenter.",
+        "",
+        "| | measured | wanted |",
+        "|---|---:|---:|",
+        f"| from the beginning of the first task to the end of the last | {makespan:.0f} s, {makespan / least:.2f} times what the limits allow ({least:.0f} s) | at most 1.15 times |",
+        f"| most tasks at a time | {truth['running']['vcenter']} | at most {PER_VCENTER} |",
+        f"| calls to vCenter for each snapshot | {sum(mine.values()) / wanted:.1f} | |",
+        f"| CPU while that many tasks run, of one core | {watching:.1f} % | |",
+        "",
+        f"All calls: {listed(calls)}.",
+    ]
+    return "Snapshots", lines
+
+
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 INTRODUCTION = """# Benchmarks
@@ -733,7 +831,7 @@ def write(title, lines):
 
 
 def main():
-    sections = {"fleet": fleet, "watch": watch, "decode": decode, "sessions": sessions, "tags": tags, "enrol": enrol}
+    sections = {"fleet": fleet, "watch": watch, "decode": decode, "sessions": sessions, "tags": tags, "enrol": enrol, "snapshots": snapshots}
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures vmbridge beside its peers.")
     parser.add_argument("sections", nargs="*", metavar="section", help=f"{', '.join(sections)} (default: all)")
     parser.add_argument("--vms", type=int, default=10_000, help="VMs in vcsim (default %(default)s)")
@@ -745,6 +843,7 @@ def main():
     parser.add_argument("--unseen", type=int, default=8, help="changes of tags without events (default %(default)s)")
     parser.add_argument("--idle", type=int, default=600, help="seconds of idleness with tag sync (default %(default)s)")
     parser.add_argument("--guests", type=int, default=200, help="guests to enrol (default %(default)s)")
+    parser.add_argument("--protected", type=int, default=1_000, help="VMs to take snapshots of (default %(default)s)")
     parser.add_argument("--kills", type=int, default=100)
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
