@@ -336,6 +336,14 @@ async fn a_window_of_the_configuration() {
         (3, 3),
         "each was asked for once"
     );
+    // It is looked for disks that are left over, once what vCenter shows is certainly of after the removal.
+    for _ in 0..60 {
+        let listed = world.json(&["snapshot", "list", "--json"]).await;
+        if listed["ours"].as_array().unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     assert!(world.assert_listed().await.is_empty());
     running.signal("TERM").await.unwrap();
     let ended = running.ended().await.unwrap();
