@@ -3,7 +3,7 @@
 use mappings::protection::{Act, SnapshotId, TaskId, Trouble};
 use vsphere_client::error::{Error, chain};
 use vsphere_client::ids::{SnapshotRef, TaskRef};
-use vsphere_client::model::{TaskFailure, TaskInfo};
+use vsphere_client::model::{SnapshotInfo, TaskFailure, TaskInfo};
 use vsphere_client::vcenter::snapshot::{Quiesce, SnapshotFault, SnapshotSpec};
 use vsphere_client::vcenter::{Vcenter, WriteError};
 
@@ -85,14 +85,13 @@ impl SnapshotPort for VsphereHands {
                 Ok(left_over) => left_over,
                 Err(error) => return gone_or(&error),
             };
-            let snapshots =
-                snapshots.iter().flat_map(vsphere_client::model::SnapshotInfo::iter).filter_map(|tree| {
-                    Some(Shot {
-                        snapshot: tree.reference()?.to_string().into(),
-                        description: tree.description.clone(),
-                        created: tree.created?,
-                    })
-                });
+            let snapshots = snapshots.iter().flat_map(SnapshotInfo::iter).filter_map(|tree| {
+                Some(Shot {
+                    snapshot: tree.reference()?.to_string().into(),
+                    description: tree.description.clone(),
+                    created: tree.created?,
+                })
+            });
             let running = tasks.iter().filter(|task| !task.is_finished());
             Ok(Some(Look {
                 snapshots: snapshots.collect(),
@@ -155,7 +154,8 @@ fn trouble(fault: SnapshotFault, sentence: String) -> Trouble {
 
 /// What a task does, where it is one of what we do.
 fn act_of(task: &TaskInfo) -> Option<Act> {
-    // `vm.Snapshot.remove` in vCenter, `VirtualMachine.removeSnapshot` in the simulator of VMware; `revertToSnapshot` likewise.
+    // `vm.Snapshot.remove` and `.revert` in vCenter, `VirtualMachine.removeSnapshot` and `.revertToSnapshot` in the simulator of
+    // VMware.
     Some(match &*task.description_id {
         "VirtualMachine.createSnapshot" | "VirtualMachine.createSnapshotEx" => Act::Create,
         "vm.Snapshot.remove" | "VirtualMachine.removeSnapshot" => Act::Remove,
