@@ -17,7 +17,7 @@ use vmbridge_e2e::program::Running;
 use vmbridge_simulator::{Effect, FaultEffect, FaultRule, GUEST_PASSWORD, Mutation};
 
 /// Cells of the matrix at the same time.
-pub(crate) const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 8;
 
 /// When the process is killed.
 #[derive(Debug, Clone, Copy, PartialEq)]

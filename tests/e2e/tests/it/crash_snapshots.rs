@@ -17,8 +17,11 @@ use vmbridge_simulator::{
     FaultEffect, FaultRule, FinishedTask, Mutation, TaskKind, TaskOutcome, TaskScript, TaskSetting,
 };
 
-use super::crash::{AT_ONCE, POINTS, Point, killed, of_kind, operation};
+use super::crash::{POINTS, Point, killed, of_kind, operation};
 use super::snapshots::{PRIVILEGES, ours};
+
+/// Cells at the same time: they wait most of their time.
+const AT_ONCE: usize = 12;
 
 /// The kinds of this matrix; those that wait longest begin first.
 pub(crate) const KINDS: [ActionKind; 5] = [
@@ -225,6 +228,14 @@ impl Scene {
         Ok(all.first().copied().cloned().unwrap_or_default())
     }
 
+    /// Something happens in the vCenter, as it always does: without any news a picture is up to date only every half minute.
+    fn lives(&self) {
+        let id = self.other.clone();
+        let text = jiff::Timestamp::now().to_string();
+        // A note that cannot be written only takes time.
+        let _ = self.managed.mutate(&Mutation::Annotate { id, text });
+    }
+
     fn finished(&self) -> Vec<FinishedTask> {
         self.managed.simulator.vcenters()[0].tasks().finished
     }
@@ -283,7 +294,11 @@ async fn cell(kind: ActionKind, point: Point) -> Result<()> {
             let hold = if late { FaultEffect::HoldAfter } else { FaultEffect::HoldBefore };
             managed.simulator.add_faults([FaultRule::once(operation(kind).0, hold)]);
             let waiting = scene.ask(kind, record).await?;
-            until("the call is held", held).await?;
+            until("the call is held", || {
+                scene.lives();
+                held()
+            })
+            .await?;
             killed(running).await?;
             let journal = managed.journal().await?;
             ensure!(of_kind(&journal, kind, None).len() == 1, "the intent is in the journal: {journal:#?}");
@@ -293,6 +308,8 @@ async fn cell(kind: ActionKind, point: Point) -> Result<()> {
             let before = of_kind(&managed.journal().await?, kind, Some("done")).len();
             let waiting = scene.ask(kind, record).await?;
             until("an outcome is in the journal", || async {
+                scene.lives();
+                tokio::time::sleep(Duration::from_millis(300)).await;
                 Ok(of_kind(&managed.journal().await?, kind, Some("done")).len() > before)
             })
             .await?;
@@ -304,7 +321,12 @@ async fn cell(kind: ActionKind, point: Point) -> Result<()> {
     managed.simulator.release_holds();
 
     let running = scene.daemon().await?;
-    let came = until("it is as it should be", || async { Ok(is_over(kind, &scene.record().await?)) }).await;
+    let came = until("it is as it should be", || async {
+        scene.lives();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(is_over(kind, &scene.record().await?))
+    })
+    .await;
     if let Err(error) = came {
         let (record, journal) = (scene.record().await, managed.journal().await);
         return Err(error.context(format!("{record:#?} {journal:#?} {:#?}", scene.finished())));
@@ -361,20 +383,20 @@ async fn right(scene: &Scene, kind: ActionKind, point: Point) -> Result<()> {
 async fn killed_at_any_point_nothing_is_done_twice_to_a_snapshot() {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut cells = JoinSet::new();
-    // A call that may still be on its way is given a minute: those cells begin first.
-    let mut points = POINTS;
-    points.sort_by_key(|point| *point != Point::BeforeEffect);
-    for point in points {
-        for kind in KINDS {
-            let room = room.clone();
-            cells.spawn(async move {
-                let _permit = room.acquire_owned().await.unwrap();
-                let since = tokio::time::Instant::now();
-                let ended = cell(kind, point).await.with_context(|| format!("{} {point:?}", kind.word()));
-                eprintln!("{} {point:?}: {:?}", kind.word(), since.elapsed());
-                ended
-            });
-        }
+    let mut all: Vec<(ActionKind, Point)> =
+        KINDS.into_iter().flat_map(|kind| POINTS.map(|point| (kind, point))).collect();
+    // Those that take longest begin first: disks that are left over are waited for twice, and a call that may still be on its
+    // way is given a minute.
+    all.sort_by_key(|(kind, point)| (*kind != ActionKind::ConsolidateDisks, *point != Point::BeforeEffect));
+    for (kind, point) in all {
+        let room = room.clone();
+        cells.spawn(async move {
+            let _permit = room.acquire_owned().await.unwrap();
+            let since = tokio::time::Instant::now();
+            let ended = cell(kind, point).await.with_context(|| format!("{} {point:?}", kind.word()));
+            eprintln!("{} {point:?}: {:?}", kind.word(), since.elapsed());
+            ended
+        });
     }
     let (mut failures, mut ended) = (Vec::new(), 0);
     while let Some(cell) = cells.join_next().await {
