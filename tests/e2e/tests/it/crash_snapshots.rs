@@ -231,7 +231,7 @@ impl Scene {
     /// Something happens in the vCenter, as it always does: without any news a picture is up to date only every half minute.
     fn lives(&self) {
         let id = self.other.clone();
-        let text = vmbridge::clock::now().to_string();
+        let text = format!("{:?}", tokio::time::Instant::now());
         // A note that cannot be written only takes time.
         let _ = self.managed.mutate(&Mutation::Annotate { id, text });
     }

@@ -294,12 +294,10 @@ async fn a_bad_night_is_undone() {
 }
 
 /// A vCenter in which something happens all the time, as in every real one.
-fn lively<'a>(managed: &'a Managed, moref: &'a str) -> impl Future<Output = ()> + 'a {
-    async move {
-        for number in 0_u64.. {
-            managed.mutate(&Mutation::Annotate { id: moref.to_owned(), text: number.to_string() }).unwrap();
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+async fn lively(managed: &Managed, moref: &str) {
+    for number in 0_u64.. {
+        managed.mutate(&Mutation::Annotate { id: moref.to_owned(), text: number.to_string() }).unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
