@@ -144,10 +144,12 @@ fn document(
     let (unfit, without_policy) = (set(&forecast.unfit), set(&forecast.without_policy));
     let planned: HashMap<usize, (Timestamp, Timestamp)> =
         forecast.planned.iter().map(|(vm, begins, ends)| (*vm, (*begins, *ends))).collect();
+    let left: HashSet<&VmId> = window.left.iter().collect();
     let mut told = Vec::new();
     for number in &forecast.members {
         let Some(vm) = window.vms.get(*number).and_then(|id| vms.get(id)) else { continue };
-        if !selection.has(&vm.vm) {
+        // Those that left are told below, once.
+        if !selection.has(&vm.vm) || left.contains(&vm.vm) {
             continue;
         }
         let say = says(vm).find(|say| run_of(say).is_some_and(|run| run.is_same(&forecast.run)));
