@@ -43,7 +43,7 @@ async fn a_night_from_the_first_sight_of_the_window_to_the_last_trace_of_it() {
     assert!(patched.iter().all(|patched| patched.snapshots == 1), "{patched:?}");
     assert_eq!(estate.ours(), 12, "nothing is removed before they have soaked");
     // Those that are well lose theirs, the other one is kept for longer, and that is said.
-    estate.until(mins(65)).await;
+    estate.until(mins(55)).await;
     assert_eq!((estate.ours(), estate.vms.ours(3)), (1, 1));
     assert_eq!(program.word(3), "snapshotKept");
     assert!(!estate.vms.is_left_over(5), "what the removal left over is consolidated");
