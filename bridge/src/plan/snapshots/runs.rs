@@ -76,7 +76,7 @@ impl<'a> Runs<'a> {
             .memory
             .scopes
             .values()
-            .filter(|scope| closes(scene, scope) > scene.now && !is_void(scope))
+            .filter(|scope| scope.run.closes > scene.now && !is_void(scope))
             .collect();
         let targets = scene.matchings.iter().map(|matching| match matching {
             Ok((place, view, _)) => Target::of(place, view, scene, &live, until),
@@ -341,14 +341,6 @@ fn view_of<'a>(scene: &Scene<'a, '_>, scope: &Scope) -> Option<&'a TargetView> {
         matching.as_ref().ok().filter(|(known, ..)| known == place).map(|(_, view, _)| *view)
     };
     scene.matchings.iter().find_map(of)
-}
-
-/// When an opening that is remembered is over: at its end, or when all has been done in it.
-fn closes(scene: &Scene<'_, '_>, scope: &Scope) -> Timestamp {
-    let id = WindowId::from(&*scope.run.window);
-    let window = view_of(scene, scope).and_then(|view| view.windows.known.get(&id));
-    let ended = window.and_then(|window| ended(window, &scope.run));
-    ended.map_or(scope.run.closes, |ended| scope.run.closes.min(ended))
 }
 
 /// Whether AWS does not know of an opening any more that has not come yet. Only who could see it can say so.

@@ -6,7 +6,7 @@ use super::pace::Wanted;
 use super::{CLOCKS, EXPECTED_REMOVAL, Planner, SETTLE, is_idle, sentences};
 use crate::protection::record::add;
 use crate::protection::subject::{Act, Presence, Seen, Subject};
-use crate::protection::{Event, IfImpossible, Record, Say, Stage, Trouble};
+use crate::protection::{Event, IfImpossible, Record, Run, Say, Stage, Trouble};
 use crate::snapshot::hazard::{Hazard, Verdict};
 
 /// Attempts to take a snapshot that a person asked for, and that no window ends.
@@ -231,7 +231,7 @@ impl<'p> Planner<'p> {
             add(opens, -EXPECTED_REMOVAL) <= self.now && self.now < closes
         };
         // Its own window may be known no more, and is open all the same.
-        let mut runs = subject.runs.iter().chain(&record.run);
+        let mut runs = subject.runs.iter().filter(|run| !is_done(record, run)).chain(&record.run);
         if let Some(run) = runs.find(|run| is_near(run.opens, run.closes)) {
             self.at(run.closes);
             return false;
@@ -278,8 +278,15 @@ fn due(subject: &Subject<'_>, record: &Record) -> Option<Timestamp> {
             due = due.min(add(run.opens, -record.keep.reserve()));
         }
     }
-    let own = subject.runs.iter().filter(|run| record.is_for(run)).chain(&record.run);
+    let own =
+        subject.runs.iter().filter(|run| record.is_for(run) && !is_done(record, run)).chain(&record.run);
     Some(own.map(|run| run.closes).max().map_or(due, |closes| due.max(closes)))
+}
+
+/// Whether all has been done in the run of a record before its time, and what became of the VM is known. VMs are held until its
+/// end all the same.
+fn is_done(record: &Record, run: &Run) -> bool {
+    record.is_for(run) && record.judgement.is_some()
 }
 
 /// Whether the hard limit is so near that it counts more than what else is done to the VM.

@@ -39,8 +39,11 @@ impl<'p> Planner<'p> {
             if protects {
                 self.forecast_of(run).protected.push(at);
             }
+            // All has been done to it in this run, so that its snapshot may be gone.
+            let is_judged =
+                subject.records.iter().any(|record| record.is_for(run) && record.judgement.is_some());
             // Whatever the reason: what is not seen to have its snapshot is not patched.
-            if policy.if_impossible == IfImpossible::Hold && freezes <= now && !protects {
+            if policy.if_impossible == IfImpossible::Hold && freezes <= now && !protects && !is_judged {
                 self.decisions.held.push((at, run.clone()));
             }
             match own {
