@@ -177,8 +177,8 @@ pub(crate) fn of_kind<'a>(journal: &'a [Value], kind: ActionKind, outcome: Optio
     journal.iter().filter(|entry| entry["kind"] == kind.word() && entry["outcome"] == wanted).collect()
 }
 
-async fn cell(kind: ActionKind, point: Point) -> Result<()> {
-    let managed = ready_for(kind).await?;
+/// Kills the program at this point of the next action of a kind.
+pub(crate) async fn interrupt(managed: &Managed, kind: ActionKind, point: Point) -> Result<()> {
     let before = managed.journal().await?;
     let done_before = managed.simulator.effects().len();
     let (operation, recorded) = operation(kind);
@@ -230,6 +230,12 @@ async fn cell(kind: ActionKind, point: Point) -> Result<()> {
     }
     managed.simulator.clear_faults();
     managed.simulator.release_holds();
+    Ok(())
+}
+
+async fn cell(kind: ActionKind, point: Point) -> Result<()> {
+    let managed = ready_for(kind).await?;
+    interrupt(&managed, kind, point).await?;
 
     if is_of_enrolment(kind) {
         settled(&managed).await?;
@@ -286,7 +292,7 @@ fn right(managed: &Managed, kind: ActionKind) -> Result<()> {
 }
 
 /// Every change made a difference, so none was made twice.
-fn once(effects: &[Effect]) -> Result<()> {
+pub(crate) fn once(effects: &[Effect]) -> Result<()> {
     for (at, effect) in effects.iter().enumerate() {
         ensure!(effect.effective, "done twice: {effect:?}");
         let same = |other: &&Effect| {

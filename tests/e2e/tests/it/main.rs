@@ -8,6 +8,7 @@ mod check;
 mod commands;
 mod containers;
 mod crash;
+mod crash_holds;
 mod crash_snapshots;
 mod daemon;
 mod enrol;
