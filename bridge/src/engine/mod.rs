@@ -7,6 +7,7 @@
 //! never in the engine.
 
 mod assembly;
+mod doubts;
 mod enrol;
 mod guest;
 mod hands;
@@ -123,6 +124,10 @@ pub struct Progress {
     pub problems: Vec<String>,
     /// Changes that wait for approval, by id.
     pub held: Vec<String>,
+    /// Openings of windows that come or are open, as far as they are looked at.
+    pub windows: usize,
+    /// Those of them that are in doubt.
+    pub windows_in_doubt: usize,
 }
 
 impl<S: Records> Engine<S> {
@@ -333,8 +338,11 @@ impl<S: Records> Engine<S> {
             |planned: &&Planned| is_recorded && only.is_none_or(|only| planned.action.capability() == *only);
         work.replace(plan.doable(&policy).filter(wanted));
         work.next = plan.next;
+        work.doubts.look(&plan.windows).iter().for_each(doubts::News::log);
         self.0.progress.send_modify(|progress| {
             progress.cycles += 1;
+            progress.windows = plan.windows.len();
+            progress.windows_in_doubt = work.doubts.count();
             progress.problems.clone_from(&plan.problems);
             progress.held = plan.held.iter().map(|held| held.id.clone()).collect();
         });
@@ -516,6 +524,7 @@ struct Work {
     tasks: JoinSet<Holder>,
     /// When the last plan asks for another one.
     next: Option<Timestamp>,
+    doubts: doubts::Doubts,
 }
 
 impl Work {

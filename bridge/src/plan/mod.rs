@@ -36,7 +36,7 @@ pub use document::{
 pub use enrol::{CredentialsPolicy, EnrolPolicy};
 pub use identity::{Link, LoneNode};
 pub use reason::{Note, QUARANTINE, Reason};
-pub use snapshots::WindowPlan;
+pub use snapshots::{Doubt, WindowPlan};
 pub(crate) use snapshots::{OnDemand, Unfit, kept_for, new_id, on_demand};
 pub use tags::{Claimed, claimed};
 pub use text::{write_action, write_plan};

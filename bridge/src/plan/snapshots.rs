@@ -58,6 +58,63 @@ pub struct WindowPlan {
     pub doubts: Vec<String>,
 }
 
+/// Why a person should look at a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt<'a> {
+    /// So many snapshots come after the deadline.
+    Late(usize),
+    /// So many VMs cannot have one.
+    Unfit(usize),
+    /// So many VMs cannot be kept out of it, although they are to be.
+    CannotHold(usize),
+    /// Whom it reaches is not certain.
+    Uncertain(&'a [String]),
+}
+
+impl Doubt<'_> {
+    /// The word for its kind.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Late(_) => "late",
+            Self::Unfit(_) => "unfit",
+            Self::CannotHold(_) => "cannotHold",
+            Self::Uncertain(_) => "uncertain",
+        }
+    }
+}
+
+impl std::fmt::Display for Doubt<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Late(1) => f.write_str("1 VM would have its snapshot after the deadline"),
+            Self::Late(count) => write!(f, "{count} VMs would have their snapshots after the deadline"),
+            Self::Unfit(1) => f.write_str("1 VM cannot have a snapshot"),
+            Self::Unfit(count) => write!(f, "{count} VMs cannot have a snapshot"),
+            Self::CannotHold(1) => f.write_str("1 VM cannot be held"),
+            Self::CannotHold(count) => write!(f, "{count} VMs cannot be held"),
+            Self::Uncertain(why) => {
+                write!(f, "it cannot be said for certain whom it reaches: {}", why.join(", "))
+            }
+        }
+    }
+}
+
+impl WindowPlan {
+    /// Why a person should look at it before it opens.
+    #[must_use]
+    pub fn in_doubt(&self) -> Vec<Doubt<'_>> {
+        let counted = [
+            (self.forecast.late.len(), Doubt::Late as fn(usize) -> Doubt<'static>),
+            (self.forecast.unfit.len(), Doubt::Unfit),
+            (self.cannot_hold.len(), Doubt::CannotHold),
+        ];
+        let counted = counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, doubt)| doubt(count));
+        let uncertain = (!self.doubts.is_empty()).then_some(Doubt::Uncertain(&self.doubts));
+        counted.chain(uncertain).collect()
+    }
+}
+
 /// What a plan has to say of snapshots.
 #[derive(Default)]
 pub(super) struct Snapshots {

@@ -89,6 +89,11 @@ fn render_state(overview: &Overview) -> String {
             "Actions that are waiting, running, or open (their end is not known)."
         );
         describe_gauge!("vmbridge_engine_held", "Sets of changes that wait for `vmbridge approve`.");
+        describe_gauge!("vmbridge_windows", "Openings of maintenance windows that come or are open.");
+        describe_gauge!(
+            "vmbridge_windows_in_doubt",
+            "Openings that will not be as their policies want it; `vmbridge windows` says why."
+        );
         describe_gauge!(
             "vmbridge_engine_problems",
             "What keeps anything from being done, such as a full disk."
@@ -109,6 +114,8 @@ fn render_state(overview: &Overview) -> String {
                 gauge!("vmbridge_engine_actions", "state" => state).set(count as f64);
             }
             gauge!("vmbridge_engine_held").set(engine.held.len() as f64);
+            gauge!("vmbridge_windows").set(engine.windows as f64);
+            gauge!("vmbridge_windows_in_doubt").set(engine.windows_in_doubt as f64);
             gauge!("vmbridge_engine_problems").set(engine.problems.len() as f64);
             gauge!("vmbridge_engine_cycles").set(engine.cycles as f64);
         }
