@@ -1,0 +1,15 @@
+//! Findings of Security Hub: what is told, in which form, and how each lives from its first day to its last.
+//!
+//! A [`Problem`] is what somebody found wrong with a subject.
+
+mod asff;
+mod fnv;
+mod ids;
+mod problem;
+
+pub use asff::{
+    Compliance, Content, ContentHash, Details, Finding, ProviderFields, ProviderSeverity, Recommendation,
+    RecordState, Remediation, Resource, SCHEMA_VERSION, Times,
+};
+pub use ids::{AccountId, Family, FindingId, InstanceId, MoRef, NodeId, Owner, Region, RuleId, VcenterId};
+pub use problem::{Advice, Class, Kind, Node, Object, Problem, Severity, Status, Subject, Tag, Target};
