@@ -86,6 +86,21 @@ impl WindowId {
     }
 }
 
+/// The partition of AWS that a Region belongs to, the second part of every ARN there.
+#[must_use]
+pub fn partition_of(region: &str) -> &'static str {
+    const PARTITIONS: &[(&str, &str)] = &[
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+        ("eusc-", "aws-eusc"),
+    ];
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
 /// Whether these are the 17 digits of an id.
 fn is_hexadecimal(digits: &str) -> bool {
     digits.len() == 17 && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
@@ -130,6 +145,20 @@ mod tests {
         assert!(WindowId::of_window("mw-0c50858d01EXAMPLE").is_none());
         assert!(WindowId::of_window("mw-0123456789abcdef0").is_some());
         assert!(WindowId::of_window("mi-0123456789abcdef0").is_none());
+    }
+
+    #[test]
+    fn each_region_is_in_its_partition() {
+        for (region, partition) in [
+            ("eu-central-1", "aws"),
+            ("us-east-1", "aws"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("cn-north-1", "aws-cn"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+        ] {
+            assert_eq!(partition_of(region), partition, "{region}");
+        }
     }
 
     #[test]

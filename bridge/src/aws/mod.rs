@@ -24,7 +24,7 @@ pub use connect::{ConnectError, found_credentials};
 pub use error::{AwsError, AwsErrorKind};
 pub use ids::{
     ActivationId, NodeId, Place, TargetName, TaskExecutionId, WindowExecutionId, WindowId, WindowTargetId,
-    WindowTaskId,
+    WindowTaskId, partition_of,
 };
 pub use node::{Activation, Node, NodeTags, Ping, Platform};
 pub use paced::{Lanes, Paced, Speed};

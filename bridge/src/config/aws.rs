@@ -10,7 +10,7 @@ use super::reader::TableReader;
 use super::schema::{Key, Need, Section, Shape};
 use super::values::{Account, Boolean, Integer, Name, Region, RoleArn, Scope, Span, Text, WebUrl};
 use super::vcenter::CA_FILE;
-use crate::aws::Speed;
+use crate::aws::{Speed, partition_of};
 use crate::lane::LaneLimits;
 
 /// One account and Region.
@@ -40,6 +40,8 @@ pub struct AwsTarget {
     pub vms: Selector,
     /// The IAM role of nodes that are enrolled here.
     pub node_role: String,
+    /// The Region whose Security Hub gets the findings, if it is another than `region`.
+    pub findings_region: Option<String>,
     /// Calls in a second of each operation that reads.
     pub reads_per_second: usize,
     /// Calls in a second of each operation that changes something.
@@ -55,6 +57,12 @@ pub struct AwsTarget {
 }
 
 impl AwsTarget {
+    /// The Region whose Security Hub gets the findings.
+    #[must_use]
+    pub fn hub_region(&self) -> &str {
+        self.findings_region.as_deref().unwrap_or(&self.region)
+    }
+
     /// The limits for its lanes.
     #[must_use]
     pub fn speed(&self) -> Speed {
@@ -155,6 +163,14 @@ static NODE_ROLE: Key<Text> = Key {
     example: "\"SSMServiceRole\"",
 };
 
+static FINDINGS_REGION: Key<Region> = Key {
+    name: "findings_region",
+    kind: Region,
+    need: Need::Optional,
+    doc: "The Region whose Security Hub gets the findings about VMs of this target. Left out: that of the target, which is right with an aggregation Region too, since Security Hub itself copies findings there. Give another one only where Security Hub is not enabled in the Region of the target. Findings go to one Region and never to both.",
+    example: "\"eu-west-1\"",
+};
+
 static READS: Key<Integer> = Key {
     name: "reads_per_second",
     kind: Integer { min: 1, max: 100 },
@@ -220,6 +236,7 @@ pub(super) static SECTION: Section = Section {
         &DUAL_STACK,
         &VMS,
         &NODE_ROLE,
+        &FINDINGS_REGION,
         &READS,
         &WRITES,
         &CONCURRENCY,
@@ -243,6 +260,7 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<AwsTarget> {
     let dual_stack = table.get(&DUAL_STACK);
     let vms = table.get(&VMS);
     let node_role = table.get(&NODE_ROLE);
+    let findings_region = table.get_optional(&FINDINGS_REGION);
     let reads_per_second = table.get(&READS);
     let writes_per_second = table.get(&WRITES);
     let concurrency = table.get(&CONCURRENCY);
@@ -258,6 +276,12 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<AwsTarget> {
     {
         table.wrong(POLL_FAST.name, "longer than `poll_slow`", "make it shorter, or `poll_slow` longer");
     }
+    if let (Some(own), Some(other)) = (&region, &findings_region)
+        && partition_of(own) != partition_of(other)
+    {
+        let help = format!("name a Region of the partition {}", partition_of(own));
+        table.wrong(FINDINGS_REGION.name, "no credentials are good in both Regions", help);
+    }
     Some(AwsTarget {
         name: name?,
         region: region?,
@@ -271,6 +295,7 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<AwsTarget> {
         dual_stack: dual_stack?,
         vms: vms?,
         node_role: node_role?,
+        findings_region,
         reads_per_second: reads_per_second?,
         writes_per_second: writes_per_second?,
         concurrency: concurrency?,

@@ -11,12 +11,16 @@
 
 mod aws;
 mod capability;
+mod checks;
+mod compliance;
 mod credentials;
 mod enrol;
 mod environment;
 mod error;
+mod findings;
 mod guard;
 mod http;
+mod inventory;
 mod limits;
 mod log;
 mod node;
@@ -43,12 +47,16 @@ use toml::de::DeTable;
 
 pub use aws::AwsTarget;
 pub use capability::Mode;
+pub use checks::{CheckSettings, Suppression};
+pub use compliance::ComplianceSettings;
 pub use credentials::GuestCredentials;
 pub use enrol::{EnrolSettings, Source};
 pub use environment::Environment;
 pub use error::{ConfigErrors, Problem};
+pub use findings::{FindingFolding, FindingsSettings};
 pub use guard::Guard;
 pub use http::Http;
+pub use inventory::InventorySettings;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use overrides::PROGRAM_VARIABLES;
@@ -94,6 +102,14 @@ pub struct Config {
     pub credentials: Vec<GuestCredentials>,
     /// The safety net of VMs before their maintenance windows.
     pub snapshots: SnapshotSettings,
+    /// What Systems Manager's inventory says of VMs.
+    pub inventory: InventorySettings,
+    /// What Systems Manager's compliance says of VMs.
+    pub compliance: ComplianceSettings,
+    /// Which rules VMs, hosts, clusters and port groups are held against.
+    pub checks: CheckSettings,
+    /// What Security Hub is told.
+    pub findings: FindingsSettings,
     /// What people in the vSphere client see of AWS.
     pub writeback: WritebackSettings,
     /// How much may change without a person's consent.
@@ -123,6 +139,10 @@ static ROOT: Section = Section {
         &credentials::SECTION,
         &tags::SECTION,
         &snapshots::SECTION,
+        &inventory::SECTION,
+        &compliance::SECTION,
+        &checks::SECTION,
+        &findings::SECTION,
         &writeback::SECTION,
         &guard::SECTION,
         &state::SECTION,
@@ -225,6 +245,10 @@ fn read(root: &TableReader<'_>) -> Option<Config> {
     let aws: Vec<Option<AwsTarget>> = aws_tables.iter().map(aws::read).collect();
     let tags = root.section_or_empty(&tags::SECTION).as_ref().and_then(tags::read);
     let snapshots = root.section_or_empty(&snapshots::SECTION).as_ref().and_then(snapshots::read);
+    let inventory = root.section_or_empty(&inventory::SECTION).as_ref().and_then(inventory::read);
+    let compliance = root.section_or_empty(&compliance::SECTION).as_ref().and_then(compliance::read);
+    let checks = root.section_or_empty(&checks::SECTION).as_ref().and_then(checks::read);
+    let findings = root.section_or_empty(&findings::SECTION).as_ref().and_then(findings::read);
     let writeback = root.section_or_empty(&writeback::SECTION).as_ref().and_then(writeback::read);
     let guard = root.section_or_empty(&guard::SECTION).as_ref().and_then(guard::read);
     let state = root.section_or_empty(&state::SECTION).as_ref().and_then(state::read);
@@ -242,6 +266,10 @@ fn read(root: &TableReader<'_>) -> Option<Config> {
         credentials: credentials.into_iter().collect::<Option<_>>()?,
         tags: tags?,
         snapshots: snapshots?,
+        inventory: inventory?,
+        compliance: compliance?,
+        checks: checks?,
+        findings: findings?,
         writeback: writeback?,
         guard: guard?,
         state: state?,

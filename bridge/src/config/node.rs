@@ -35,7 +35,8 @@ pub(super) enum Value {
     Integer(Option<i64>),
     Float,
     Boolean(bool),
-    Datetime,
+    /// As it is written.
+    Datetime(String),
     Array(Vec<Node>),
     Table(Table),
     /// From an environment variable or a default: may stand for any scalar or list.
@@ -52,7 +53,7 @@ impl Value {
             Self::Integer(_) => "an integer",
             Self::Float => "a number with a fraction",
             Self::Boolean(_) => "a boolean",
-            Self::Datetime => "a date or time",
+            Self::Datetime(_) => "a date or time",
             Self::Array(_) => "a list",
             Self::Table(_) => "a table",
             Self::TooDeep => "something nested too deeply",
@@ -127,7 +128,7 @@ impl Node {
             }
             DeValue::Float(_) => Value::Float,
             DeValue::Boolean(value) => Value::Boolean(*value),
-            DeValue::Datetime(_) => Value::Datetime,
+            DeValue::Datetime(moment) => Value::Datetime(moment.to_string()),
             DeValue::Array(items) => {
                 Value::Array(items.iter().map(|item| Self::at_depth(item, depth + 1)).collect())
             }

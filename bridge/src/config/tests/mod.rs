@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod overrides;
+mod report;
 mod robustness;
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! The kinds of values that settings take.
 
 mod aws;
+mod day;
 mod network;
 mod path;
 mod scope;
@@ -16,10 +17,11 @@ use super::schema::Kind;
 use super::words;
 
 pub(super) use aws::{Account, Region, RoleArn};
+pub(super) use day::Day;
 pub(super) use network::{Listen, Thumbprints, VcenterUrl, WebUrl};
-pub(super) use path::FilePath;
+pub(super) use path::{FilePath, FilePaths};
 pub use scope::NameFilter;
-pub(super) use scope::{NameFilterKind, Scope};
+pub(super) use scope::{NameFilterKind, NamePatterns, Scope};
 pub(super) use secret::Secret;
 
 /// Whether this is a name that a vCenter or an organisation may have in the configuration.

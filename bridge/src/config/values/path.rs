@@ -25,6 +25,27 @@ impl Kind for FilePath {
     }
 }
 
+/// A list of paths of files, each as [`FilePath`] has it.
+pub(in super::super) struct FilePaths;
+
+impl Kind for FilePaths {
+    type Value = Vec<PathBuf>;
+
+    fn read(&self, cell: &Cell<'_>) -> Option<Vec<PathBuf>> {
+        let items = cell.items("[\"rules.toml\"]")?;
+        let paths: Vec<Option<PathBuf>> = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| FilePath.read(&cell.inner(item, &format!("[{}]", i + 1))))
+            .collect();
+        paths.into_iter().collect()
+    }
+
+    fn allowed(&self) -> String {
+        "a list of paths; relative ones start at the directory of the configuration file".to_owned()
+    }
+}
+
 /// Expands the one variable that is allowed and joins the rest to the directory of the configuration file.
 pub(super) fn resolve(cell: &Cell<'_>, text: &str) -> Option<PathBuf> {
     if text.is_empty() || text.contains('\0') {

@@ -173,6 +173,27 @@ impl Kind for NameFilterKind {
     }
 }
 
+/// A list of patterns of names.
+pub(in super::super) struct NamePatterns;
+
+impl Kind for NamePatterns {
+    type Value = Vec<NamePattern>;
+
+    fn read(&self, cell: &Cell<'_>) -> Option<Vec<NamePattern>> {
+        let items = cell.items("[\"prod-*\"]")?;
+        let patterns: Vec<Option<NamePattern>> = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| pattern(&cell.inner(item, &format!("[{}]", i + 1))))
+            .collect();
+        patterns.into_iter().collect()
+    }
+
+    fn allowed(&self) -> String {
+        "a list of name patterns (`*`, `?`, `[a-z]`)".to_owned()
+    }
+}
+
 fn pattern(cell: &Cell<'_>) -> Option<NamePattern> {
     let text = cell.text("\"prod-*\"")?;
     cell.allow();

@@ -82,6 +82,7 @@ impl World {
             dual_stack: false,
             vms: mappings::selector::Selector::default(),
             node_role: "SSMServiceRole".into(),
+            findings_region: None,
             reads_per_second: 50,
             writes_per_second: 50,
             concurrency: 4,

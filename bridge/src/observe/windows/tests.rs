@@ -45,6 +45,7 @@ pub(super) fn target() -> AwsTarget {
         dual_stack: false,
         vms: mappings::selector::Selector::default(),
         node_role: "SSMServiceRole".into(),
+        findings_region: None,
         reads_per_second: 100,
         writes_per_second: 100,
         concurrency: 4,

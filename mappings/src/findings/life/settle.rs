@@ -1,0 +1,124 @@
+//! What a record is after an attempt.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::plan::{Change, ChangeKind};
+use super::record::{Failure, Record, later};
+use crate::findings::text::fit;
+
+/// What became of one finding of a call. Each has its own: `BatchImportFindings` and `BatchUpdateFindings` name those that
+/// failed, and the others took place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Security Hub took it.
+    Accepted,
+    /// Nothing had to be sent: the workflow status is somebody's decision.
+    Left,
+    /// It was refused, and will be as long as it says the same (`InvalidInput`).
+    Refused {
+        /// The code of the error.
+        code: Arc<str>,
+        /// What Security Hub said.
+        message: Arc<str>,
+    },
+    /// It did not take place, and may the next time (throttled, no access, an error inside of AWS).
+    Failed {
+        /// The code of the error.
+        code: Arc<str>,
+        /// What Security Hub said.
+        message: Arc<str>,
+    },
+    /// Nobody knows: the answer was lost.
+    Lost,
+}
+
+/// The first distance between attempts; it doubles up to [`LONGEST`].
+const FIRST: SignedDuration = SignedDuration::from_secs(30);
+/// The longest distance between attempts.
+const LONGEST: SignedDuration = SignedDuration::from_hours(6);
+/// The longest message of Security Hub that is kept.
+const MESSAGE: usize = 512;
+
+/// The record after an attempt; none if there is nothing to remember. What comes back is written down before anything else is
+/// sent about the same finding.
+#[must_use]
+pub fn settle(change: &Change, outcome: &Outcome, now: Timestamp) -> Option<Record> {
+    let wanted = &change.record;
+    match outcome {
+        Outcome::Accepted | Outcome::Left if change.kind == ChangeKind::Close => {
+            let mut record = wanted.clone();
+            record.failure = None;
+            if *outcome == Outcome::Accepted {
+                record.workflow_at = Some(now);
+            }
+            Some(record)
+        }
+        Outcome::Accepted | Outcome::Left => {
+            let mut record = wanted.clone();
+            record.imported_at = Some(now);
+            record.in_doubt = false;
+            record.failure = None;
+            Some(record)
+        }
+        Outcome::Refused { code, message } => Some(change.failed(code, message, true, now)),
+        Outcome::Failed { code, message } => Some(change.failed(code, message, false, now)),
+        Outcome::Lost => {
+            let mut record = change.intent(now);
+            record.failure = Some(change.failure("Lost", "the answer was lost", false, now));
+            Some(record)
+        }
+    }
+}
+
+impl Change {
+    /// What is written down before it is sent. A process that is killed now finds a record in doubt, and sends again.
+    #[must_use]
+    pub fn intent(&self, now: Timestamp) -> Record {
+        let mut record = self.kept();
+        if self.kind == ChangeKind::Close {
+            // It stays to be looked at; reading it tells whether it was done.
+            record.workflow_at = Some(now);
+        } else {
+            record.in_doubt = true;
+        }
+        record
+    }
+
+    /// What was known before, with the time of this attempt.
+    fn kept(&self) -> Record {
+        let wanted = &self.record;
+        let Some(before) = &self.before else { return wanted.clone() };
+        let mut record = Record::clone(before);
+        record.updated_at = wanted.updated_at;
+        if record.imported_at.is_none() && record.state == wanted.state {
+            // Nothing is known of what Security Hub has; what was wanted last is as good as anything.
+            record.content = Arc::clone(&wanted.content);
+            record.hash = wanted.hash.clone();
+            record.parts.clone_from(&wanted.parts);
+        }
+        record
+    }
+
+    fn failed(&self, code: &str, message: &str, permanent: bool, now: Timestamp) -> Record {
+        let mut record = self.kept();
+        record.failure = Some(self.failure(code, message, permanent, now));
+        record
+    }
+
+    fn failure(&self, code: &str, message: &str, permanent: bool, now: Timestamp) -> Failure {
+        let before = self.before.as_ref().and_then(|before| before.failure.as_ref());
+        let attempts = before.map_or(0, |failure| failure.attempts).saturating_add(1);
+        let distance =
+            FIRST.checked_mul(1 << attempts.saturating_sub(1).min(16)).unwrap_or(LONGEST).min(LONGEST);
+        Failure {
+            attempts,
+            retry_at: later(now, distance),
+            permanent,
+            hash: self.record.hash.clone(),
+            code: fit(code, 128).into(),
+            message: fit(message, MESSAGE).into(),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The findings of Patch Manager itself, about hybrid nodes that are VMs of ours.
+//!
+//! Patch Manager sends one for every run that finds a node not compliant, calls the node an EC2 instance, and never touches a
+//! finding again. So a VM has a finding for each bad night, none says which VM it is, and all stay open when it is patched.
+//! Here is decided what is added and which are closed; people's notes and decisions stay.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::asff::RecordState;
+use super::ids::{FindingId, NodeId};
+use super::life::WorkflowStatus;
+use super::problem::Subject;
+use super::text::{fit, some};
+
+/// Who our notes are from (`Note.UpdatedBy`).
+pub const AUTHOR: &str = "vmbridge";
+/// The name of the product: what is listed is filtered by it.
+pub const PRODUCT: &str = "ssm-patch-manager";
+/// Findings of one call of `BatchUpdateFindings`.
+const MOST: usize = 100;
+/// The longest note, in characters.
+const NOTE: usize = 512;
+/// The longest value of a user-defined field that we write; 1,024 are allowed.
+const FIELD: usize = 512;
+/// Entries of `UserDefinedFields`.
+const FIELDS: usize = 50;
+/// What our user-defined fields begin with.
+const OURS: &str = "vmbridge/";
+
+/// A note on a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The note.
+    pub text: String,
+    /// Who wrote it.
+    pub updated_by: String,
+}
+
+/// A finding of Patch Manager, as Security Hub shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchFinding {
+    /// Which one.
+    pub id: FindingId,
+    /// Its product; part of what it is called.
+    pub product_arn: Arc<str>,
+    /// The node: the id of its resource, bare or at the end of an ARN.
+    pub resource: Arc<str>,
+    /// When it was sent.
+    pub updated_at: Timestamp,
+    /// Whether somebody has dealt with it.
+    pub workflow: WorkflowStatus,
+    /// Whether it is there still.
+    pub record_state: RecordState,
+    /// The note on it.
+    pub note: Option<Note>,
+    /// What people have added to it.
+    pub user_fields: BTreeMap<String, String>,
+}
+
+impl PatchFinding {
+    /// The node that it is about.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        let resource: &str = &self.resource;
+        resource.rsplit('/').next().unwrap_or(resource).into()
+    }
+}
+
+/// The patches of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatchState {
+    /// All that its baseline asks for is there.
+    Compliant {
+        /// By a scan that ended then.
+        scanned_at: Timestamp,
+    },
+    /// Some of it is missing.
+    NonCompliant,
+    /// Nobody knows, or what is known is too old.
+    Unknown,
+}
+
+/// A node that is a VM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedNode {
+    /// The VM.
+    pub vm: Arc<Subject>,
+    /// Its patches.
+    pub patches: PatchState,
+}
+
+/// What one call of `BatchUpdateFindings` changes: the same in all of its findings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchUpdate {
+    /// Which findings, by id and product; at most 100.
+    pub findings: Vec<(FindingId, Arc<str>)>,
+    /// The note, from [`AUTHOR`].
+    pub note: Option<String>,
+    /// All user-defined fields, those of others among them: the call replaces the whole map.
+    pub user_fields: Option<BTreeMap<String, String>>,
+    /// Whether the workflow status becomes `RESOLVED`.
+    pub resolve: bool,
+}
+
+type What = (Option<String>, Option<BTreeMap<String, String>>, bool);
+
+/// What is to be changed, in as few calls as possible. Only active findings that nobody has resolved or suppressed are touched,
+/// and only those of hybrid nodes that are linked to a VM. After it was done, there is nothing more to do.
+///
+/// With `resolve` off (`resolve_patch_manager = false`) findings are told apart, and none is closed.
+#[must_use]
+pub fn plan(
+    listed: &[PatchFinding],
+    nodes: &BTreeMap<NodeId, LinkedNode>,
+    resolve: bool,
+) -> Vec<PatchUpdate> {
+    let mut by_node: BTreeMap<NodeId, Vec<&PatchFinding>> = BTreeMap::new();
+    for finding in listed {
+        by_node.entry(finding.node()).or_default().push(finding);
+    }
+    let mut updates: BTreeMap<What, Vec<(FindingId, Arc<str>)>> = BTreeMap::new();
+    for (node, findings) in by_node {
+        let Some(linked) = nodes.get(&node).filter(|_| node.is_hybrid()) else { continue };
+        // Superseded is what an active finding stands behind that is newer; of two that are equal one remains.
+        let active = findings.iter().filter(|finding| finding.record_state == RecordState::Active);
+        let newest = active.clone().max_by_key(|finding| (finding.updated_at, &finding.id));
+        for finding in active.filter(|finding| finding.workflow.is_open()) {
+            let superseded = newest.is_some_and(|newest| newest.id != finding.id);
+            let what = update(finding, linked, resolve && (superseded || is_cured(finding, linked)));
+            if what != (None, None, false) {
+                let name = (finding.id.clone(), Arc::clone(&finding.product_arn));
+                updates.entry(what).or_default().push(name);
+            }
+        }
+    }
+    let mut calls = Vec::new();
+    for ((note, user_fields, resolve), findings) in updates {
+        for findings in findings.chunks(MOST) {
+            let (note, user_fields) = (note.clone(), user_fields.clone());
+            calls.push(PatchUpdate { findings: findings.to_vec(), note, user_fields, resolve });
+        }
+    }
+    calls
+}
+
+/// Whether a scan after the finding found the node compliant. One before it proves nothing.
+fn is_cured(finding: &PatchFinding, linked: &LinkedNode) -> bool {
+    matches!(linked.patches, PatchState::Compliant { scanned_at } if scanned_at > finding.updated_at)
+}
+
+fn update(finding: &PatchFinding, linked: &LinkedNode, resolve: bool) -> What {
+    let wanted = note(&linked.vm);
+    let note = match &finding.note {
+        Some(note) if note.updated_by != AUTHOR || note.text == wanted => None,
+        _ => Some(wanted),
+    };
+    let fields = fields(&finding.user_fields, &linked.vm);
+    (note, fields.filter(|fields| *fields != finding.user_fields), resolve)
+}
+
+/// Where the VM is, as names and values.
+fn places(vm: &Subject) -> Vec<(&'static str, String)> {
+    let all = [
+        ("vm", Some(&vm.name)),
+        ("vCenter", Some(&vm.vcenter_name)),
+        ("datacenter", vm.datacenter.as_ref()),
+        ("cluster", vm.cluster.as_ref()),
+        ("folder", vm.folder.as_ref()),
+        ("owner", vm.owner.as_ref()),
+    ];
+    all.into_iter().filter_map(|(key, value)| Some((key, some(value?, FIELD)?))).collect()
+}
+
+fn note(vm: &Subject) -> String {
+    let places: Vec<String> =
+        places(vm).iter().map(|(key, value)| format!("{key} {}", fit(value, 80))).collect();
+    fit(&format!("This is no EC2 instance but a VM of vSphere: {}.", places.join(", ")), NOTE)
+}
+
+/// The fields of others, and ours. None if there is no room for ours.
+fn fields(there: &BTreeMap<String, String>, vm: &Subject) -> Option<BTreeMap<String, String>> {
+    let mut fields = there.clone();
+    fields.retain(|key, _| !key.starts_with(OURS));
+    fields.extend(places(vm).into_iter().map(|(key, value)| (format!("{OURS}{key}"), value)));
+    fields.insert(format!("{OURS}moRef"), some(vm.object.moref.as_str(), FIELD)?);
+    (fields.len() <= FIELDS).then_some(fields)
+}
