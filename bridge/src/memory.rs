@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use mappings::findings::life::Book;
 use mappings::protection::{Record, RecordId};
 
 use crate::aws::{NodeId, Place};
@@ -13,7 +14,7 @@ use crate::enrol::Enrolment;
 use crate::plan::{Action, Capability};
 use crate::snapshot::Scope;
 use crate::store::{
-    Approval, Contents, EntryId, Failing, Failure, FailureChange, Holder, Identity, Owned, OwnedChange,
+    Approval, Contents, EntryId, Failing, Failure, FailureChange, FindingChange, Holder, Identity, Owned, OwnedChange,
     Protection, Refusal, ScopeChange, Step, VmId,
 };
 use crate::texts::Texts;
@@ -71,6 +72,8 @@ pub struct Memory {
     pub ports: HashMap<Port, (Timestamp, bool)>,
     /// Openings of windows, by window and time.
     pub scopes: BTreeMap<(Arc<str>, Timestamp), Scope>,
+    /// What Security Hub has of our findings.
+    pub findings: Book,
     /// VMs whose enrolment a person asked for.
     pub asked: HashSet<VmId>,
     /// Credentials that guests refused, by VM and entry.
@@ -109,6 +112,7 @@ impl Memory {
         for protection in contents.protections {
             memory.put_protection(protection);
         }
+        memory.findings.records.extend(contents.findings.into_iter().map(|record| (record.id.clone(), record)));
         for refusal in contents.refusals {
             memory.put_refusal(refusal);
         }
@@ -195,6 +199,14 @@ impl Memory {
     /// Takes note of how far a snapshot is.
     pub fn put_protection(&mut self, Protection { vm, record }: Protection) {
         self.protections.entry(vm).or_default().insert(record.key().clone(), record);
+    }
+
+    /// Takes note of what Security Hub has of a finding.
+    pub fn put_finding(&mut self, change: FindingChange) {
+        match change.record {
+            Some(record) => self.findings.records.insert(change.id, record),
+            None => self.findings.records.remove(&change.id),
+        };
     }
 
     /// Takes note of the opening of a window, or forgets it.

@@ -190,5 +190,13 @@ fn changes(action: &Action) -> Vec<String> {
             (_, Some(snapshot)) => format!("{} ({snapshot})", record.name),
         }],
         Action::DeregisterNode { node, .. } => vec![format!("- {node}")],
+        Action::PutInventory { told, .. } => told.iter().map(|told| told.name.to_string()).collect(),
+        Action::PutCompliance { told, .. } => vec![told.name.to_string()],
+        Action::ImportFindings { findings, .. } | Action::CloseFindings { findings, .. } => {
+            findings.iter().map(|sent| format!("{} {}", sent.why, sent.id)).collect()
+        }
+        Action::UpdatePatchFindings { findings, .. } => {
+            findings.iter().map(|(id, _)| id.to_string()).collect()
+        }
     }
 }

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use mappings::findings::FindingId;
+use mappings::findings::life::Outcome as FindingOutcome;
 use mappings::protection::{SnapshotId, TaskId, Trouble};
 use tokio::sync::Notify;
 
 use super::guest::GuestHands;
+use super::report;
 use super::snapshot::{self, SnapshotPort};
 use super::vsphere::{self, VsphereHands};
 use crate::aws::{ActivationId, AwsError, AwsErrorKind, NodeId, NodeTags, Place, Services, TargetName};
@@ -80,6 +83,8 @@ pub enum Gain {
     Activation(ActivationId),
     /// A task was begun.
     Task(TaskId),
+    /// What became of each finding of a call.
+    Findings(Vec<(FindingId, FindingOutcome)>),
     /// The snapshot is there.
     Snapshot {
         /// Which.
@@ -244,6 +249,11 @@ impl Hands for RealHands {
                 Action::Snapshot { vm, act, record, mark } => {
                     snapshot::perform(self.snapshots(), vm, *act, record, mark).await
                 }
+                Action::PutInventory { .. }
+                | Action::PutCompliance { .. }
+                | Action::ImportFindings { .. }
+                | Action::CloseFindings { .. }
+                | Action::UpdatePatchFindings { .. } => report::perform(self, action).await,
                 Action::DeregisterNode { place, node, .. } => {
                     let arm = self.arm(place)?;
                     let done = arm.services.ssm.deregister(node).await;
@@ -282,6 +292,11 @@ impl Hands for RealHands {
                 Action::Snapshot { vm, act, record, .. } => {
                     snapshot::trace(self.snapshots(), vm, *act, record).await
                 }
+                Action::PutInventory { .. }
+                | Action::PutCompliance { .. }
+                | Action::ImportFindings { .. }
+                | Action::CloseFindings { .. }
+                | Action::UpdatePatchFindings { .. } => report::trace(self, action).await,
                 Action::DeregisterNode { place, node, .. } => {
                     let ssm = self.arm(place)?.services.ssm;
                     let nodes = listing("nodes", |next| ssm.nodes(next)).await?;
@@ -301,7 +316,12 @@ impl Hands for RealHands {
                 EnrolStep::Activate { .. } | EnrolStep::Withdraw => self.settle_of(&enrolment.place),
                 EnrolStep::Prepare | EnrolStep::Register | EnrolStep::Clean => vsphere::SETTLE,
             },
-            Action::DeregisterNode { place, .. } => self.settle_of(place),
+            Action::PutInventory { place, .. }
+            | Action::PutCompliance { place, .. }
+            | Action::ImportFindings { place, .. }
+            | Action::CloseFindings { place, .. }
+            | Action::UpdatePatchFindings { place, .. }
+            | Action::DeregisterNode { place, .. } => self.settle_of(place),
         }
     }
 }

@@ -12,6 +12,7 @@ mod enrol;
 mod guest;
 mod hands;
 mod records;
+mod report;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -712,6 +713,10 @@ impl<S: Records> Inner<S> {
         if !self.is_current(&action) {
             return false;
         }
+        if let Err(error) = self.put_intended(&action, intended).await {
+            self.store_is(Some(&error));
+            return false;
+        }
         let id = match self.store.begin(&entry).await {
             Ok(id) => id,
             Err(error) => {
@@ -775,11 +780,12 @@ impl<S: Records> Inner<S> {
         };
         let protection = self.protection_of(action, outcome, &result, ended);
         let (step, refusal) = self.step_of(action, outcome, &result, ended);
+        let findings = report::findings_of(action, outcome, &result, ended);
         let error = result.err();
         let failure = match (&error, known) {
-            // The enrolment or the snapshot itself says when it is tried again.
-            (Some(_), None) if step.is_some() || protection.is_some() => None,
-            (Some(_), Some(_)) if step.is_some() || protection.is_some() => {
+            // The enrolment, the snapshot or each finding itself says when it is tried again.
+            (Some(_), None) if step.is_some() || protection.is_some() || !findings.is_empty() => None,
+            (Some(_), Some(_)) if step.is_some() || protection.is_some() || !findings.is_empty() => {
                 Some(FailureChange { failing, failure: None })
             }
             (Some(error), known) => {
@@ -816,6 +822,7 @@ impl<S: Records> Inner<S> {
             step,
             refusal,
             protection,
+            findings,
         };
         let written = self.store.conclude(id, &conclusion).await;
         self.store_is(written.as_ref().err());
@@ -838,6 +845,7 @@ impl<S: Records> Inner<S> {
                     memory.put_protection(protection);
                     self.wake.notify_one();
                 }
+                conclusion.findings.into_iter().for_each(|change| memory.put_finding(change));
             }
         }
         self.progress.send_modify(|progress| {

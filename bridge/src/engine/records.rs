@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::aws::{NodeId, Place};
 use crate::store::{
-    Approval, Conclusion, Contents, Entry, EntryId, FailureChange, Identity, OwnedChange, Protection,
+    Approval, Conclusion, Contents, Entry, EntryId, FailureChange, FindingChange, Identity, OwnedChange, Protection,
     ScopeChange, Step, Store, StoreError, VmId,
 };
 
@@ -50,6 +50,8 @@ pub trait Records: Send + Sync + 'static {
         &self,
         protections: &[Protection],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Writes what Security Hub has of findings.
+    fn put_findings(&self, changes: &[FindingChange]) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Writes what is remembered of openings of windows.
     fn put_scopes(&self, changes: &[ScopeChange]) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Forgets that the guest of a VM refused credentials.
@@ -109,6 +111,10 @@ impl Records for Store {
 
     async fn put_protections(&self, protections: &[Protection]) -> Result<(), StoreError> {
         self.put_protections(protections).await
+    }
+
+    async fn put_findings(&self, changes: &[FindingChange]) -> Result<(), StoreError> {
+        self.put_findings(changes).await
     }
 
     async fn put_scopes(&self, changes: &[ScopeChange]) -> Result<(), StoreError> {

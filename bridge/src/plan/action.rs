@@ -7,6 +7,11 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
+use mappings::compliance::List;
+use mappings::findings::FindingId;
+use mappings::findings::life::{Change, ChangeKind};
+use mappings::findings::patches::PatchUpdate;
+use mappings::inventory::Item;
 use mappings::protection::{Act, Record};
 use mappings::tags::{TagKey, TagValue};
 use serde::{Deserialize, Serialize};
@@ -70,6 +75,50 @@ pub enum Why {
     Mark,
     /// It was taken to keep the node out of a window.
     PutBack,
+}
+
+/// What a node is told to have of a type of inventory or compliance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// The type, such as `Custom:VSphereHost`.
+    pub name: Arc<str>,
+    /// The hash of what is told.
+    pub hash: Arc<str>,
+    /// The hash of what was told last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Arc<str>>,
+    /// Nothing has changed: it is only confirmed, so that Systems Manager keeps it.
+    #[serde(default)]
+    pub confirmed: bool,
+}
+
+/// A finding that is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sent {
+    /// Which one.
+    pub id: FindingId,
+    /// `create`, `update`, `refresh`, `resolve`, `reopen`, `close`.
+    pub why: Arc<str>,
+    /// Its new `UpdatedAt`.
+    pub updated_at: Timestamp,
+}
+
+impl Sent {
+    /// What is written down of a change.
+    #[must_use]
+    pub fn of(change: &Change) -> Self {
+        let why = match change.kind {
+            ChangeKind::Create => "create",
+            ChangeKind::Update => "update",
+            ChangeKind::Refresh => "refresh",
+            ChangeKind::Reopen => "reopen",
+            ChangeKind::Resolve(_) => "resolve",
+            ChangeKind::Close => "close",
+        };
+        Self { id: change.record.id.clone(), why: why.into(), updated_at: change.record.updated_at }
+    }
 }
 
 /// Something to do.
@@ -147,6 +196,76 @@ pub enum Action {
         act: Act,
         /// How far it is.
         record: Box<Record>,
+    },
+    /// `ssm:PutInventory`
+    PutInventory {
+        /// Where the node is.
+        place: Place,
+        /// The node.
+        node: NodeId,
+        /// The VM that it is.
+        vm: VmId,
+        /// The VM's name.
+        label: Arc<str>,
+        /// What it is told.
+        told: Vec<Told>,
+        /// The same in full. What was begun is looked for by its hash alone.
+        #[serde(skip)]
+        items: Arc<[Item]>,
+    },
+    /// `ssm:PutComplianceItems`
+    PutCompliance {
+        /// Where the node is.
+        place: Place,
+        /// The node.
+        node: NodeId,
+        /// The VM that it is.
+        vm: VmId,
+        /// The VM's name.
+        label: Arc<str>,
+        /// What it is told.
+        told: Told,
+        /// The same in full. What was begun is looked for by its hash alone.
+        #[serde(skip)]
+        list: Option<Arc<List>>,
+    },
+    /// `securityhub:BatchImportFindings`
+    ImportFindings {
+        /// Where they go.
+        place: Place,
+        /// How many and of whom, for people.
+        label: Arc<str>,
+        /// Which.
+        findings: Vec<Sent>,
+        /// The same in full. Their records say what was begun.
+        #[serde(skip)]
+        changes: Arc<[Change]>,
+    },
+    /// `securityhub:BatchUpdateFindings` of findings of ours whose problem is over and that nobody has dealt with.
+    CloseFindings {
+        /// Where they are.
+        place: Place,
+        /// How many and of whom, for people.
+        label: Arc<str>,
+        /// Which.
+        findings: Vec<Sent>,
+        /// The same in full. Their records say what was begun.
+        #[serde(skip)]
+        changes: Arc<[Change]>,
+    },
+    /// `securityhub:BatchUpdateFindings` of findings of Patch Manager.
+    UpdatePatchFindings {
+        /// Where they are.
+        place: Place,
+        /// How many, for people.
+        label: Arc<str>,
+        /// Which, and the hash of what is changed in each.
+        findings: Vec<(FindingId, Arc<str>)>,
+        /// Whether they are resolved, besides being told apart.
+        resolve: bool,
+        /// What is changed. What was begun is looked for, and done again if it is not there.
+        #[serde(skip)]
+        update: Option<Arc<PatchUpdate>>,
     },
     /// `ssm:DeregisterManagedInstance`
     DeregisterNode {
@@ -237,6 +356,16 @@ kinds! {
     RevertToSnapshot = "revertToSnapshot",
     /// Power a VM on again that was taken back.
     PowerOn = "powerOn",
+    /// Tell Systems Manager's inventory of a node.
+    PutInventory = "putInventory",
+    /// Tell Systems Manager's compliance of a node.
+    PutCompliance = "putCompliance",
+    /// Send findings.
+    ImportFindings = "importFindings",
+    /// Say of findings that they are dealt with.
+    CloseFindings = "closeFindings",
+    /// Say in findings of Patch Manager which VMs they mean, and that they are dealt with.
+    UpdatePatchFindings = "updatePatchFindings",
 }
 
 impl Action {
@@ -256,6 +385,11 @@ impl Action {
                 EnrolStep::Clean => ActionKind::CleanGuest,
             },
             Self::DeregisterNode { .. } => ActionKind::DeregisterNode,
+            Self::PutInventory { .. } => ActionKind::PutInventory,
+            Self::PutCompliance { .. } => ActionKind::PutCompliance,
+            Self::ImportFindings { .. } => ActionKind::ImportFindings,
+            Self::CloseFindings { .. } => ActionKind::CloseFindings,
+            Self::UpdatePatchFindings { .. } => ActionKind::UpdatePatchFindings,
             Self::Snapshot { act, .. } => match act {
                 Act::Create => ActionKind::CreateSnapshot,
                 Act::Remove => ActionKind::RemoveSnapshot,
@@ -274,6 +408,11 @@ impl Action {
             Self::DefineAttribute { .. } | Self::SetAttribute { .. } => Capability::Writeback,
             Self::Enrol { .. } | Self::DeregisterNode { .. } => Capability::Enrol,
             Self::Snapshot { .. } => Capability::Snapshots,
+            Self::PutInventory { .. } => Capability::Inventory,
+            Self::PutCompliance { .. } => Capability::Compliance,
+            Self::ImportFindings { .. }
+            | Self::CloseFindings { .. }
+            | Self::UpdatePatchFindings { .. } => Capability::Findings,
         }
     }
 
@@ -284,6 +423,16 @@ impl Action {
             Self::AddTags { place, node, .. }
             | Self::RemoveTags { place, node, .. }
             | Self::DeregisterNode { place, node, .. } => Holder::node(place, node),
+            Self::PutInventory { place, node, .. } | Self::PutCompliance { place, node, .. } => {
+                Holder::report(place, node)
+            }
+            // Calls that are about different findings need not wait for each other.
+            Self::ImportFindings { place, findings, .. } | Self::CloseFindings { place, findings, .. } => {
+                Holder::findings(place, findings.first().map_or("", |sent| sent.id.as_str()))
+            }
+            Self::UpdatePatchFindings { place, findings, .. } => {
+                Holder::findings(place, findings.first().map_or("", |(id, _)| id.as_str()))
+            }
             Self::DefineAttribute { vcenter, .. } => Holder {
                 kind: OwnedKind::VmAttribute,
                 place: vcenter.to_string().into(),
@@ -304,6 +453,11 @@ impl Action {
             | Self::RemoveTags { label, .. }
             | Self::DefineAttribute { label, .. }
             | Self::SetAttribute { label, .. }
+            | Self::PutInventory { label, .. }
+            | Self::PutCompliance { label, .. }
+            | Self::ImportFindings { label, .. }
+            | Self::CloseFindings { label, .. }
+            | Self::UpdatePatchFindings { label, .. }
             | Self::DeregisterNode { label, .. } => label,
             Self::Enrol { enrolment, .. } => &enrolment.label,
             Self::Snapshot { record, .. } => &record.label,
@@ -319,8 +473,13 @@ impl Action {
             | Self::SetAttribute { vm, .. }
             | Self::Enrol { vm, .. }
             | Self::Snapshot { vm, .. }
+            | Self::PutInventory { vm, .. }
+            | Self::PutCompliance { vm, .. }
             | Self::DeregisterNode { vm, .. } => Some(vm),
-            Self::DefineAttribute { .. } => None,
+            Self::DefineAttribute { .. }
+            | Self::ImportFindings { .. }
+            | Self::CloseFindings { .. }
+            | Self::UpdatePatchFindings { .. } => None,
         }
     }
 
@@ -351,6 +510,12 @@ impl Action {
             }
             // What is removed is ours, and its record says that it is time; a person asked for what is taken back.
             Self::DefineAttribute { .. } | Self::Enrol { .. } | Self::Snapshot { .. } => Vec::new(),
+            // What is reported is ours, and follows what it reports.
+            Self::PutInventory { .. }
+            | Self::PutCompliance { .. }
+            | Self::ImportFindings { .. }
+            | Self::CloseFindings { .. }
+            | Self::UpdatePatchFindings { .. } => Vec::new(),
             // Our own display of what AWS says follows AWS; only what others wrote counts.
             Self::SetAttribute { name, why: Why::Adopted | Why::Drift, before: Some(_), .. } => {
                 vec![name.clone()]
@@ -374,11 +539,7 @@ impl Action {
         match self {
             Self::AddTags { tags, .. } => tags.iter().map(|tag| tag.key.clone()).collect(),
             Self::RemoveTags { tags, .. } => tags.iter().map(|tag| tag.key.clone()).collect(),
-            Self::DefineAttribute { .. }
-            | Self::SetAttribute { .. }
-            | Self::Enrol { .. }
-            | Self::Snapshot { .. }
-            | Self::DeregisterNode { .. } => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -388,11 +549,7 @@ impl Action {
         match &mut part {
             Self::AddTags { tags, .. } => tags.retain(|tag| keys.contains(&tag.key)),
             Self::RemoveTags { tags, .. } => tags.retain(|tag| keys.contains(&tag.key)),
-            Self::DefineAttribute { .. }
-            | Self::SetAttribute { .. }
-            | Self::Enrol { .. }
-            | Self::Snapshot { .. }
-            | Self::DeregisterNode { .. } => {}
+            _ => {}
         }
         part
     }
@@ -419,6 +576,14 @@ impl Action {
             Self::DefineAttribute { name, .. } => add(name, ""),
             Self::SetAttribute { name, value, .. } => add(name, value),
             Self::Snapshot { record, .. } => add(record.key().as_str(), ""),
+            Self::PutInventory { told, .. } => told.iter().for_each(|told| add(&told.name, &told.hash)),
+            Self::PutCompliance { told, .. } => add(&told.name, &told.hash),
+            Self::ImportFindings { findings, .. } | Self::CloseFindings { findings, .. } => {
+                findings.iter().for_each(|sent| add(sent.id.as_str(), &sent.why));
+            }
+            Self::UpdatePatchFindings { findings, .. } => {
+                findings.iter().for_each(|(id, hash)| add(id.as_str(), hash));
+            }
             Self::Enrol { .. } | Self::DeregisterNode { .. } => {}
         }
         short_hash(&text)
@@ -443,7 +608,32 @@ impl Action {
             Self::SetAttribute { name, value, .. } => {
                 vec![change(name, Some(&**value).filter(|value| !value.is_empty()), &"writeback".into())]
             }
-            Self::Enrol { .. } | Self::Snapshot { .. } | Self::DeregisterNode { .. } => Vec::new(),
+            Self::PutInventory { told, .. } => {
+                told.iter().map(|told| change(&told.name, Some(&told.hash), &"inventory".into())).collect()
+            }
+            Self::PutCompliance { told, .. } => {
+                vec![change(&told.name, Some(&told.hash), &"compliance".into())]
+            }
+            Self::UpdatePatchFindings { place, findings, .. } => findings
+                .iter()
+                .map(|(id, hash)| OwnedChange {
+                    holder: Holder::findings(place, id.as_str()),
+                    ..change("update", Some(hash), &"findings".into())
+                })
+                .collect(),
+            Self::Enrol { .. }
+            | Self::Snapshot { .. }
+            | Self::ImportFindings { .. }
+            | Self::CloseFindings { .. }
+            | Self::DeregisterNode { .. } => Vec::new(),
+        }
+    }
+
+    /// The findings of ours that it is about.
+    pub(crate) fn findings(&self) -> &[Sent] {
+        match self {
+            Self::ImportFindings { findings, .. } | Self::CloseFindings { findings, .. } => findings,
+            _ => &[],
         }
     }
 }

@@ -7,6 +7,7 @@ use mappings::protection::Act;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::action::Told;
 use super::{Action, Capability, EnrolStep, Held, Plan, Planned, Policy, VmPlan, Why};
 use crate::config::Mode;
 
@@ -359,6 +360,42 @@ fn changes(action: &Action) -> Vec<ChangeDocument> {
             }
             .to_owned(),
         }],
+        Action::PutInventory { told, .. } => told.iter().map(self::told).collect(),
+        Action::PutCompliance { told, .. } => vec![self::told(told)],
+        Action::ImportFindings { findings, .. } | Action::CloseFindings { findings, .. } => findings
+            .iter()
+            .map(|sent| ChangeDocument {
+                name: sent.id.as_str().to_owned(),
+                before: None,
+                after: None,
+                why: sent.why.to_string(),
+            })
+            .collect(),
+        Action::UpdatePatchFindings { findings, resolve, .. } => findings
+            .iter()
+            .map(|(id, _)| ChangeDocument {
+                name: id.as_str().to_owned(),
+                before: None,
+                after: None,
+                why: if *resolve { "resolve" } else { "annotate" }.to_owned(),
+            })
+            .collect(),
         Action::Enrol { .. } | Action::DeregisterNode { .. } => Vec::new(),
+    }
+}
+
+/// What a node is told, by the beginnings of hashes: the content is in the report, not in the plan.
+fn told(told: &Told) -> ChangeDocument {
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    ChangeDocument {
+        name: told.name.to_string(),
+        before: told.before.as_deref().map(short),
+        after: Some(short(&told.hash)),
+        why: match &told.before {
+            _ if told.confirmed => "confirmed",
+            None => "new",
+            Some(_) => "changed",
+        }
+        .to_owned(),
     }
 }

@@ -86,6 +86,8 @@ fn too_much(
     let kind = match capability {
         Capability::Tags | Capability::Enrol => OwnedKind::NodeTag,
         Capability::Writeback | Capability::Snapshots => OwnedKind::VmAttribute,
+        Capability::Inventory | Capability::Compliance => OwnedKind::NodeReport,
+        Capability::Findings => OwnedKind::Finding,
     };
     let mut managed: HashSet<Arc<str>> = changing.clone();
     let mut managed_by_name: HashMap<Arc<str>, HashSet<Arc<str>>> = by_name.clone();

@@ -12,6 +12,7 @@ mod identity;
 #[cfg(test)]
 mod properties;
 mod reason;
+mod report;
 mod snapshots;
 pub(crate) mod tags;
 mod tend;
@@ -36,6 +37,7 @@ pub use document::{
 pub use enrol::{CredentialsPolicy, EnrolPolicy};
 pub use identity::{Link, LoneNode};
 pub use reason::{Note, QUARANTINE, Reason};
+pub use report::ReportPolicy;
 pub use snapshots::{Doubt, WindowPlan};
 pub(crate) use snapshots::{OnDemand, Unfit, kept_for, new_id, on_demand};
 pub use tags::{Claimed, claimed};
@@ -61,11 +63,25 @@ pub enum Capability {
     Enrol,
     /// VMs have a snapshot before their maintenance windows.
     Snapshots,
+    /// Systems Manager's inventory says what vSphere knows of a node.
+    Inventory,
+    /// Systems Manager's compliance says how hardened and how protected the VM of a node is.
+    Compliance,
+    /// Security Hub is told what is wrong.
+    Findings,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 4] = [Self::Tags, Self::Writeback, Self::Enrol, Self::Snapshots];
+    pub const ALL: [Self; 7] = [
+        Self::Tags,
+        Self::Writeback,
+        Self::Enrol,
+        Self::Snapshots,
+        Self::Inventory,
+        Self::Compliance,
+        Self::Findings,
+    ];
 
     /// The word for it.
     #[must_use]
@@ -75,6 +91,9 @@ impl Capability {
             Self::Writeback => "writeback",
             Self::Enrol => "enrol",
             Self::Snapshots => "snapshots",
+            Self::Inventory => "inventory",
+            Self::Compliance => "compliance",
+            Self::Findings => "findings",
         }
     }
 
@@ -104,6 +123,8 @@ pub struct Policy {
     pub enrol: EnrolPolicy,
     /// The safety net of VMs before their maintenance windows.
     pub snapshots: Arc<SnapshotSettings>,
+    /// What AWS is told of VMs.
+    pub report: Arc<ReportPolicy>,
     /// How much may change without consent.
     pub guard: Guard,
     /// How old data may be.
@@ -145,6 +166,7 @@ impl Policy {
             adopt_attributes: config.writeback.adopt,
             enrol: EnrolPolicy::of(config),
             snapshots: Arc::new(config.snapshots.clone()),
+            report: Arc::new(ReportPolicy::of(config)),
             guard: config.guard.clone(),
             stale_after: config.limits.stale_after,
         }
@@ -158,6 +180,9 @@ impl Policy {
             Capability::Writeback => self.writeback,
             Capability::Enrol => self.enrol.mode,
             Capability::Snapshots => self.snapshots.mode,
+            Capability::Inventory => self.report.inventory.mode,
+            Capability::Compliance => self.report.compliance.mode,
+            Capability::Findings => self.report.findings.mode,
         }
     }
 }
@@ -238,19 +263,22 @@ pub struct VmPlan {
     /// The node that it is.
     pub link: Option<Link>,
     /// What the capabilities say, in the order of [`Capability::ALL`].
-    pub verdicts: [CapabilityVerdict; 4],
+    pub verdicts: [CapabilityVerdict; 7],
 }
 
 impl VmPlan {
     /// What a capability says of it.
     #[must_use]
     pub fn verdict(&self, capability: Capability) -> &CapabilityVerdict {
-        let [tags, writeback, enrol, snapshots] = &self.verdicts;
+        let [tags, writeback, enrol, snapshots, inventory, compliance, findings] = &self.verdicts;
         match capability {
             Capability::Tags => tags,
             Capability::Writeback => writeback,
             Capability::Enrol => enrol,
             Capability::Snapshots => snapshots,
+            Capability::Inventory => inventory,
+            Capability::Compliance => compliance,
+            Capability::Findings => findings,
         }
     }
 }

@@ -194,6 +194,7 @@ impl Estate {
             adopt_attributes: false,
             enrol: crate::plan::EnrolPolicy::off(),
             snapshots: Arc::new(crate::config::SnapshotSettings::off()),
+            report: Arc::new(crate::plan::ReportPolicy::off()),
             guard: Guard {
                 max_change_percent: 100,
                 floor: 5,

@@ -31,7 +31,8 @@ pub use lock::Lock;
 pub use machine::Machine;
 pub use read::{Query, Reader};
 pub use rows::{
-    Approval, Basis, Conclusion, Contents, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity,
+    Approval, Basis, Conclusion, Contents, Entry, EntryId, Failing, Failure, FailureChange, FindingChange,
+    Holder, Identity,
     Outcome, Owned, OwnedChange, OwnedKind, Protection, Refusal, ScopeChange, Step, VmId,
 };
 pub use upkeep::{ExportError, Finding};

@@ -256,6 +256,13 @@ async fn contents(connection: &mut SqliteConnection, doing: &str) -> Result<Cont
         let record: String = cells.get("record")?;
         contents.scopes.push(serde_json::from_str(&record).map_err(|_| cells.strange("record", &record))?);
     }
+    let rows =
+        sqlx::query("SELECT * FROM finding ORDER BY id").fetch_all(&mut *connection).await.map_err(of)?;
+    for row in &rows {
+        let cells = Cells { row, table: "finding", doing };
+        let record: String = cells.get("record")?;
+        contents.findings.push(serde_json::from_str(&record).map_err(|_| cells.strange("record", &record))?);
+    }
     Ok(contents)
 }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::aws::{NodeId, Place};
 use crate::enrol::Enrolment;
 use crate::snapshot::Scope;
+use mappings::findings::FindingId;
+use mappings::findings::life::Record as FindingRecord;
 use mappings::protection::Record;
 use vsphere_client::ids::{InstanceUuid, VcenterUuid};
 
@@ -90,6 +92,10 @@ pub enum OwnedKind {
     NodeTag,
     /// The value of a custom attribute of a VM.
     VmAttribute,
+    /// What Systems Manager was told of a node: the hash of what it has of a type of inventory or compliance.
+    NodeReport,
+    /// What we wrote on a finding of Patch Manager.
+    Finding,
 }
 
 impl OwnedKind {
@@ -97,11 +103,13 @@ impl OwnedKind {
         match self {
             Self::NodeTag => "node-tag",
             Self::VmAttribute => "vm-attribute",
+            Self::NodeReport => "node-report",
+            Self::Finding => "finding",
         }
     }
 
     pub(super) fn from_word(word: &str) -> Option<Self> {
-        [Self::NodeTag, Self::VmAttribute].into_iter().find(|kind| kind.word() == word)
+        [Self::NodeTag, Self::VmAttribute, Self::NodeReport, Self::Finding].into_iter().find(|kind| kind.word() == word)
     }
 }
 
@@ -121,6 +129,18 @@ impl Holder {
     #[must_use]
     pub fn node(place: &Place, node: &NodeId) -> Self {
         Self { kind: OwnedKind::NodeTag, place: place.as_str().into(), object: node.as_str().into() }
+    }
+
+    /// What is told of a node.
+    #[must_use]
+    pub fn report(place: &Place, node: &NodeId) -> Self {
+        Self { kind: OwnedKind::NodeReport, ..Self::node(place, node) }
+    }
+
+    /// Findings of which this is the first.
+    #[must_use]
+    pub fn findings(place: &Place, first: &str) -> Self {
+        Self { kind: OwnedKind::Finding, place: place.as_str().into(), object: first.into() }
     }
 
     /// The custom attributes of a VM.
@@ -246,6 +266,17 @@ pub struct Conclusion {
     pub refusal: Option<Refusal>,
     /// How far a snapshot is now.
     pub protection: Option<Protection>,
+    /// What Security Hub has of findings now.
+    pub findings: Vec<FindingChange>,
+}
+
+/// What is known of a finding from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingChange {
+    /// Which one.
+    pub id: FindingId,
+    /// What Security Hub has of it. Nothing: it does not have it any more.
+    pub record: Option<FindingRecord>,
 }
 
 /// What is remembered of an opening of a window from now on.
@@ -364,4 +395,6 @@ pub struct Contents {
     pub protections: Vec<Protection>,
     /// Openings of windows.
     pub scopes: Vec<Scope>,
+    /// What Security Hub has of our findings.
+    pub findings: Vec<FindingRecord>,
 }

@@ -132,6 +132,9 @@ impl Reader {
         for scope in &contents.scopes {
             line("scope", serde_json::json!(scope))?;
         }
+        for record in &contents.findings {
+            line("finding", serde_json::json!(record))?;
+        }
         for entry in self.journal(&Query::default()).await? {
             line("journal", serde_json::json!(entry))?;
         }

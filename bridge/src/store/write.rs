@@ -3,7 +3,7 @@
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
-    Approval, Conclusion, Entry, EntryId, FailureChange, Identity, Machine, OwnedChange, Protection, Refusal,
+    Approval, Conclusion, Entry, EntryId, FailureChange, FindingChange, Identity, Machine, OwnedChange, Protection, Refusal,
     ScopeChange, Step, Store, StoreError, VmId, micros,
 };
 use crate::aws::{NodeId, Place};
@@ -67,6 +67,9 @@ impl Store {
         if let Some(protection) = &conclusion.protection {
             put_protection(&mut transaction, protection).await.map_err(of)?;
         }
+        for change in &conclusion.findings {
+            put_finding(&mut transaction, change).await.map_err(of)?;
+        }
         transaction.commit().await.map_err(of)
     }
 
@@ -94,6 +97,20 @@ impl Store {
         let mut transaction = writer.begin().await.map_err(of)?;
         for protection in protections {
             put_protection(&mut transaction, protection).await.map_err(of)?;
+        }
+        transaction.commit().await.map_err(of)
+    }
+
+    /// Writes what Security Hub has of findings.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn put_findings(&self, changes: &[FindingChange]) -> Result<(), StoreError> {
+        let of = |error: sqlx::Error| StoreError::of(self.doing("writing findings"), &error);
+        let mut writer = self.writer.lock().await;
+        let mut transaction = writer.begin().await.map_err(of)?;
+        for change in changes {
+            put_finding(&mut transaction, change).await.map_err(of)?;
         }
         transaction.commit().await.map_err(of)
     }
@@ -317,6 +334,19 @@ async fn put_protection(
     .execute(connection)
     .await
     .map(drop)
+}
+
+async fn put_finding(connection: &mut SqliteConnection, change: &FindingChange) -> Result<(), sqlx::Error> {
+    let query = match &change.record {
+        Some(record) => sqlx::query(
+            "INSERT INTO finding (id, record) VALUES ($1, $2) \
+             ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+        )
+        .bind(change.id.as_str().to_owned())
+        .bind(serde_json::json!(record).to_string()),
+        None => sqlx::query("DELETE FROM finding WHERE id = $1").bind(change.id.as_str().to_owned()),
+    };
+    query.execute(connection).await.map(drop)
 }
 
 async fn put_refusal(connection: &mut SqliteConnection, refusal: &Refusal) -> Result<(), sqlx::Error> {

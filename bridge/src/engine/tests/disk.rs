@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
+use mappings::findings::FindingId;
+use mappings::findings::life::Record as FindingRecord;
 use mappings::protection::RecordId;
 
 use super::*;
@@ -34,6 +36,7 @@ struct State {
     enrolments: BTreeMap<VmId, Enrolment>,
     protections: BTreeMap<(VmId, RecordId), Protection>,
     scopes: BTreeMap<(Arc<str>, Timestamp), Scope>,
+    findings: BTreeMap<FindingId, FindingRecord>,
     refused: BTreeMap<(VmId, Arc<str>), crate::store::Refusal>,
     refusals: VecDeque<Refusal>,
 }
@@ -129,6 +132,13 @@ impl State {
         step.owned.iter().for_each(|change| self.put_owned(change));
     }
 
+    fn put_finding(&mut self, change: &FindingChange) {
+        match &change.record {
+            Some(record) => self.findings.insert(change.id.clone(), record.clone()),
+            None => self.findings.remove(&change.id),
+        };
+    }
+
     fn put_protection(&mut self, protection: &Protection) {
         let key = (protection.vm.clone(), protection.record.key().clone());
         self.protections.insert(key, protection.clone());
@@ -163,6 +173,7 @@ impl Records for Disk {
             refusals: state.refused.values().cloned().collect(),
             protections: state.protections.values().cloned().collect(),
             scopes: state.scopes.values().cloned().collect(),
+            findings: state.findings.values().cloned().collect(),
         })
     }
 
@@ -190,6 +201,7 @@ impl Records for Disk {
             conclusion.failure.iter().for_each(|change| state.put_failure(change));
             conclusion.step.iter().for_each(|step| state.put_step(step));
             conclusion.protection.iter().for_each(|protection| state.put_protection(protection));
+            conclusion.findings.iter().for_each(|change| state.put_finding(change));
             if let Some(refusal) = &conclusion.refusal {
                 let key = (refusal.vm.clone(), refusal.credentials.clone());
                 state.refused.insert(key, refusal.clone());
@@ -227,6 +239,10 @@ impl Records for Disk {
 
     async fn put_protections(&self, protections: &[Protection]) -> Result<(), StoreError> {
         self.write(|state| protections.iter().for_each(|protection| state.put_protection(protection))).await
+    }
+
+    async fn put_findings(&self, changes: &[FindingChange]) -> Result<(), StoreError> {
+        self.write(|state| changes.iter().for_each(|change| state.put_finding(change))).await
     }
 
     async fn put_scopes(&self, changes: &[ScopeChange]) -> Result<(), StoreError> {

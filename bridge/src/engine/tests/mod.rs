@@ -105,6 +105,7 @@ impl World {
             adopt_attributes: false,
             enrol: crate::plan::EnrolPolicy::off(),
             snapshots: Arc::new(crate::config::SnapshotSettings::off()),
+            report: Arc::new(crate::plan::ReportPolicy::off()),
             guard: Guard {
                 max_change_percent: 20,
                 floor: 5,

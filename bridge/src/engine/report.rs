@@ -1,0 +1,259 @@
+//! Reporting: how what is told to Systems Manager and Security Hub is done, and how it is found out whether it was.
+//!
+//! Everything here may be done twice without harm: it says what there is, it adds nothing. What it must not do is forget. The
+//! records of findings are written before they are sent, so that one whose answer was lost is known to be in doubt, whatever
+//! becomes of the journal.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use mappings::findings::life::{self, Closing, Outcome as Told, WorkflowStatus};
+use mappings::findings::{FindingId, RecordState};
+
+use super::hands::{EffectError, Gain, RealHands, Trace};
+use super::{Inner, Records};
+use crate::aws::{
+    AwsErrorKind, FILTER_VALUES, FindingFilter, FindingKey, FindingOutcome, FindingSeen, FindingUpdate,
+    InventoryPut, ProductArn, SecurityHub, Workflow,
+};
+use crate::observe::aws::listing;
+use crate::plan::{Action, Sent};
+use crate::store::{FindingChange, Outcome, StoreError};
+
+impl<S: Records> Inner<S> {
+    /// Writes down what is about to be sent of findings, so that a finding whose answer is lost is known to be in doubt.
+    pub(super) async fn put_intended(&self, action: &Action, now: Timestamp) -> Result<(), StoreError> {
+        let (Action::ImportFindings { changes, .. } | Action::CloseFindings { changes, .. }) = action else {
+            return Ok(());
+        };
+        let intended: Vec<FindingChange> = changes
+            .iter()
+            .map(|change| FindingChange { id: change.record.id.clone(), record: Some(change.intent(now)) })
+            .collect();
+        self.store.put_findings(&intended).await?;
+        let mut memory = self.memory();
+        intended.into_iter().for_each(|change| memory.put_finding(change));
+        Ok(())
+    }
+}
+
+/// What is known of findings after an action has ended. Of one that began before the program was started nothing but its
+/// journal entry is left: its records stay in doubt, and are sent again.
+pub(super) fn findings_of(
+    action: &Action,
+    outcome: Outcome,
+    result: &Result<Gain, EffectError>,
+    now: Timestamp,
+) -> Vec<FindingChange> {
+    let (Action::ImportFindings { changes, .. } | Action::CloseFindings { changes, .. }) = action else {
+        return Vec::new();
+    };
+    let all = |told: Told| changes.iter().map(move |change| (change, told.clone())).collect::<Vec<_>>();
+    let told = match result {
+        Ok(Gain::Findings(told)) => changes
+            .iter()
+            .map(|change| {
+                let found = told.iter().find(|(id, _)| *id == change.record.id);
+                (change, found.map_or(Told::Lost, |(_, told)| told.clone()))
+            })
+            .collect(),
+        Ok(_) if outcome == Outcome::FoundNotDone => all(Told::Lost),
+        Ok(_) => all(Told::Accepted),
+        Err(error) => all(Told::Failed { code: "Call".into(), message: error.reason.as_str().into() }),
+    };
+    told.into_iter()
+        .map(|(change, told)| FindingChange {
+            id: change.record.id.clone(),
+            record: life::settle(change, &told, now),
+        })
+        .collect()
+}
+
+pub(super) async fn perform(hands: &RealHands, action: &Action) -> Result<Gain, EffectError> {
+    let gone = || EffectError::not_now("what was to be told is not known any more");
+    match action {
+        Action::PutInventory { place, node, told, items, .. } => {
+            let reports = hands.arm(place)?.services.reports;
+            let mut puts: Vec<InventoryPut<'_>> = Vec::new();
+            for told in told {
+                let item = items.iter().find(|item| *item.type_name == *told.name).ok_or_else(gone)?;
+                puts.push(if told.confirmed { InventoryPut::Hash(item) } else { InventoryPut::Whole(item) });
+            }
+            match reports.put_inventory(node, &puts).await {
+                // It has something else than we were told it took: all of it is put.
+                Err(error) if error.kind == AwsErrorKind::Mismatch => {
+                    let whole: Vec<_> = items.iter().map(InventoryPut::Whole).collect();
+                    reports.put_inventory(node, &whole).await?;
+                }
+                done => done?,
+            }
+            Ok(Gain::Nothing)
+        }
+        Action::PutCompliance { place, node, list, .. } => {
+            let reports = hands.arm(place)?.services.reports;
+            let list = list.as_ref().ok_or_else(gone)?;
+            reports.put_compliance(node, list, crate::clock::now()).await?;
+            Ok(Gain::Nothing)
+        }
+        Action::ImportFindings { place, changes, .. } => {
+            let hub = hands.arm(place)?.services.hub;
+            let findings: Vec<_> = changes.iter().filter_map(life::Change::finding).collect();
+            if findings.len() != changes.len() || findings.is_empty() {
+                return Err(gone());
+            }
+            let outcomes = hub.import(&findings).await?;
+            let ids = changes.iter().map(|change| change.record.id.clone());
+            Ok(Gain::Findings(ids.zip(outcomes).map(|(id, outcome)| (id, told(outcome))).collect()))
+        }
+        Action::CloseFindings { place, changes, .. } => {
+            let hub = hands.arm(place)?.services.hub;
+            close(&*hub, place, changes).await
+        }
+        Action::UpdatePatchFindings { place, update, .. } => {
+            let hub = hands.arm(place)?.services.hub;
+            let update = update.as_ref().ok_or_else(gone)?;
+            let keys: Vec<FindingKey> = update
+                .findings
+                .iter()
+                .map(|(id, product)| FindingKey { id: id.clone(), product: ProductArn::from(&**product) })
+                .collect();
+            let change = FindingUpdate {
+                note: update.note.clone().map(|text| (text, mappings::findings::patches::AUTHOR.to_owned())),
+                fields: update.user_fields.clone().unwrap_or_default(),
+                workflow: update.resolve.then_some(Workflow::Resolved),
+            };
+            for outcome in hub.update(&keys, &change).await? {
+                match outcome {
+                    // One that is gone needs nothing.
+                    Err(fault) if fault.kind == AwsErrorKind::NotFound => {}
+                    Err(fault) => return Err(EffectError::not_now(fault.to_string())),
+                    Ok(()) => {}
+                }
+            }
+            Ok(Gain::Nothing)
+        }
+        _ => Err(gone()),
+    }
+}
+
+/// Says of findings that they are dealt with, where nobody has decided otherwise.
+async fn close(
+    hub: &dyn SecurityHub,
+    place: &crate::aws::Place,
+    changes: &[life::Change],
+) -> Result<Gain, EffectError> {
+    let ids: Vec<FindingId> = changes.iter().map(|change| change.record.id.clone()).collect();
+    let seen = seen(hub, place, &ids).await?;
+    let (mut out, mut due) = (Vec::new(), Vec::new());
+    for change in changes {
+        let id = &change.record.id;
+        let read = seen.iter().find(|one| one.key.id == *id).and_then(|one| status(one.workflow));
+        match life::closing(&change.record, read) {
+            Closing::Resolve => due.push(id.clone()),
+            Closing::Leave => out.push((id.clone(), Told::Left)),
+        }
+    }
+    let product = ProductArn::own(place);
+    let keys: Vec<_> = due.iter().map(|id| FindingKey { id: id.clone(), product: product.clone() }).collect();
+    if !keys.is_empty() {
+        let update = FindingUpdate { workflow: Some(Workflow::Resolved), ..FindingUpdate::default() };
+        let outcomes = hub.update(&keys, &update).await?;
+        out.extend(due.into_iter().zip(outcomes).map(|(id, outcome)| (id, told(outcome))));
+    }
+    Ok(Gain::Findings(out))
+}
+
+/// Findings of ours as Security Hub has them.
+async fn seen(
+    hub: &dyn SecurityHub,
+    place: &crate::aws::Place,
+    ids: &[FindingId],
+) -> Result<Vec<FindingSeen>, EffectError> {
+    let mut out = Vec::new();
+    for ids in ids.chunks(FILTER_VALUES) {
+        let filter = FindingFilter { ids: ids.to_vec(), ..FindingFilter::ours(place) };
+        out.extend(listing("findings", |next| hub.findings(&filter, next)).await?);
+    }
+    Ok(out)
+}
+
+fn status(workflow: Workflow) -> Option<WorkflowStatus> {
+    match workflow {
+        Workflow::New => Some(WorkflowStatus::New),
+        Workflow::Notified => Some(WorkflowStatus::Notified),
+        Workflow::Resolved => Some(WorkflowStatus::Resolved),
+        Workflow::Suppressed => Some(WorkflowStatus::Suppressed),
+        Workflow::Unknown => None,
+    }
+}
+
+fn told(outcome: FindingOutcome) -> Told {
+    let Err(fault) = outcome else { return Told::Accepted };
+    let (code, message): (Arc<str>, Arc<str>) = ((*fault.code).into(), (*fault.message).into());
+    match fault.kind {
+        kind if kind.may_have_taken_place() => Told::Lost,
+        kind if kind.is_transient() || kind == AwsErrorKind::Denied => Told::Failed { code, message },
+        _ => Told::Refused { code, message },
+    }
+}
+
+pub(super) async fn trace(hands: &RealHands, action: &Action) -> Result<Trace, EffectError> {
+    match action {
+        Action::PutInventory { place, node, told, .. } => {
+            let reports = hands.arm(place)?.services.reports;
+            for told in told {
+                let known = reports.inventory_hash(node, &told.name).await?;
+                if known.as_deref() != Some(&*told.hash) {
+                    return Ok(Trace::NotThere);
+                }
+            }
+            Ok(Trace::There(Gain::Nothing))
+        }
+        Action::PutCompliance { place, node, told, .. } => {
+            let reports = hands.arm(place)?.services.reports;
+            let known = reports.compliance_run(node, &told.name).await?;
+            let is_there = known.is_some_and(|known| known == mappings::compliance::List::run_of(&told.hash));
+            Ok(if is_there { Trace::There(Gain::Nothing) } else { Trace::NotThere })
+        }
+        Action::ImportFindings { place, findings, .. } => {
+            let hub = hands.arm(place)?.services.hub;
+            let seen = look(&*hub, place, findings).await?;
+            let came = |one: &Sent| {
+                seen.iter().any(|found| found.key.id == one.id && found.updated >= one.updated_at)
+            };
+            found(findings, came)
+        }
+        Action::CloseFindings { place, findings, .. } => {
+            let hub = hands.arm(place)?.services.hub;
+            let seen = look(&*hub, place, findings).await?;
+            let came = |one: &Sent| {
+                seen.iter().any(|found| {
+                    found.key.id == one.id
+                        && found.state == Some(RecordState::Archived)
+                        && matches!(found.workflow, Workflow::Resolved | Workflow::Suppressed)
+                })
+            };
+            found(findings, came)
+        }
+        // What is written there says what there is: it is compared with what is wanted in the next plan.
+        _ => Ok(Trace::NotThere),
+    }
+}
+
+async fn look(
+    hub: &dyn SecurityHub,
+    place: &crate::aws::Place,
+    findings: &[Sent],
+) -> Result<Vec<FindingSeen>, EffectError> {
+    let ids: Vec<FindingId> = findings.iter().map(|sent| sent.id.clone()).collect();
+    seen(hub, place, &ids).await
+}
+
+/// A call is there when any of its findings is; each is told by itself.
+fn found(findings: &[Sent], came: impl Fn(&Sent) -> bool) -> Result<Trace, EffectError> {
+    if !findings.iter().any(&came) {
+        return Ok(Trace::NotThere);
+    }
+    let told = findings.iter().map(|one| (one.id.clone(), if came(one) { Told::Accepted } else { Told::Lost }));
+    Ok(Trace::There(Gain::Findings(told.collect())))
+}
