@@ -5,11 +5,13 @@
 //! is a mistake in what a person wrote (a selector, a pattern), and every error says where it is and what is allowed.
 
 pub mod backup;
+pub mod compliance;
 pub mod findings;
 pub mod glob;
 pub mod guest;
 pub mod hostname;
 pub mod hours;
+pub mod inventory;
 pub mod protection;
 pub mod recurrence;
 pub mod selector;

@@ -1,0 +1,564 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use proptest::sample::SizeRange;
+
+use super::text::CUT;
+use super::*;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    at("2026-11-28T17:30:12.345Z")
+}
+
+/// A VM of which everything is known.
+fn web() -> VmFacts<'static> {
+    VmFacts {
+        vcenter: "berlin",
+        vcenter_uuid: Some("5d2a3c2e-6f0c-4d0e-9f4e-0123456789ab"),
+        moref: "vm-1042",
+        instance_uuid: Some("50112233-4455-6677-8899-aabbccddeeff"),
+        bios_uuid: Some("42112233-4455-6677-8899-aabbccddeeff"),
+        name: Some("web-01 Zürich 東京"),
+        datacenter: Some("Berlin"),
+        folder: Some("/Prod/Web"),
+        cluster: Some("Compute"),
+        host: Some("esx-07.example.com"),
+        resource_pool: Some("Resources"),
+        v_app: None,
+        datastores: vec!["slow; old", "fast"],
+        networks: vec!["DMZ"],
+        power_state: Some("poweredOn"),
+        connection_state: Some("connected"),
+        guest_id: Some("ubuntu64Guest"),
+        guest_full_name: Some("Ubuntu Linux (64-bit)"),
+        guest_reported_full_name: Some("Ubuntu 24.04.1 LTS"),
+        guest_family: Some("linuxGuest"),
+        guest_host_name: Some("web-01"),
+        tools_running: Some("guestToolsExecutingScripts"),
+        tools_version: Some("12389"),
+        tools_version_status: Some("guestToolsUnmanaged"),
+        cpus: Some(4),
+        cores_per_socket: Some(2),
+        memory_mib: Some(16384),
+        hardware_version: Some("vmx-19"),
+        firmware: Some("efi"),
+        created: Some(at("2024-02-29T01:02:03.999Z")),
+        managed_by: None,
+        fault_tolerance_role: None,
+        consolidation_needed: Some(false),
+        pci_passthrough: 0,
+        tags: Some(vec![
+            Tag { category: "Patch Group", name: "linux-prod" },
+            Tag { category: "Env", name: "prod" },
+        ]),
+        patch_group: Some("linux-prod"),
+        owner: Some("web team"),
+        disks: vec![
+            Disk {
+                key: 2001,
+                label: Some("Hard disk 2"),
+                capacity_bytes: Some(500 << 30),
+                mode: Some("independent_persistent"),
+                backing: Some("FlatVer2"),
+                thin: Some(false),
+                datastore: Some("slow; old"),
+                file_name: Some("[slow; old] web-01/web-01_1.vmdk"),
+                ..Disk::default()
+            },
+            Disk {
+                key: 2000,
+                label: Some("Hard disk 1"),
+                capacity_bytes: Some(100 << 30),
+                mode: Some("persistent"),
+                backing: Some("FlatVer2"),
+                thin: Some(true),
+                datastore: Some("fast"),
+                file_name: Some("[fast] web-01/web-01-000001.vmdk"),
+                ..Disk::default()
+            },
+        ],
+        adapters: vec![Adapter {
+            key: 4000,
+            label: Some("Network adapter 1"),
+            kind: Some("VirtualVmxnet3"),
+            mac_address: Some("00:50:56:aa:bb:cc"),
+            connected: Some(true),
+            network: Some("DMZ"),
+            ip_addresses: vec!["fe80::250:56ff:feaa:bbcc", "2001:db8::1", "192.0.2.20", "192.0.2.10"],
+        }],
+        snapshots: vec![SnapshotFacts {
+            moref: Some("snapshot-77"),
+            number: 3,
+            name: "before\nupgrade",
+            description: "by \u{202e}hand",
+            created: Some(at("2026-11-20T20:00:00Z")),
+            power_state: Some("poweredOn"),
+            quiesced: false,
+            parent: None,
+            current: true,
+            ours: false,
+        }],
+        unreadable: vec!["config.extraConfig"],
+    }
+}
+
+fn esx() -> HostFacts<'static> {
+    HostFacts {
+        vcenter: "berlin",
+        vcenter_uuid: Some("5d2a3c2e-6f0c-4d0e-9f4e-0123456789ab"),
+        moref: "host-12",
+        name: Some("esx-07.example.com"),
+        datacenter: Some("Berlin"),
+        cluster: Some("Compute"),
+        version: Some("8.0.3"),
+        build: Some("24022510"),
+        vendor: Some("Dell Inc."),
+        model: Some("PowerEdge R760"),
+        hardware_uuid: Some("4c4c4544-0042-3110-8052-b3c04f4e3132"),
+        cpu_cores: Some(64),
+        memory_bytes: Some(1 << 40),
+    }
+}
+
+fn shown(item: &Item) -> String {
+    let mut out =
+        format!("{} {} {} {}\n", item.type_name, item.schema_version, item.capture_time(), item.content_hash);
+    for row in &item.content {
+        out.push_str("--\n");
+        for (key, value) in row {
+            out.push_str(format!("{key}: {value}").trim_end());
+            out.push('\n');
+        }
+    }
+    out
+}
+
+#[test]
+fn rows_of_a_vm() {
+    insta::assert_snapshot!(shown(&vm_item(&web(), now())));
+}
+
+#[test]
+fn row_of_a_host() {
+    insta::assert_snapshot!(shown(&host_item(&esx(), now())));
+}
+
+/// Athena tables and queries of people hang on these: columns are added at the end of a kind, nothing is renamed or removed.
+#[test]
+fn columns_are_a_promise() {
+    let listed = |columns: &mut dyn Iterator<Item = ColumnDoc>| {
+        columns.map(|column| format!("{}.{}\n", column.row_type, column.name)).collect::<String>()
+    };
+    let all = format!("{}\n{}", listed(&mut vm_columns()), listed(&mut host_columns()));
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn names_of_columns_fit_athena_and_the_limits() {
+    // What resource data sync adds to each row itself.
+    let theirs =
+        ["resourceid", "resourcetype", "accountid", "region", "capturetime", "schemaversion", "instanceid"];
+    // Words that a query would have to quote.
+    let reserved = ["group", "order", "table", "user", "values", "key", "name", "type", "time", "date"];
+    for column in vm_columns().chain(host_columns()) {
+        assert!(column.name.len() <= LONGEST_COLUMN);
+        assert!(column.name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{}", column.name);
+        assert!(column.name.starts_with(|first: char| first.is_ascii_uppercase()), "{}", column.name);
+        let lower = column.name.to_ascii_lowercase();
+        assert!(!theirs.contains(&&*lower) && !reserved.contains(&&*lower), "{lower}");
+        assert!(column.meaning.len() > 5 && !column.meaning.ends_with('.'));
+    }
+    let item = vm_item(&web(), now());
+    for row in &item.content {
+        // Room for columns to come.
+        assert!(row.len() <= MOST_COLUMNS - 3, "{}", row.len());
+        let columns: BTreeSet<&str> = vm_columns()
+            .filter(|column| column.row_type.is_empty() || column.row_type == row["RowType"])
+            .map(|column| column.name)
+            .collect();
+        assert_eq!(row.keys().map(String::as_str).collect::<BTreeSet<_>>(), columns);
+    }
+}
+
+#[test]
+fn nothing_known_is_empty_and_not_left_away() {
+    let item = vm_item(&VmFacts::default(), now());
+    assert_eq!(item.content.len(), 1);
+    let filled: Vec<_> = item.content[0].iter().filter(|(_, value)| !value.is_empty()).collect();
+    let shown: Vec<String> = filled.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let counts = ["DiskCapacityBytes", "DiskCount", "NetworkAdapterCount", "PciPassthroughCount"];
+    let mut expected: Vec<String> = counts.iter().map(|name| format!("{name}=0")).collect();
+    expected.extend(["RowType=VirtualMachine".to_owned(), "SnapshotCount=0".to_owned()]);
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_disk_of_unknown_size_leaves_the_sum_unknown() {
+    let mut vm = web();
+    vm.disks[0].capacity_bytes = None;
+    assert_eq!(vm_item(&vm, now()).content[0]["DiskCapacityBytes"], "");
+    vm.disks[0].capacity_bytes = Some(i64::MAX);
+    assert_eq!(vm_item(&vm, now()).content[0]["DiskCapacityBytes"], "");
+}
+
+#[test]
+fn ipv6_stands_in_only() {
+    use super::text::addresses;
+    assert_eq!(addresses(&["2001:db8::1", "192.0.2.1"]), "192.0.2.1");
+    assert_eq!(addresses(&["2001:db8::1", "fe80::1"]), "2001:db8::1");
+    assert_eq!(addresses(&["169.254.1.1", "2001:db8::1"]), "2001:db8::1");
+    assert_eq!(addresses(&["10.0.0.2", "10.0.0.1", "10.0.0.2"]), "10.0.0.1; 10.0.0.2");
+    assert_eq!(addresses(&["no address", "10.0.0.1"]), "10.0.0.1; no address");
+}
+
+#[test]
+fn what_is_too_long_says_so() {
+    let long = "ü".repeat(400);
+    let vm = VmFacts { name: Some(&long), ..VmFacts::default() };
+    let name = &vm_item(&vm, now()).content[0]["VmName"];
+    assert!(name.len() <= 512 && name.len() > 500 && name.ends_with(CUT), "{}", name.len());
+
+    let names: Vec<String> = (0..1000).map(|number| format!("datastore-{number:04}")).collect();
+    let vm = VmFacts { datastores: names.iter().map(String::as_str).collect(), ..VmFacts::default() };
+    let list = &vm_item(&vm, now()).content[0]["Datastores"];
+    assert!(list.len() <= LONGEST_VALUE && list.starts_with("datastore-0000; datastore-0001; "));
+    let (_, more) = list.rsplit_once("; ").unwrap();
+    let more: usize = more.strip_prefix("…(").unwrap().strip_suffix(" more)").unwrap().parse().unwrap();
+    assert_eq!(list.matches("datastore-").count() + more, 1000);
+}
+
+#[test]
+fn what_does_not_fit_is_counted() {
+    let description = "\"".repeat(1000);
+    let snapshot = |number| SnapshotFacts { number, description: &description, ..SnapshotFacts::default() };
+    let mut vm = web();
+    vm.snapshots = (0..500).map(snapshot).collect();
+    let item = vm_item(&vm, now());
+    assert!(item.size() <= LARGEST_ITEM && item.size() > LARGEST_ITEM - 5000, "{}", item.size());
+    let kept = item.content.iter().filter(|row| row["RowType"] == "Snapshot").count();
+    assert_eq!(item.content[0]["LeftOut"], format!("{} Snapshot", 500 - kept));
+    assert_eq!(item.content[0]["SnapshotCount"], "500");
+    // The disks and the adapter come first.
+    assert_eq!(item.content.iter().filter(|row| row["RowType"] == "Disk").count(), 2);
+}
+
+#[test]
+fn the_size_is_that_of_the_json() {
+    let item = vm_item(&web(), now());
+    // Two brackets of the list, and a comma less than there are rows and entries.
+    let real = serde_json::to_string(&item.content).unwrap().len();
+    assert!(item.size() >= real && item.size() <= real + 2 * 50 * item.content.len(), "{real}");
+}
+
+#[test]
+fn what_changes_all_the_time_is_not_hashed() {
+    let item = vm_item(&web(), now());
+    let later = vm_item(&web(), now() + SignedDuration::from_hours(100));
+    assert_eq!(item.content_hash, later.content_hash);
+    let mut vm = web();
+    vm.tools_running = Some("guestToolsRunning");
+    // Temporary addresses of IPv6.
+    vm.adapters[0].ip_addresses = vec!["192.0.2.10", "192.0.2.20", "2001:db8::dead:beef"];
+    assert_eq!(vm_item(&vm, now()), item);
+}
+
+#[test]
+fn cleared_has_a_hash_of_its_own() {
+    let cleared = Item::cleared(VM_TYPE, now());
+    assert!(cleared.content.is_empty());
+    assert_ne!(cleared.content_hash, Item::cleared(HOST_TYPE, now()).content_hash);
+    assert_ne!(cleared.content_hash, vm_item(&VmFacts::default(), now()).content_hash);
+}
+
+type Change = (&'static str, fn(&mut VmFacts<'static>));
+
+#[test]
+fn each_fact_changes_the_hash() {
+    let changes: &[Change] = &[
+        ("vcenter", |vm| vm.vcenter = "other"),
+        ("vcenter_uuid", |vm| vm.vcenter_uuid = Some("other")),
+        ("moref", |vm| vm.moref = "other"),
+        ("instance_uuid", |vm| vm.instance_uuid = None),
+        ("bios_uuid", |vm| vm.bios_uuid = None),
+        ("name", |vm| vm.name = Some("other")),
+        ("datacenter", |vm| vm.datacenter = None),
+        ("folder", |vm| vm.folder = None),
+        ("cluster", |vm| vm.cluster = None),
+        ("host", |vm| vm.host = None),
+        ("resource_pool", |vm| vm.resource_pool = None),
+        ("v_app", |vm| vm.v_app = Some("other")),
+        ("datastores", |vm| vm.datastores.push("other")),
+        ("networks", |vm| vm.networks.clear()),
+        ("power_state", |vm| vm.power_state = None),
+        ("connection_state", |vm| vm.connection_state = None),
+        ("guest_id", |vm| vm.guest_id = None),
+        ("guest_full_name", |vm| vm.guest_full_name = None),
+        ("guest_reported_full_name", |vm| vm.guest_reported_full_name = None),
+        ("guest_family", |vm| vm.guest_family = None),
+        ("guest_host_name", |vm| vm.guest_host_name = None),
+        ("tools_running", |vm| vm.tools_running = Some("guestToolsNotRunning")),
+        ("tools_version", |vm| vm.tools_version = None),
+        ("tools_version_status", |vm| vm.tools_version_status = None),
+        ("cpus", |vm| vm.cpus = Some(5)),
+        ("cores_per_socket", |vm| vm.cores_per_socket = None),
+        ("memory_mib", |vm| vm.memory_mib = Some(1)),
+        ("hardware_version", |vm| vm.hardware_version = None),
+        ("firmware", |vm| vm.firmware = None),
+        ("created", |vm| vm.created = None),
+        ("managed_by", |vm| vm.managed_by = Some("other")),
+        ("fault_tolerance_role", |vm| vm.fault_tolerance_role = Some(1)),
+        ("consolidation_needed", |vm| vm.consolidation_needed = Some(true)),
+        ("pci_passthrough", |vm| vm.pci_passthrough = 1),
+        ("tags", |vm| vm.tags = None),
+        ("patch_group", |vm| vm.patch_group = None),
+        ("owner", |vm| vm.owner = None),
+        ("disk key", |vm| vm.disks[0].key = 7),
+        ("disk label", |vm| vm.disks[0].label = None),
+        ("disk size", |vm| vm.disks[0].capacity_bytes = Some(1)),
+        ("disk mode", |vm| vm.disks[0].mode = None),
+        ("disk backing", |vm| vm.disks[0].backing = None),
+        ("disk thin", |vm| vm.disks[0].thin = None),
+        ("disk rdm", |vm| vm.disks[0].compatibility_mode = Some("physicalMode")),
+        ("disk sharing", |vm| vm.disks[0].sharing = Some("sharingMultiWriter")),
+        ("disk bus", |vm| vm.disks[0].bus_sharing = Some("physicalSharing")),
+        ("disk file", |vm| vm.disks[0].file_name = None),
+        ("disk datastore", |vm| vm.disks[0].datastore = None),
+        ("disks", |vm| vm.disks.truncate(1)),
+        ("adapter key", |vm| vm.adapters[0].key = 7),
+        ("adapter label", |vm| vm.adapters[0].label = None),
+        ("adapter kind", |vm| vm.adapters[0].kind = None),
+        ("adapter mac", |vm| vm.adapters[0].mac_address = None),
+        ("adapter connected", |vm| vm.adapters[0].connected = None),
+        ("adapter network", |vm| vm.adapters[0].network = None),
+        ("adapter addresses", |vm| vm.adapters[0].ip_addresses = vec!["192.0.2.99"]),
+        ("adapters", |vm| vm.adapters.clear()),
+        ("snapshot moref", |vm| vm.snapshots[0].moref = None),
+        ("snapshot number", |vm| vm.snapshots[0].number = 4),
+        ("snapshot name", |vm| vm.snapshots[0].name = "other"),
+        ("snapshot description", |vm| vm.snapshots[0].description = ""),
+        ("snapshot created", |vm| vm.snapshots[0].created = None),
+        ("snapshot power", |vm| vm.snapshots[0].power_state = None),
+        ("snapshot quiesced", |vm| vm.snapshots[0].quiesced = true),
+        ("snapshot parent", |vm| vm.snapshots[0].parent = Some("snapshot-1")),
+        ("snapshot current", |vm| vm.snapshots[0].current = false),
+        ("snapshot ours", |vm| vm.snapshots[0].ours = true),
+        ("snapshots", |vm| vm.snapshots.clear()),
+        ("unreadable", |vm| vm.unreadable.clear()),
+    ];
+    let mut hashes = BTreeMap::from([(vm_item(&web(), now()).content_hash, "none")]);
+    for (name, change) in changes {
+        let mut vm = web();
+        change(&mut vm);
+        let same = hashes.insert(vm_item(&vm, now()).content_hash, name);
+        assert_eq!(same, None, "{name}");
+    }
+}
+
+#[test]
+fn put_only_what_changed_and_confirmed_in_time() {
+    let hash = vm_item(&web(), now()).content_hash;
+    let other = Item::cleared(VM_TYPE, now()).content_hash;
+    let stored = |hash: &ContentHash, at| Stored { hash: hash.clone(), at };
+    let refresh = Refresh::INVENTORY;
+    let hours = SignedDuration::from_hours;
+    assert_eq!(needs_put(&hash, None, now(), &refresh), Put::Whole);
+    // Applied and planned again: nothing.
+    assert_eq!(needs_put(&hash, Some(&stored(&hash, now())), now(), &refresh), Put::Nothing);
+    let old = stored(&other, now() - hours(1));
+    assert_eq!(needs_put(&hash, Some(&old), now(), &refresh), Put::Whole);
+    let recent = stored(&other, now() - SignedDuration::from_mins(1));
+    let until = now() + SignedDuration::from_mins(4);
+    assert_eq!(needs_put(&hash, Some(&recent), now(), &refresh), Put::NotBefore(until));
+    assert_eq!(needs_put(&hash, Some(&recent), until, &refresh), Put::Whole);
+    // A clock that was put back does not keep a change back.
+    let ahead = stored(&other, now() + hours(1));
+    assert_eq!(needs_put(&hash, Some(&ahead), now(), &refresh), Put::Whole);
+    // Confirmed between 15 and 20 days, well before AWS forgets it after 30.
+    let before = |days: i64| stored(&hash, now() - hours(24 * days));
+    assert_eq!(needs_put(&hash, Some(&before(15)), now(), &refresh), Put::Nothing);
+    assert_eq!(needs_put(&hash, Some(&before(20)), now(), &refresh), Put::HashOnly);
+    assert_eq!(needs_put(&hash, Some(&before(9999)), now(), &Refresh::COMPLIANCE), Put::Nothing);
+}
+
+#[test]
+fn confirmations_are_spread() {
+    let names: Vec<String> = (0..2000).map(|number| format!("vm-{number}")).collect();
+    let mut days = BTreeMap::<i64, usize>::new();
+    for moref in &names {
+        let hash = vm_item(&VmFacts { moref, ..VmFacts::default() }, now()).content_hash;
+        let stored = Stored { hash, at: now() };
+        let due = (0..=20 * 24)
+            .find(|&hour| {
+                let then = now() + SignedDuration::from_hours(hour);
+                needs_put(&stored.hash, Some(&stored), then, &Refresh::INVENTORY) == Put::HashOnly
+            })
+            .unwrap();
+        *days.entry(due / 24).or_default() += 1;
+    }
+    assert_eq!(days.keys().next(), Some(&15));
+    assert!(days.len() >= 5 && days.values().all(|&count| count < 600), "{days:?}");
+}
+
+#[test]
+fn hashes_are_read_strictly() {
+    let hash = Item::cleared(VM_TYPE, now()).content_hash;
+    assert_eq!(ContentHash::parse(hash.as_str()), Ok(hash.clone()));
+    for wrong in
+        ["", "1", &hash.as_str()[1..], &hash.as_str().to_uppercase(), &format!("{hash}0"), &"é".repeat(32)]
+    {
+        assert_eq!(ContentHash::parse(wrong), Err(HashError), "{wrong}");
+    }
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "[a-zA-Z0-9 ;=\"\\\\-]{0,20}",
+        2 => "\\PC{0,60}",
+        1 => proptest::collection::vec(any::<char>(), 0..200).prop_map(String::from_iter),
+        1 => ("[\u{0}-\u{10ffff}]", 0..6000_usize).prop_map(|(text, times)| text.repeat(times)),
+    ]
+}
+
+fn texts(size: impl Into<SizeRange>) -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::vec(text(), size)
+}
+
+/// A VM out of a bag of texts.
+fn any_vm(texts: &[String], numbers: &[i64], children: usize) -> VmFacts<'static> {
+    // Only for tests: the facts borrow, and a test may keep what it lends.
+    let texts: &'static [String] = Vec::leak(texts.to_vec());
+    let mut next = texts.iter().map(String::as_str).cycle();
+    let mut text = move || next.next().unwrap_or("");
+    let mut next = numbers.to_vec().into_iter().cycle();
+    let mut number = move || next.next().unwrap_or(0);
+    let mut vm = VmFacts {
+        vcenter: text(),
+        vcenter_uuid: Some(text()),
+        moref: text(),
+        instance_uuid: Some(text()),
+        bios_uuid: Some(text()),
+        name: Some(text()),
+        datacenter: Some(text()),
+        folder: Some(text()),
+        cluster: Some(text()),
+        host: Some(text()),
+        resource_pool: Some(text()),
+        v_app: Some(text()),
+        datastores: (0..children).map(|_| text()).collect(),
+        networks: (0..children).map(|_| text()).collect(),
+        power_state: Some(text()),
+        connection_state: Some(text()),
+        guest_id: Some(text()),
+        guest_full_name: Some(text()),
+        guest_reported_full_name: Some(text()),
+        guest_family: Some(text()),
+        guest_host_name: Some(text()),
+        tools_running: Some(text()),
+        tools_version: Some(text()),
+        tools_version_status: Some(text()),
+        hardware_version: Some(text()),
+        firmware: Some(text()),
+        managed_by: Some(text()),
+        tags: Some((0..children).map(|_| Tag { category: text(), name: text() }).collect()),
+        patch_group: Some(text()),
+        owner: Some(text()),
+        unreadable: (0..children).map(|_| text()).collect(),
+        ..VmFacts::default()
+    };
+    for _ in 0..children {
+        vm.disks.push(Disk {
+            key: number() as i32,
+            label: Some(text()),
+            capacity_bytes: Some(number()),
+            file_name: Some(text()),
+            datastore: Some(text()),
+            ..Disk::default()
+        });
+        vm.adapters.push(Adapter {
+            key: number() as i32,
+            label: Some(text()),
+            network: Some(text()),
+            ip_addresses: vec![text(), text()],
+            ..Adapter::default()
+        });
+        vm.snapshots.push(SnapshotFacts {
+            number: number() as i32,
+            name: text(),
+            description: text(),
+            created: Timestamp::from_second(number()).ok(),
+            ..SnapshotFacts::default()
+        });
+    }
+    vm
+}
+
+fn within_limits(item: &Item) -> Result<(), TestCaseError> {
+    prop_assert!(item.content.len() <= MOST_ROWS);
+    prop_assert!(item.size() <= LARGEST_ITEM, "{}", item.size());
+    prop_assert!(serde_json::to_string(&item.content).unwrap().len() <= LARGEST_ITEM + 2);
+    for row in &item.content {
+        prop_assert!(row.len() <= MOST_COLUMNS);
+        for (key, value) in row {
+            prop_assert!((1..=LONGEST_COLUMN).contains(&key.len()));
+            prop_assert!(value.len() <= LONGEST_VALUE);
+            prop_assert!(!value.chars().any(char::is_control), "{value:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Turns a list around and cuts it somewhere else, which together reach every order of a few.
+fn mixed<T>(list: &mut [T], by: usize) {
+    if !list.is_empty() {
+        let by = by % list.len();
+        list.rotate_left(by);
+        list[by..].reverse();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_facts_are_within_the_limits(texts in texts(1..60), numbers: [i64; 7], children in 0..80_usize) {
+        let vm = any_vm(&texts, &numbers, children);
+        let item = vm_item(&vm, now());
+        within_limits(&item)?;
+        prop_assert_eq!(&item.content[0]["RowType"], "VirtualMachine");
+        let left_out: usize = item.content[0]["LeftOut"]
+            .split("; ")
+            .filter_map(|part| part.split(' ').next()?.parse::<usize>().ok())
+            .sum();
+        prop_assert_eq!(item.content.len() + left_out, 1 + 3 * children);
+        let host = HostFacts { name: vm.name, model: vm.folder, vendor: vm.cluster, ..HostFacts::default() };
+        within_limits(&host_item(&host, now()))?;
+    }
+
+    #[test]
+    fn the_order_of_lists_does_not_matter(texts in texts(1..40), numbers: [i64; 5], children in 0..20_usize, by in 0..20_usize) {
+        let vm = any_vm(&texts, &numbers, children);
+        let mut other = vm.clone();
+        mixed(&mut other.datastores, by);
+        mixed(&mut other.networks, by);
+        mixed(other.tags.as_mut().unwrap(), by);
+        mixed(&mut other.unreadable, by);
+        mixed(&mut other.disks, by);
+        mixed(&mut other.adapters, by);
+        mixed(&mut other.snapshots, by);
+        for adapter in &mut other.adapters {
+            adapter.ip_addresses.reverse();
+        }
+        prop_assert_eq!(vm_item(&vm, now()), vm_item(&other, now()));
+    }
+
+    #[test]
+    fn a_text_that_differs_visibly_hashes_differently(one in "\\PC{0,40}", other in "\\PC{0,40}") {
+        let hash = |name: &str| vm_item(&VmFacts { name: Some(name), ..VmFacts::default() }, now()).content_hash;
+        prop_assert_eq!(one == other, hash(&one) == hash(&other));
+    }
+}
