@@ -32,6 +32,12 @@ pub enum AwsErrorKind {
     NotFound,
     /// The node has as many tags as it can have.
     TooManyTags,
+    /// The account has as many custom types of inventory or compliance as it can have.
+    TooManyTypes,
+    /// Systems Manager has something else than what was confirmed: all of it has to be put.
+    OtherContent,
+    /// Security Hub is not enabled in this account and Region.
+    NotEnabled,
     /// AWS refuses the request as it is: repeating it is of no use.
     Invalid,
     /// It was not sent.
@@ -63,7 +69,18 @@ impl AwsErrorKind {
             Self::Credentials => Some("see to the credentials of this target; `vmbridge check` tells more"),
             Self::TooManyTags => Some("remove tags from the node, or rules from the configuration"),
             Self::NotSent => Some("see to the network and the endpoint; `vmbridge check` tells more"),
-            Self::Throttled | Self::NotFound | Self::Invalid | Self::Lost | Self::Server => None,
+            Self::TooManyTypes => Some(
+                "delete custom types that nobody needs (`aws ssm delete-inventory`, for the whole account and Region): 20 of inventory and 10 of compliance are allowed",
+            ),
+            Self::NotEnabled => Some(
+                "enable Security Hub in the Region, or name one where it is in `findings_region`, or set `[findings] mode = \"off\"`",
+            ),
+            Self::Throttled
+            | Self::NotFound
+            | Self::OtherContent
+            | Self::Invalid
+            | Self::Lost
+            | Self::Server => None,
         }
     }
 }
@@ -188,6 +205,12 @@ fn by_code(code: &str, status: u16) -> AwsErrorKind {
         | "ResourceNotFoundException"
         | "InvalidActivation"
         | "InvalidActivationId" => AwsErrorKind::NotFound,
+        "CustomSchemaCountLimitExceededException" | "ComplianceTypeCountLimitExceededException" => {
+            AwsErrorKind::TooManyTypes
+        }
+        "ItemContentMismatchException" => AwsErrorKind::OtherContent,
+        // Of Security Hub only.
+        "InvalidAccessException" => AwsErrorKind::NotEnabled,
         "TooManyTagsError" => AwsErrorKind::TooManyTags,
         _ => by_status(status),
     }
@@ -203,8 +226,26 @@ mod tests {
         assert_eq!(by_code("InternalServerError", 500), AwsErrorKind::Server);
         assert_eq!(by_code("ValidationException", 400), AwsErrorKind::Invalid);
         assert_eq!(by_status(503), AwsErrorKind::Server);
-        for kind in [AwsErrorKind::Throttled, AwsErrorKind::Denied, AwsErrorKind::NotSent] {
+        assert_eq!(by_code("LimitExceededException", 429), AwsErrorKind::Throttled);
+        assert_eq!(by_code("InternalException", 500), AwsErrorKind::Server);
+        assert_eq!(by_code("InvalidInputException", 400), AwsErrorKind::Invalid);
+        assert_eq!(by_code("InvalidAccessException", 401), AwsErrorKind::NotEnabled);
+        assert_eq!(by_code("CustomSchemaCountLimitExceededException", 400), AwsErrorKind::TooManyTypes);
+        assert_eq!(by_code("ItemContentMismatchException", 400), AwsErrorKind::OtherContent);
+        assert_eq!(by_code("ItemSizeLimitExceededException", 400), AwsErrorKind::Invalid);
+        assert_eq!(by_code("InvalidInstanceId", 400), AwsErrorKind::NotFound);
+        for kind in [
+            AwsErrorKind::Throttled,
+            AwsErrorKind::Denied,
+            AwsErrorKind::NotSent,
+            AwsErrorKind::TooManyTypes,
+            AwsErrorKind::OtherContent,
+            AwsErrorKind::NotEnabled,
+        ] {
             assert!(!kind.may_have_taken_place());
+        }
+        for kind in [AwsErrorKind::TooManyTypes, AwsErrorKind::NotEnabled] {
+            assert!(!kind.is_transient() && kind.fix().is_some());
         }
         assert!(AwsErrorKind::Server.may_have_taken_place() && AwsErrorKind::Lost.may_have_taken_place());
     }

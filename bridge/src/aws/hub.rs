@@ -8,8 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mappings::findings::{FindingId, RecordState};
-use serde::{Deserialize, Serialize};
+use mappings::findings::life::{Listed, Outcome, WorkflowStatus};
+use mappings::findings::patches::{self, Note, PatchFinding, PatchUpdate};
+use mappings::findings::{FindingId, PREFIX, RecordState};
 
 use super::{AwsErrorKind, Place, ProductArn, partition_of};
 
@@ -104,7 +105,11 @@ pub struct FindingFault {
 
 impl fmt::Display for FindingFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.code.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.code, self.message) }
+        if self.code.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.code, self.message)
+        }
     }
 }
 
@@ -129,27 +134,22 @@ impl FindingFault {
         Self { kind, code: cut(code, 100), message: cut(message, 1000) }
     }
 
+    /// What it means for the record of the finding.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let (code, message) = (Arc::from(&*self.code), Arc::from(&*self.message));
+        match self.kind {
+            kind if kind.may_have_taken_place() => Outcome::Lost,
+            AwsErrorKind::Invalid => Outcome::Refused { code, message },
+            _ => Outcome::Failed { code, message },
+        }
+    }
+
     /// An answer that does not say what became of a finding.
     pub(super) fn unmentioned() -> Self {
         let message = "the answer does not say what became of it".into();
         Self { kind: AwsErrorKind::Lost, code: "".into(), message }
     }
-}
-
-/// How far people are with a finding (`Workflow.Status`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Workflow {
-    /// Nobody has looked at it.
-    New,
-    /// The owner of the resource was told.
-    Notified,
-    /// It is dealt with.
-    Resolved,
-    /// It needs no action, says somebody.
-    Suppressed,
-    /// Security Hub says nothing that we know.
-    Unknown,
 }
 
 /// What is changed in findings, for all of them alike. What is empty stays as it is.
@@ -159,8 +159,32 @@ pub struct FindingUpdate {
     pub note: Option<(String, String)>,
     /// `UserDefinedFields`, at most 50. They take the place of all that are there.
     pub fields: BTreeMap<String, String>,
-    /// How far people are with it. [`Workflow::Unknown`] cannot be written.
-    pub workflow: Option<Workflow>,
+    /// How far people are with it.
+    pub workflow: Option<WorkflowStatus>,
+}
+
+impl FindingUpdate {
+    /// Sets a workflow status and nothing else.
+    #[must_use]
+    pub fn workflow(status: WorkflowStatus) -> Self {
+        Self { workflow: Some(status), ..Self::default() }
+    }
+
+    /// What is changed in findings of Patch Manager, and in which.
+    #[must_use]
+    pub fn of_patch_manager(update: &PatchUpdate) -> (Vec<FindingKey>, Self) {
+        let PatchUpdate { findings, note, user_fields, resolve } = update;
+        let key = |(id, product): &(FindingId, Arc<str>)| FindingKey {
+            id: id.clone(),
+            product: (**product).into(),
+        };
+        let update = Self {
+            note: note.as_ref().map(|text| (text.clone(), patches::AUTHOR.to_owned())),
+            fields: user_fields.clone().unwrap_or_default(),
+            workflow: resolve.then_some(WorkflowStatus::Resolved),
+        };
+        (findings.iter().map(key).collect(), update)
+    }
 }
 
 /// Which findings are asked for.
@@ -175,7 +199,7 @@ pub struct FindingFilter {
     /// Whether they are there still.
     pub state: Option<RecordState>,
     /// How far people are with them, any of these. Empty: whatever it is.
-    pub workflow: Vec<Workflow>,
+    pub workflow: Vec<WorkflowStatus>,
     /// These only, at most [`FILTER_VALUES`]. Empty: all.
     pub ids: Vec<FindingId>,
 }
@@ -187,68 +211,77 @@ impl FindingFilter {
         Self {
             product: ProductArn::own(hub),
             account: hub.account().to_owned(),
-            generator_prefix: Some("vmbridge/".to_owned()),
+            generator_prefix: Some(PREFIX.to_owned()),
             state: None,
             workflow: Vec::new(),
             ids: Vec::new(),
         }
     }
 
-    /// The findings of Patch Manager about nodes of an account and Region that nobody has dealt with. Those that people
-    /// suppressed are not among them.
+    /// The active findings of Patch Manager about nodes of an account and Region, but for those that are resolved: these stay active
+    /// for months and are of no use. Those that people suppressed are among them, because they supersede older ones.
     #[must_use]
-    pub fn open_of_patch_manager(nodes: &Place) -> Self {
+    pub fn of_patch_manager(nodes: &Place) -> Self {
         Self {
             product: ProductArn::patch_manager(nodes.region()),
             account: nodes.account().to_owned(),
             generator_prefix: None,
             state: Some(RecordState::Active),
-            workflow: vec![Workflow::New, Workflow::Notified],
+            workflow: vec![WorkflowStatus::New, WorkflowStatus::Notified, WorkflowStatus::Suppressed],
             ids: Vec::new(),
         }
     }
+
+    /// The same, but only these, at most [`FILTER_VALUES`].
+    #[must_use]
+    pub fn only(self, ids: Vec<FindingId>) -> Self {
+        Self { ids, ..self }
+    }
 }
 
-/// A finding as Security Hub has it, as much of it as matters to us.
+/// A finding as Security Hub has it, whoever sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindingSeen {
     /// Which finding it is.
     pub key: FindingKey,
-    /// What made it.
-    pub generator: Arc<str>,
-    /// Its title.
-    pub title: Box<str>,
-    /// When its problem was first seen.
-    pub first_observed: Option<Timestamp>,
-    /// When it was made.
-    pub created: Timestamp,
     /// When its provider last sent it.
     pub updated: Timestamp,
     /// Whether it is there still. None: Security Hub says nothing that we know.
     pub state: Option<RecordState>,
-    /// `Compliance.Status`, such as `FAILED`.
-    pub compliance: Option<Box<str>>,
-    /// How far people are with it.
-    pub workflow: Workflow,
+    /// How far people are with it. None: Security Hub says nothing that we know.
+    pub workflow: Option<WorkflowStatus>,
     /// The note on it.
-    pub note: Option<NoteSeen>,
-    /// What its provider says besides.
-    pub product_fields: BTreeMap<String, String>,
+    pub note: Option<Note>,
     /// What people, or we, wrote to it.
     pub fields: BTreeMap<String, String>,
-    /// What it is about: type and id of each resource.
-    pub resources: Vec<(Box<str>, Box<str>)>,
+    /// The ids of its resources.
+    pub resources: Vec<Arc<str>>,
+    /// All of it, if it has the form of the findings that we send.
+    pub whole: Option<Box<Listed>>,
 }
 
-/// A note on a finding.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoteSeen {
-    /// Its text.
-    pub text: Box<str>,
-    /// Who wrote it.
-    pub by: Box<str>,
-    /// When.
-    pub at: Option<Timestamp>,
+impl FindingSeen {
+    /// The same for who sees to the findings of Patch Manager. None if it is none of them, or if what it says is not known well
+    /// enough to change it.
+    #[must_use]
+    pub fn patch_finding(&self) -> Option<PatchFinding> {
+        let product = self.key.product.as_str();
+        if product.rsplit('/').next() != Some(patches::PRODUCT) {
+            return None;
+        }
+        // It is about one node; one with several would be about none of them alone.
+        let [resource] = &self.resources[..] else { return None };
+        Some(PatchFinding {
+            id: self.key.id.clone(),
+            product_arn: product.into(),
+            resource: resource.clone(),
+            updated_at: self.updated,
+            workflow: self.workflow?,
+            record_state: self.state?,
+            note: self.note.clone(),
+            user_fields: self.fields.clone(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -272,7 +305,10 @@ mod tests {
     fn an_aggregation_says_which_regions_it_covers() {
         let aggregation = |linked| Aggregation { home: "eu-west-1".to_owned(), linked };
         let far = || vec!["ap-south-1".to_owned()];
-        let covers = |linked| ["eu-west-1", "ap-south-1", "eu-north-1"].map(|region| aggregation(Linked::clone(&linked)).covers(region));
+        let covers = |linked| {
+            ["eu-west-1", "ap-south-1", "eu-north-1"]
+                .map(|region| aggregation(Linked::clone(&linked)).covers(region))
+        };
         assert_eq!(covers(Linked::AllBut(far())), [Some(true), Some(false), Some(true)]);
         assert_eq!(covers(Linked::Only(far())), [Some(true), Some(true), Some(false)]);
         assert_eq!(covers(Linked::Unknown), [Some(true), None, None]);
@@ -284,9 +320,17 @@ mod tests {
         assert!(kind("ConcurrentUpdateError").is_transient());
         assert!(kind("InternalFailure").may_have_taken_place());
         assert!(FindingFault::unmentioned().kind.may_have_taken_place());
-        for code in ["FindingNotFound", "FindingSizeExceeded", "InvalidInput", "DuplicatedFindingIdentifier", "New"] {
+        for code in
+            ["FindingNotFound", "FindingSizeExceeded", "InvalidInput", "DuplicatedFindingIdentifier", "New"]
+        {
             assert!(!kind(code).is_transient() && !kind(code).may_have_taken_place(), "{code}");
         }
+        let outcome = |code| FindingFault::of(code, "because").outcome();
+        assert!(matches!(outcome("InvalidInput"), Outcome::Refused { .. }));
+        // It may appear yet: Security Hub takes its time.
+        assert!(matches!(outcome("FindingNotFound"), Outcome::Failed { .. }));
+        assert!(matches!(outcome("ConcurrentUpdateError"), Outcome::Failed { .. }));
+        assert_eq!(outcome("InternalFailure"), Outcome::Lost);
         let long = FindingFault::of("InvalidInput", &"ä".repeat(5000));
         assert_eq!(long.message.chars().count(), 1000);
         assert_eq!(FindingFault::of("InvalidInput", "bad").to_string(), "InvalidInput: bad");

@@ -63,6 +63,8 @@ names! {
     WindowTargetId,
     /// Id of a task that is registered with a maintenance window: a UUID.
     WindowTaskId,
+    /// ARN of a product of Security Hub, which findings are sent under.
+    ProductArn,
     /// Name of an `[[aws]]` target in the configuration.
     TargetName,
     /// An account and a Region, `123456789012/eu-central-1`. What is remembered of AWS is remembered by this and not by the

@@ -1,7 +1,7 @@
 //! Everything that speaks to AWS.
 //!
 //! A *target* is an account and a Region, as the configuration names it. The rest of the program sees each service as one
-//! trait ([`Ssm`], [`Tagging`], [`Groups`], [`Sts`]); limits, retry and counting are decorators around it. What fails is an
+//! trait ([`Ssm`] and its part [`Reports`], [`SecurityHub`], [`Tagging`], [`Groups`], [`Sts`]); limits, retry and counting are decorators around it. What fails is an
 //! [`AwsError`], sorted by what can be done about it; the most important question is whether a call that failed may have had
 //! its effect all the same.
 
@@ -9,12 +9,18 @@ mod connect;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
+mod hub;
 mod ids;
 mod node;
 mod paced;
+mod paced_reports;
 mod patch;
 mod port;
+mod reports;
 mod sdk;
+mod sdk_finding;
+mod sdk_hub;
+mod sdk_reports;
 mod sdk_windows;
 mod window;
 
@@ -22,14 +28,25 @@ use std::sync::Arc;
 
 pub use connect::{ConnectError, found_credentials};
 pub use error::{AwsError, AwsErrorKind};
-pub use ids::{
-    ActivationId, NodeId, Place, TargetName, TaskExecutionId, WindowExecutionId, WindowId, WindowTargetId,
-    WindowTaskId, partition_of,
+pub use hub::{
+    Aggregation, FILTER_VALUES, FINDINGS_AT_ONCE, FindingFault, FindingFilter, FindingKey, FindingOutcome,
+    FindingSeen, FindingUpdate, HubState, Linked,
 };
+pub use ids::{
+    ActivationId, NodeId, Place, ProductArn, TargetName, TaskExecutionId, WindowExecutionId, WindowId,
+    WindowTargetId, WindowTaskId, partition_of,
+};
+/// The id of a managed node of either kind: a hybrid node or an EC2 instance.
+pub use mappings::compliance::table::NodeId as ManagedNodeId;
 pub use node::{Activation, Node, NodeTags, Ping, Platform};
 pub use paced::{Lanes, Paced, Speed};
 pub use patch::{PATCH_STATES_AT_ONCE, PatchOperation, PatchState};
-pub use port::{ActivationRequest, Answer, Groups, Identity, NewActivation, Page, Ssm, Sts, Tagging};
+pub use port::{
+    ActivationRequest, Answer, Groups, Identity, NewActivation, Page, Reports, SecurityHub, Ssm, Sts, Tagging,
+};
+pub use reports::{
+    ComplianceSummary, ComplianceType, Ec2Node, INVENTORY_ITEMS_AT_ONCE, InventoryPut, InventorySeen,
+};
 pub use window::{
     COMING, ExecutionStatus, ExecutionTask, Invocation, TargetSet, TaskKind, TaskParameters, WindowExecution,
     WindowIdentity, WindowTarget, WindowTask,
@@ -48,37 +65,33 @@ pub struct Services {
     pub groups: Arc<dyn Groups>,
     /// AWS Security Token Service.
     pub sts: Arc<dyn Sts>,
+    /// What is reported to AWS Systems Manager.
+    pub reports: Arc<dyn Reports>,
+    /// AWS Security Hub.
+    pub hub: Arc<dyn SecurityHub>,
     /// Their lanes.
     pub lanes: Arc<Lanes>,
 }
 
 impl Services {
-    /// The services behind these ports, with the limits of a target around them.
-    #[must_use]
-    pub fn paced(
-        target: &TargetName,
-        speed: Speed,
-        ssm: impl Ssm + 'static,
-        tagging: impl Tagging + 'static,
-        groups: impl Groups + 'static,
-        sts: impl Sts + 'static,
-    ) -> Self {
-        Self::behind(Lanes::new(target.clone(), speed), ssm, tagging, groups, sts)
-    }
-
     /// The services behind these ports, in these lanes.
-    pub(crate) fn behind(
+    #[must_use]
+    pub fn behind(
         lanes: Arc<Lanes>,
         ssm: impl Ssm + 'static,
         tagging: impl Tagging + 'static,
         groups: impl Groups + 'static,
         sts: impl Sts + 'static,
+        reports: impl Reports + 'static,
+        hub: impl SecurityHub + 'static,
     ) -> Self {
         Self {
             ssm: Arc::new(Paced::new(ssm, lanes.clone())),
             tagging: Arc::new(Paced::new(tagging, lanes.clone())),
             groups: Arc::new(Paced::new(groups, lanes.clone())),
             sts: Arc::new(Paced::new(sts, lanes.clone())),
+            reports: Arc::new(Paced::new(reports, lanes.clone())),
+            hub: Arc::new(Paced::new(hub, lanes.clone())),
             lanes,
         }
     }
@@ -104,13 +117,18 @@ impl Services {
     }
 
     fn of_config(target: &AwsTarget, config: &aws_config::SdkConfig) -> Self {
-        Self::paced(
-            &TargetName::from(target.name.as_str()),
-            target.speed(),
-            aws_sdk_ssm::Client::new(config),
+        let ssm = aws_sdk_ssm::Client::new(config);
+        let hub = aws_sdk_securityhub::config::Builder::from(config)
+            .region(aws_sdk_securityhub::config::Region::new(target.hub_region().to_owned()))
+            .build();
+        Self::behind(
+            Lanes::new(TargetName::from(target.name.as_str()), target.speed()),
+            ssm.clone(),
             aws_sdk_resourcegroupstagging::Client::new(config),
             aws_sdk_resourcegroups::Client::new(config),
             aws_sdk_sts::Client::new(config),
+            ssm,
+            aws_sdk_securityhub::Client::from_conf(hub),
         )
     }
 }

@@ -32,6 +32,22 @@ pub struct Speed {
     pub writes: LaneLimits,
 }
 
+/// How many calls of one operation AWS permits, as its documentation says. Whoever else is in the account has a part in it; what is
+/// too much is refused, and the lane slows down.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Published {
+    /// Calls in a second.
+    pub rate: f64,
+    /// Calls at once, after a pause.
+    pub burst: f64,
+}
+
+impl Published {
+    fn with(self, configured: LaneLimits) -> LaneLimits {
+        LaneLimits { rate: self.rate, burst: self.burst, ..configured }
+    }
+}
+
 /// The lanes of one target, one for each operation.
 #[derive(Debug)]
 pub struct Lanes {
@@ -108,7 +124,7 @@ impl Lanes {
         }
     }
 
-    async fn read<'a, T>(
+    pub(super) async fn read<'a, T>(
         &self,
         operation: &'static str,
         attempt: impl Fn() -> BoxFuture<'a, Result<T, AwsError>>,
@@ -116,19 +132,40 @@ impl Lanes {
         self.call(operation, self.speed.reads, true, attempt).await
     }
 
-    async fn write<'a, T>(
+    pub(super) async fn write<'a, T>(
         &self,
         operation: &'static str,
         attempt: impl Fn() -> BoxFuture<'a, Result<T, AwsError>>,
     ) -> Result<T, AwsError> {
         self.call(operation, self.speed.writes, false, attempt).await
     }
+
+    /// A call that reads, where AWS says how many it permits: as fast as that.
+    pub(super) async fn read_within<'a, T>(
+        &self,
+        operation: &'static str,
+        published: Published,
+        attempt: impl Fn() -> BoxFuture<'a, Result<T, AwsError>>,
+    ) -> Result<T, AwsError> {
+        self.call(operation, published.with(self.speed.reads), true, attempt).await
+    }
+
+    /// A call that changes something, where AWS says how many it permits: as fast as that, because what is configured is for
+    /// operations of which it says nothing.
+    pub(super) async fn write_within<'a, T>(
+        &self,
+        operation: &'static str,
+        published: Published,
+        attempt: impl Fn() -> BoxFuture<'a, Result<T, AwsError>>,
+    ) -> Result<T, AwsError> {
+        self.call(operation, published.with(self.speed.writes), false, attempt).await
+    }
 }
 
 /// A port with limits, retry and counting.
 pub struct Paced<P> {
-    inner: P,
-    lanes: Arc<Lanes>,
+    pub(super) inner: P,
+    pub(super) lanes: Arc<Lanes>,
 }
 
 impl<P> Paced<P> {

@@ -4,13 +4,18 @@
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use mappings::compliance::List;
+use mappings::compliance::table::Patches;
+use mappings::findings::Finding;
 use mappings::tags::{TagKey, TagValue};
 use secrecy::SecretString;
 
 use super::{
-    Activation, ActivationId, AwsError, ExecutionTask, Invocation, Node, NodeId, NodeTags, PatchState,
-    TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity,
-    WindowTarget, WindowTask, WindowTaskId,
+    Activation, ActivationId, Aggregation, AwsError, ComplianceSummary, Ec2Node, ExecutionTask,
+    FindingFilter, FindingKey, FindingOutcome, FindingSeen, FindingUpdate, HubState, InventoryPut,
+    InventorySeen, Invocation, ManagedNodeId, Node, NodeId, NodeTags, PatchState, TaskExecutionId,
+    TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity, WindowTarget, WindowTask,
+    WindowTaskId,
 };
 
 /// What a call gives, later.
@@ -111,6 +116,58 @@ pub struct NewActivation {
     pub id: ActivationId,
     /// Its code, which is told only once.
     pub code: SecretString,
+}
+
+/// What is reported to AWS Systems Manager, and read there of every managed node at once. A trait of its own, so that who only
+/// reports need not know of windows and activations.
+pub trait Reports: Send + Sync {
+    /// `PutInventory`: puts items of one node, at most [`INVENTORY_ITEMS_AT_ONCE`](super::INVENTORY_ITEMS_AT_ONCE). Each takes the
+    /// place of what the node has of its type.
+    fn put_inventory<'a>(&'a self, node: &'a NodeId, items: &'a [InventoryPut<'a>]) -> Answer<'a, ()>;
+    /// `PutComplianceItems` with `UploadType` `COMPLETE`: the list takes the place of the one that the node has of its type, unless
+    /// that has the same hash. `found` is when the checks were made.
+    fn put_compliance<'a>(&'a self, node: &'a NodeId, list: &'a List, found: Timestamp) -> Answer<'a, ()>;
+    /// `DescribeInstanceInformation`: managed nodes that are EC2 instances, 50 on a page. Inventory could tell them too
+    /// (`AWS:InstanceInformation`), in pages of the same size; but it keeps instances that are gone for a month, and does not say
+    /// whether their agent reports.
+    fn ec2_nodes(&self, next: Option<String>) -> Answer<'_, Page<Ec2Node>>;
+    /// `ListResourceComplianceSummaries`: one summary for each node and type, of all types, 50 on a page. Nodes about which nothing
+    /// is known are not in it.
+    fn compliance(&self, next: Option<String>) -> Answer<'_, Page<ComplianceSummary>>;
+    /// `DescribeInstancePatchStates` of at most [`PATCH_STATES_AT_ONCE`](super::PATCH_STATES_AT_ONCE) nodes of either kind, as the table
+    /// of compliance needs it. Nodes that were never scanned or patched are not in it.
+    fn patches<'a>(
+        &'a self,
+        nodes: &'a [ManagedNodeId],
+        next: Option<String>,
+    ) -> Answer<'a, Page<(ManagedNodeId, Patches)>>;
+    /// `GetInventory`: what each node has of one type, 50 nodes on a page. A page may be empty and not be the last.
+    fn inventory<'a>(&'a self, type_name: &'a str, next: Option<String>) -> Answer<'a, Page<InventorySeen>>;
+}
+
+/// AWS Security Hub, in the one Region to which findings of a target go.
+pub trait SecurityHub: Send + Sync {
+    /// `DescribeHub`: whether it is enabled.
+    fn hub(&self) -> Answer<'_, HubState>;
+    /// `ListFindingAggregators` and `GetFindingAggregator`: how findings are copied to an aggregation Region. None: they are not.
+    fn aggregation(&self) -> Answer<'_, Option<Aggregation>>;
+    /// `BatchImportFindings` of at most [`FINDINGS_AT_ONCE`](super::FINDINGS_AT_ONCE) findings, 240 KB each and 6 MB in all: creates
+    /// those that are new and updates the others. Gives an outcome for each, in their order. A finding that is not newer than what
+    /// Security Hub has is ignored, so that sending it again does no harm.
+    fn import<'a>(&'a self, findings: &'a [Finding]) -> Answer<'a, Vec<FindingOutcome>>;
+    /// `BatchUpdateFindings` of at most [`FINDINGS_AT_ONCE`](super::FINDINGS_AT_ONCE) findings: changes the same in all of them, and
+    /// what people wrote there with it. Gives an outcome for each, in their order.
+    fn update<'a>(
+        &'a self,
+        findings: &'a [FindingKey],
+        update: &'a FindingUpdate,
+    ) -> Answer<'a, Vec<FindingOutcome>>;
+    /// `GetFindings`: 100 on a page.
+    fn findings<'a>(
+        &'a self,
+        filter: &'a FindingFilter,
+        next: Option<String>,
+    ) -> Answer<'a, Page<FindingSeen>>;
 }
 
 /// The Resource Groups Tagging API.

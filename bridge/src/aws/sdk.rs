@@ -435,37 +435,43 @@ impl Sts for sts::Client {
 }
 
 /// An empty token means the same as none.
-fn more(token: Option<String>) -> Option<String> {
+pub(super) fn more(token: Option<String>) -> Option<String> {
     token.filter(|token| !token.is_empty())
 }
 
 fn node(info: InstanceInformation) -> Option<Node> {
     let id = NodeId::of_managed_instance(info.instance_id.as_deref()?)?;
-    let platform = info.platform_type.and_then(|platform| match platform {
-        PlatformType::Linux => Some(Platform::Linux),
-        PlatformType::Windows => Some(Platform::Windows),
-        PlatformType::Macos => Some(Platform::MacOs),
-        _ => None,
-    });
-    let ping = match info.ping_status {
-        Some(PingStatus::Online) => Ping::Online,
-        Some(PingStatus::ConnectionLost) => Ping::ConnectionLost,
-        Some(PingStatus::Inactive) => Ping::Inactive,
-        Some(_) | None => Ping::Unknown,
-    };
     Some(Node {
         id,
         computer_name: info.computer_name.filter(|name| !name.is_empty()).map(Into::into),
         ip_address: info.ip_address.and_then(|address| address.parse().ok()),
-        platform,
+        platform: platform(info.platform_type.as_ref()),
         agent_version: info.agent_version.map(Into::into),
-        ping,
+        ping: ping(info.ping_status.as_ref()),
         last_ping: info.last_ping_date_time.as_ref().and_then(time),
         activation: info.activation_id.map(Into::into),
         registered: info.registration_date.as_ref().and_then(time),
     })
 }
 
-fn time(time: &aws_sdk_ssm::primitives::DateTime) -> Option<Timestamp> {
+pub(super) fn platform(told: Option<&PlatformType>) -> Option<Platform> {
+    match told? {
+        PlatformType::Linux => Some(Platform::Linux),
+        PlatformType::Windows => Some(Platform::Windows),
+        PlatformType::Macos => Some(Platform::MacOs),
+        _ => None,
+    }
+}
+
+pub(super) fn ping(told: Option<&PingStatus>) -> Ping {
+    match told {
+        Some(PingStatus::Online) => Ping::Online,
+        Some(PingStatus::ConnectionLost) => Ping::ConnectionLost,
+        Some(PingStatus::Inactive) => Ping::Inactive,
+        Some(_) | None => Ping::Unknown,
+    }
+}
+
+pub(super) fn time(time: &aws_sdk_ssm::primitives::DateTime) -> Option<Timestamp> {
     Timestamp::from_second(time.secs()).ok()
 }

@@ -1,22 +1,23 @@
 //! Security Hub through its SDK.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_securityhub as hub;
 use aws_sdk_securityhub::types::{
     AwsSecurityFinding, AwsSecurityFindingFilters, AwsSecurityFindingIdentifier, NoteUpdate, StringFilter,
-    StringFilterComparison, WorkflowStatus, WorkflowUpdate,
+    StringFilterComparison, WorkflowUpdate,
 };
-use jiff::Timestamp;
+use mappings::findings::life::WorkflowStatus;
+use mappings::findings::patches::Note;
 use mappings::findings::{Finding, RecordState};
 
 use super::hub::{
     Aggregation, FILTER_VALUES, FINDINGS_AT_ONCE, FindingFault, FindingFilter, FindingKey, FindingOutcome,
-    FindingSeen, FindingUpdate, HubState, Linked, NoteSeen, Workflow,
+    FindingSeen, FindingUpdate, HubState, Linked,
 };
 use super::port::{Answer, Page, SecurityHub};
 use super::sdk::more;
-use super::sdk_finding::told;
+use super::sdk_finding::{state, told, whole, workflow};
 use super::{AwsError, AwsErrorKind};
 
 impl SecurityHub for hub::Client {
@@ -107,7 +108,7 @@ impl SecurityHub for hub::Client {
         Box::pin(async move {
             let note = update.note.as_ref();
             let note = note.map(|(text, by)| NoteUpdate::builder().text(text).updated_by(by).build());
-            let workflow = update.workflow.and_then(status);
+            let workflow = update.workflow.map(status);
             let workflow = workflow.map(|status| WorkflowUpdate::builder().status(status).build());
             let fields: HashMap<String, String> = update.fields.clone().into_iter().collect();
             let answer = self
@@ -167,14 +168,12 @@ fn key(told: AwsSecurityFindingIdentifier) -> Option<FindingKey> {
     Some(FindingKey { id: told.id?.into(), product: told.product_arn?.into() })
 }
 
-/// What can be written.
-fn status(workflow: Workflow) -> Option<WorkflowStatus> {
+fn status(workflow: WorkflowStatus) -> hub::types::WorkflowStatus {
     match workflow {
-        Workflow::New => Some(WorkflowStatus::New),
-        Workflow::Notified => Some(WorkflowStatus::Notified),
-        Workflow::Resolved => Some(WorkflowStatus::Resolved),
-        Workflow::Suppressed => Some(WorkflowStatus::Suppressed),
-        Workflow::Unknown => None,
+        WorkflowStatus::New => hub::types::WorkflowStatus::New,
+        WorkflowStatus::Notified => hub::types::WorkflowStatus::Notified,
+        WorkflowStatus::Resolved => hub::types::WorkflowStatus::Resolved,
+        WorkflowStatus::Suppressed => hub::types::WorkflowStatus::Suppressed,
     }
 }
 
@@ -189,7 +188,7 @@ fn filters(wanted: &FindingFilter) -> AwsSecurityFindingFilters {
         RecordState::Archived => equals("ARCHIVED"),
     });
     let prefix = generator_prefix.as_ref().map(|prefix| one(prefix, StringFilterComparison::Prefix));
-    let workflow = workflow.iter().copied().filter_map(status).map(|status| equals(status.as_str()));
+    let workflow = workflow.iter().map(|workflow| equals(status(*workflow).as_str()));
     AwsSecurityFindingFilters::builder()
         .product_arn(equals(product.as_str()))
         .aws_account_id(equals(account))
@@ -200,48 +199,25 @@ fn filters(wanted: &FindingFilter) -> AwsSecurityFindingFilters {
         .build()
 }
 
-/// A finding without its identity or its times is of no use: nothing could be done with it.
+/// A finding without its identity or its time is of no use: nothing could be done with it.
 fn seen(told: AwsSecurityFinding) -> Option<FindingSeen> {
-    let moment = |written: Option<String>| written?.parse::<Timestamp>().ok();
-    let boxed = |text: Option<String>| text.unwrap_or_default().into_boxed_str();
-    let sorted = |fields: Option<HashMap<String, String>>| -> BTreeMap<String, String> {
-        fields.unwrap_or_default().into_iter().collect()
-    };
+    let whole = whole(&told).map(Box::new);
+    let note = told.note.and_then(|note| {
+        Some(Note { text: note.text.unwrap_or_default(), updated_by: note.updated_by.unwrap_or_default() })
+    });
     Some(FindingSeen {
         key: FindingKey { id: told.id?.into(), product: told.product_arn?.into() },
-        generator: told.generator_id.unwrap_or_default().into(),
-        title: boxed(told.title),
-        first_observed: moment(told.first_observed_at),
-        created: moment(told.created_at)?,
-        updated: moment(told.updated_at)?,
-        state: match told.record_state {
-            Some(hub::types::RecordState::Active) => Some(RecordState::Active),
-            Some(hub::types::RecordState::Archived) => Some(RecordState::Archived),
-            Some(_) | None => None,
-        },
-        compliance: told
-            .compliance
-            .and_then(|compliance| compliance.status)
-            .map(|status| status.as_str().to_owned().into_boxed_str()),
-        workflow: match told.workflow.and_then(|workflow| workflow.status) {
-            Some(WorkflowStatus::New) => Workflow::New,
-            Some(WorkflowStatus::Notified) => Workflow::Notified,
-            Some(WorkflowStatus::Resolved) => Workflow::Resolved,
-            Some(WorkflowStatus::Suppressed) => Workflow::Suppressed,
-            Some(_) | None => Workflow::Unknown,
-        },
-        note: told.note.map(|note| NoteSeen {
-            text: boxed(note.text),
-            by: boxed(note.updated_by),
-            at: moment(note.updated_at),
-        }),
-        product_fields: sorted(told.product_fields),
-        fields: sorted(told.user_defined_fields),
+        updated: told.updated_at?.parse().ok()?,
+        state: told.record_state.as_ref().and_then(state),
+        workflow: told.workflow.as_ref().and_then(workflow),
+        note,
+        fields: told.user_defined_fields.unwrap_or_default().into_iter().collect(),
         resources: told
             .resources
             .unwrap_or_default()
             .into_iter()
-            .map(|resource| (boxed(resource.r#type), boxed(resource.id)))
+            .filter_map(|resource| resource.id.map(Into::into))
             .collect(),
+        whole,
     })
 }

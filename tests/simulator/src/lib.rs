@@ -48,8 +48,9 @@ mod world;
 mod xml;
 
 pub use crate::aws::{
-    Aws, AwsAccount, AwsActivation, AwsCalls, AwsConfig, AwsMutation, AwsNode, AwsParameter, AwsPatchOutcome,
-    AwsPatchRun, AwsRole, AwsVm, AwsWindow, NodeSeeding, ReadDelay, Throttle, request_faults,
+    Aws, AwsAccount, AwsActivation, AwsAggregation, AwsAssociationStatus, AwsCalls, AwsConfig, AwsMutation,
+    AwsNode, AwsParameter, AwsPatchOutcome, AwsPatchRun, AwsRole, AwsVm, AwsWindow, NodeSeeding, ReadDelay,
+    Throttle, finding_faults, request_faults,
 };
 pub use crate::churn::Churn;
 pub use crate::config::{FleetConfig, Release, SimulatorConfig, User, VcenterConfig, VmcConfig};

@@ -14,6 +14,8 @@ use crate::clock::{now, uptime};
 use crate::soap::session::random_uuid;
 use crate::vcenter::lock;
 
+use super::aggregation::AwsAggregation;
+use super::associations::AwsAssociationStatus;
 use super::findings::{Moment, Owner};
 use super::registration::{self, Newcomer, Refused};
 use super::seed::{self, Machine};
@@ -110,6 +112,57 @@ pub enum AwsMutation {
         #[serde(default)]
         record_state: Option<String>,
     },
+    /// The next writes of findings fail, one by one: `BatchImportFindings` or `BatchUpdateFindings`, of ids that are given or begin
+    /// so (`*` at the end).
+    FailFindings {
+        id: String,
+        #[serde(default = "import")]
+        operation: String,
+        #[serde(default = "once")]
+        times: u32,
+        #[serde(default = "internal")]
+        code: String,
+    },
+    /// Switches Patch Manager's own findings on or off.
+    SetPatchFindings {
+        #[serde(default)]
+        account: Option<String>,
+        on: bool,
+    },
+    /// Says which Region sees the findings of others; `null`: none does.
+    SetAggregation {
+        #[serde(default)]
+        account: Option<String>,
+        aggregation: Option<AwsAggregation>,
+    },
+    /// An EC2 instance becomes a managed node; returns its id.
+    AddInstance {
+        #[serde(default)]
+        account: Option<String>,
+        #[serde(default)]
+        region: Option<String>,
+        #[serde(default)]
+        computer_name: Option<String>,
+        #[serde(default)]
+        ip_address: Option<String>,
+        /// `Linux` or `Windows`
+        #[serde(default)]
+        platform_type: Option<String>,
+        #[serde(default)]
+        tags: BTreeMap<String, String>,
+    },
+    /// A node is scanned or patched, at once.
+    Patch { node: String, outcome: AwsPatchOutcome },
+    /// An association ran on a node, or is to run; `null`: it is no more.
+    SetAssociation {
+        node: String,
+        /// The document.
+        document: String,
+        status: Option<AwsAssociationStatus>,
+        /// `CRITICAL` … `UNSPECIFIED`
+        #[serde(default = "unspecified")]
+        severity: String,
+    },
     /// Ends all sessions of assumed roles.
     ExpireSessions,
     /// Somebody makes a maintenance window with one target and one task; returns its id.
@@ -152,8 +205,24 @@ pub enum AwsMutation {
         #[serde(default)]
         nodes: BTreeSet<String>,
     },
-    /// Moves the clock of maintenance windows ahead; what is due meanwhile happens, in order.
+    /// Moves the clock of maintenance windows, findings and compliance ahead; what is due meanwhile happens, in order.
     SkipTime { seconds: u32 },
+}
+
+fn import() -> String {
+    "BatchImportFindings".to_owned()
+}
+
+fn once() -> u32 {
+    1
+}
+
+fn internal() -> String {
+    "InternalFailure".to_owned()
+}
+
+fn unspecified() -> String {
+    "UNSPECIFIED".to_owned()
 }
 
 fn gone(what: &str) -> MutateError {
@@ -161,7 +230,7 @@ fn gone(what: &str) -> MutateError {
 }
 
 /// The account and Region that are meant.
-fn place(
+pub(super) fn place(
     state: &State,
     account: Option<&String>,
     region: Option<&String>,
@@ -223,11 +292,21 @@ impl AwsMutation {
         if let Self::AddNode { .. } = self {
             return self.add_node(aws).map(Some);
         }
+        if let Some(done) = self.apply_report(aws) {
+            return done;
+        }
         let mut state = lock(&aws.shared.state);
         windows::advance(&mut state);
         let keep = state.keep();
         match self {
-            Self::AddNode { .. } => {}
+            // Made above.
+            Self::AddNode { .. }
+            | Self::FailFindings { .. }
+            | Self::SetPatchFindings { .. }
+            | Self::SetAggregation { .. }
+            | Self::AddInstance { .. }
+            | Self::Patch { .. }
+            | Self::SetAssociation { .. } => {}
             Self::RemoveNode { node } => nodes::remove(find(&mut state, node)?, uptime(), keep),
             Self::SetNode { node, ping_status, computer_name, ip_address, agent_version } => {
                 if ping_status
@@ -311,17 +390,14 @@ impl AwsMutation {
                 let (account, region) = place(&state, account.as_ref(), region.as_ref())?;
                 let id = finding["Id"].as_str().ok_or_else(|| gone("Id"))?.to_owned();
                 let owner = Owner { account: &account, region: &region };
+                let moment = Moment { date: state.window_time(), now: uptime(), keep };
                 if let Some(held) = state.region_mut(&account, &region) {
-                    held.findings.import(
-                        finding.clone(),
-                        owner,
-                        Moment { date: now(0), now: uptime(), keep },
-                    );
+                    held.findings.import(finding.clone(), owner, moment);
                 }
                 return Ok(Some(id));
             }
             Self::SetFinding { finding, workflow, record_state } => {
-                let moment = Moment { date: now(0), now: uptime(), keep };
+                let moment = Moment { date: state.window_time(), now: uptime(), keep };
                 let found = state.regions.values_mut().find_map(|held| {
                     let key = held.findings.find(finding)?;
                     held.findings.update(&key, moment, |finding| {

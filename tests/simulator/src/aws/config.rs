@@ -6,6 +6,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::aggregation::AwsAggregation;
+
 /// AWS: its accounts, and what lags or is scarce there.
 #[derive(Debug, Clone)]
 pub struct AwsConfig {
@@ -17,6 +19,8 @@ pub struct AwsConfig {
     pub read_delay: ReadDelay,
     /// How many calls pass; `None`: any number.
     pub throttle: Option<Throttle>,
+    /// Whether calls of Security Hub are limited as its documentation says, beside the throttle.
+    pub documented_rates: bool,
 }
 
 impl Default for AwsConfig {
@@ -26,6 +30,7 @@ impl Default for AwsConfig {
             nodes: None,
             read_delay: ReadDelay::default(),
             throttle: None,
+            documented_rates: false,
         }
     }
 }
@@ -55,6 +60,14 @@ impl AwsConfig {
                 |other: &AwsAccount| other.id == account.id || other.access_key_id == account.access_key_id;
             if self.accounts.iter().take(at).any(same) {
                 return Some(format!("the AWS account {} or its key is there twice", account.id));
+            }
+            if let Some(region) =
+                account.aggregation.as_ref().and_then(|aggregation| aggregation.unknown(account))
+            {
+                let id = &account.id;
+                return Some(format!(
+                    "findings of the AWS account {id} meet in or come from {region}, which it has not"
+                ));
             }
         }
         let places = self.nodes.iter().flat_map(|nodes| &nodes.places);
@@ -89,6 +102,10 @@ pub struct AwsAccount {
     pub advanced_tier: bool,
     /// Whether Security Hub is switched on.
     pub security_hub: bool,
+    /// Whether Patch Manager writes a finding for each run that leaves a node non-compliant.
+    pub patch_findings: bool,
+    /// Which Region sees the findings of others too; `None`: none does.
+    pub aggregation: Option<AwsAggregation>,
 }
 
 impl fmt::Debug for AwsAccount {
@@ -120,6 +137,8 @@ impl AwsAccount {
             parameters: Vec::new(),
             advanced_tier: false,
             security_hub: true,
+            patch_findings: false,
+            aggregation: None,
         }
     }
 

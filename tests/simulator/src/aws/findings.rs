@@ -1,14 +1,18 @@
 //! Findings of Security Hub and the rules of their life: what a provider may change after the start, and when a finding
 //! that was dealt with opens again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::model::Models;
+use super::protocol::Service;
 use super::timeline::Timeline;
+use super::validate;
 
 /// The version of the format that there is.
 const SCHEMA: &str = "2018-10-08";
@@ -24,13 +28,63 @@ const NAMESPACES: &[&str] = &[
 ];
 /// What belongs to the customer: a provider sets it when the finding is new, and never again.
 const CUSTOMERS: &[&str] = &["Note", "UserDefinedFields", "VerificationState", "Workflow"];
+/// What a provider says in `FindingProviderFields`. It shows above as well, until a customer says something else there.
+const PROVIDERS: &[&str] = &["Confidence", "Criticality", "RelatedFindings", "Severity", "Types"];
+/// How long a finding is kept that nobody updates: while it is active, and when it was archived.
+const KEPT: [SignedDuration; 2] = [SignedDuration::from_hours(90 * 24), SignedDuration::from_hours(30 * 24)];
 
 /// What a finding is called: the product and its id.
 pub(crate) type FindingKey = (String, String);
 
 /// The findings of a Region.
 #[derive(Debug, Default)]
-pub(crate) struct Findings(BTreeMap<FindingKey, Timeline<Arc<Value>>>);
+pub(crate) struct Findings {
+    held: BTreeMap<FindingKey, Held>,
+    /// No finding is too old before this moment.
+    next: Option<Timestamp>,
+}
+
+/// A finding with its past.
+#[derive(Debug)]
+struct Held {
+    line: Timeline<Arc<Value>>,
+    /// When anybody updated it last.
+    touched: Timestamp,
+    /// Members of [`PROVIDERS`] that a customer has set.
+    taken: BTreeSet<String>,
+}
+
+impl Held {
+    /// When it is forgotten.
+    fn until(&self) -> Timestamp {
+        let [active, archived] = KEPT;
+        let kept = if self.line.now()["RecordState"] == "ARCHIVED" { archived } else { active };
+        self.touched.checked_add(kept).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// The next writes of findings that are to fail.
+#[derive(Debug, Clone)]
+pub(crate) struct Failing {
+    /// `BatchImportFindings` or `BatchUpdateFindings`.
+    pub(crate) operation: String,
+    /// Ids; with a `*` at the end all that begin so.
+    pub(crate) id: String,
+    pub(crate) times: u32,
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+/// The failure that a write of a finding is to meet, used up by this.
+pub(crate) fn fails(all: &mut Vec<Failing>, operation: &str, id: &str) -> Option<(String, String)> {
+    let hit = all
+        .iter_mut()
+        .find(|failing| failing.operation == operation && crate::fault::matches(&failing.id, id))?;
+    let told = (hit.code.clone(), hit.message.clone());
+    hit.times = hit.times.saturating_sub(1);
+    all.retain(|failing| failing.times > 0);
+    Some(told)
+}
 
 /// Whose call it is.
 #[derive(Debug, Clone, Copy)]
@@ -97,22 +151,113 @@ pub(crate) fn problem(finding: &Value, owner: Owner<'_>) -> Option<String> {
             return Some(format!("data.{member} has a key or value that is too long"));
         }
     }
-    let types = finding["Types"].as_array().map_or(&[][..], Vec::as_slice);
+    let provided = &finding["FindingProviderFields"];
+    let severity = [&finding["Severity"], &provided["Severity"]];
+    if !severity.iter().any(|severity| severity["Label"].is_string() || severity["Normalized"].is_number()) {
+        return Some("data should have required property 'Severity'".to_owned());
+    }
+    details_problem(finding)
+        .or_else(|| types_problem(&finding["Types"]))
+        .or_else(|| types_problem(&provided["Types"]))
+        .or_else(|| is_too_large(finding).then(|| "the finding is larger than 240 KB".to_owned()))
+}
+
+/// What is wrong with a finding that an account is to import in a Region, by the service model and by the format's
+/// documentation: for tests of findings that are not sent.
+#[must_use]
+pub fn finding_faults(finding: &Value, account: &str, region: &str) -> Vec<String> {
+    let model = Models::get().of(Service::SecurityHub);
+    let faults = validate::check(model, "AwsSecurityFinding", finding);
+    let told = faults.iter().map(|fault| fault.text().to_owned());
+    told.chain(problem(finding, Owner { account, region })).collect()
+}
+
+/// What is wrong with parts of a finding that have limits of their own.
+fn details_problem(finding: &Value) -> Option<String> {
+    let longer = |value: &Value, most: usize| value.as_str().is_some_and(|text| text.chars().count() > most);
+    let items = |value: &Value| value.as_array().map_or(0, Vec::len);
+    for (what, value, most) in [
+        ("Remediation.Recommendation.Text", &finding["Remediation"]["Recommendation"]["Text"], 512),
+        ("Severity.Original", &finding["Severity"]["Original"], 64),
+        ("Note.Text", &finding["Note"]["Text"], 512),
+        ("ProductName", &finding["ProductName"], 128),
+        ("CompanyName", &finding["CompanyName"], 128),
+        (
+            "FindingProviderFields.Severity.Original",
+            &finding["FindingProviderFields"]["Severity"]["Original"],
+            64,
+        ),
+    ] {
+        if longer(value, most) {
+            return Some(format!("data.{what} should NOT be longer than {most} characters"));
+        }
+    }
+    for (what, value, most) in [
+        ("Compliance.RelatedRequirements", &finding["Compliance"]["RelatedRequirements"], 32),
+        ("RelatedFindings", &finding["RelatedFindings"], 10),
+    ] {
+        if items(value) > most {
+            return Some(format!("data.{what} should NOT have more than {most} items"));
+        }
+    }
+    for (at, resource) in finding["Resources"].as_array().into_iter().flatten().enumerate() {
+        if longer(&resource["Type"], 256) || longer(&resource["Id"], 512) {
+            return Some(format!("data.Resources[{at}] has a type or an id that is too long"));
+        }
+        for (what, fields, most, longest) in
+            [("Tags", &resource["Tags"], 50, 256), ("Details.Other", &resource["Details"]["Other"], 50, 1024)]
+        {
+            let Some(fields) = fields.as_object() else { continue };
+            let long = |(key, value): (&String, &Value)| key.chars().count() > 128 || longer(value, longest);
+            if fields.len() > most || fields.iter().any(long) {
+                return Some(format!(
+                    "data.Resources[{at}].{what} has too many fields, or one that is too long"
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// What is wrong with the types of a finding.
+fn types_problem(types: &Value) -> Option<String> {
+    let types = types.as_array().map_or(&[][..], Vec::as_slice);
     if types.len() > 50 {
         return Some("data.Types should NOT have more than 50 items".to_owned());
     }
-    for name in types.iter().filter_map(Value::as_str) {
+    let odd = types.iter().filter_map(Value::as_str).find(|name| {
         let mut parts = name.split('/');
-        if !parts.next().is_some_and(|first| NAMESPACES.contains(&first)) || parts.count() > 2 {
-            return Some(format!("data.Types: {name} is not a valid finding type"));
+        !parts.next().is_some_and(|first| NAMESPACES.contains(&first)) || parts.count() > 2
+    });
+    odd.map(|name| format!("data.Types: {name} is not a valid finding type"))
+}
+
+/// What is wrong with an update by a customer beyond its shape.
+pub(crate) fn update_problem(update: &Value) -> Option<String> {
+    let longer = |value: &Value, most: usize| value.as_str().is_some_and(|text| text.chars().count() > most);
+    if longer(&update["Note"]["Text"], 512) || longer(&update["Note"]["UpdatedBy"], 512) {
+        return Some("Note has a text or an author of more than 512 characters".to_owned());
+    }
+    if let Some(fields) = update["UserDefinedFields"].as_object() {
+        let long = |(key, value): (&String, &Value)| key.chars().count() > 128 || longer(value, 1024);
+        if fields.len() > 50 || fields.iter().any(long) {
+            return Some("UserDefinedFields has too many fields, or one that is too long".to_owned());
         }
     }
-    (finding.to_string().len() > LARGEST).then(|| "the finding is larger than 240 KB".to_owned())
+    if update["RelatedFindings"].as_array().is_some_and(|list| list.len() > 10) {
+        return Some("RelatedFindings has more than 10 items".to_owned());
+    }
+    types_problem(&update["Types"])
+}
+
+/// Whether a finding is larger than findings may be.
+pub(crate) fn is_too_large(finding: &Value) -> bool {
+    finding.to_string().len() > LARGEST
 }
 
 /// Fills in the half of a severity that was not given.
-fn whole_severity(finding: &mut Value) {
-    let Some(severity) = finding.get_mut("Severity") else { return };
+pub(crate) fn whole_severity(finding: &mut Value) {
+    let Some(severity) = finding.get_mut("Severity").filter(|severity| severity.is_object()) else { return };
     let label = severity["Label"].as_str().map(str::to_owned);
     let number = severity["Normalized"].as_i64();
     match (label, number) {
@@ -140,6 +285,35 @@ fn whole_severity(finding: &mut Value) {
     }
 }
 
+/// Puts what a provider says where it belongs: among its own fields, and above.
+fn provide(finding: &mut Value) {
+    for member in PROVIDERS {
+        let own = finding["FindingProviderFields"].get(*member).filter(|value| !value.is_null()).cloned();
+        let above = finding.get(*member).filter(|value| !value.is_null()).cloned();
+        match (own, above) {
+            (Some(own), _) => {
+                finding[*member] = own;
+                if *member == "Severity" {
+                    whole_severity(finding);
+                }
+            }
+            (None, Some(above)) => {
+                let mut own = above;
+                if *member == "Severity"
+                    && let Value::Object(parts) = &mut own
+                {
+                    parts.retain(|part, _| part == "Label" || part == "Original");
+                }
+                if !finding["FindingProviderFields"].is_object() {
+                    finding["FindingProviderFields"] = json!({});
+                }
+                finding["FindingProviderFields"][*member] = own;
+            }
+            (None, None) => {}
+        }
+    }
+}
+
 fn status<'a>(finding: &'a Value, of: &str, member: &str) -> Option<&'a str> {
     finding.get(of)?.get(member)?.as_str()
 }
@@ -155,17 +329,37 @@ fn opens_again(before: &Value, after: &Value) -> bool {
 
 impl Findings {
     pub(crate) fn all(&self) -> Vec<&Value> {
-        self.0.values().map(|line| &**line.now()).collect()
+        self.held.values().map(|held| &**held.line.now()).collect()
     }
 
-    /// What readers of this moment see, in the order of product and id.
-    pub(crate) fn seen(&self, moment: Duration) -> impl Iterator<Item = &Value> {
-        self.0.values().filter_map(move |line| line.at(moment)).map(|finding| &**finding)
+    /// What readers of this moment see after a key, in the order of product and id.
+    pub(crate) fn seen(
+        &self,
+        moment: Duration,
+        after: Option<FindingKey>,
+    ) -> impl Iterator<Item = (&FindingKey, &Value)> {
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.held.range((after, Bound::Unbounded));
+        range.filter_map(move |(key, held)| Some((key, &**held.line.at(moment)?)))
+    }
+
+    /// Forgets what was not updated for too long.
+    pub(crate) fn forget(&mut self, now: Timestamp) {
+        if self.next.is_none_or(|next| next > now) {
+            return;
+        }
+        self.held.retain(|_, held| held.until() > now);
+        self.next = self.held.values().map(Held::until).min();
+    }
+
+    fn watch(&mut self, until: Timestamp) {
+        self.next = Some(self.next.map_or(until, |next| next.min(until)));
     }
 
     /// Takes a finding of a provider; false when it changes nothing because it is no newer, or the same.
     pub(crate) fn import(&mut self, mut finding: Value, owner: Owner<'_>, moment: Moment) -> bool {
         whole_severity(&mut finding);
+        provide(&mut finding);
         let key = key(&finding);
         for (member, value) in [
             ("RecordState", json!("ACTIVE")),
@@ -179,21 +373,26 @@ impl Findings {
             }
         }
         finding["WorkflowState"] = "NEW".into();
-        let Some(line) = self.0.get_mut(&key) else {
+        let Some(held) = self.held.get_mut(&key) else {
             finding["ProcessedAt"] = moment.date.to_string().into();
-            self.0.insert(key, Timeline::new(moment.now, Arc::new(finding)));
+            let line = Timeline::new(moment.now, Arc::new(finding));
+            let held = Held { line, touched: moment.date, taken: BTreeSet::new() };
+            let until = held.until();
+            self.held.insert(key, held);
+            self.watch(until);
             return true;
         };
-        let before = Arc::clone(line.now());
+        let before = Arc::clone(held.line.now());
         if date(&finding, "UpdatedAt") <= date(&before, "UpdatedAt") {
             return false;
         }
-        for member in CUSTOMERS {
-            match before.get(*member) {
-                Some(value) => finding[*member] = value.clone(),
+        let taken = held.taken.iter().map(String::as_str);
+        for member in CUSTOMERS.iter().copied().chain(taken) {
+            match before.get(member) {
+                Some(value) => finding[member] = value.clone(),
                 None => {
                     if let Value::Object(members) = &mut finding {
-                        members.remove(*member);
+                        members.remove(member);
                     }
                 }
             }
@@ -202,7 +401,10 @@ impl Findings {
             finding["Workflow"] = json!({ "Status": "NEW" });
         }
         finding["ProcessedAt"] = moment.date.to_string().into();
-        line.set(moment.now, moment.keep, Arc::new(finding));
+        held.line.set(moment.now, moment.keep, Arc::new(finding));
+        held.touched = moment.date;
+        let until = held.until();
+        self.watch(until);
         true
     }
 
@@ -213,20 +415,30 @@ impl Findings {
         moment: Moment,
         change: impl FnOnce(&mut Value),
     ) -> Option<bool> {
-        let line = self.0.get_mut(key)?;
-        let before = Arc::clone(line.now());
+        let held = self.held.get_mut(key)?;
+        let before = Arc::clone(held.line.now());
         let mut after = Value::clone(&before);
         change(&mut after);
         let changed = after != *before;
         if changed {
-            line.set(moment.now, moment.keep, Arc::new(after));
+            let set = PROVIDERS.iter().filter(|member| after.get(**member) != before.get(**member));
+            held.taken.extend(set.map(|member| (*member).to_owned()));
+            held.line.set(moment.now, moment.keep, Arc::new(after));
         }
+        held.touched = moment.date;
+        let until = held.until();
+        self.watch(until);
         Some(changed)
+    }
+
+    /// The finding with this key as it is now.
+    pub(crate) fn now(&self, key: &FindingKey) -> Option<&Value> {
+        self.held.get(key).map(|held| &**held.line.now())
     }
 
     /// The finding with this id, of whatever product.
     pub(crate) fn find(&self, id: &str) -> Option<FindingKey> {
-        self.0.keys().find(|(_, known)| known == id).cloned()
+        self.held.keys().find(|(_, known)| known == id).cloned()
     }
 }
 

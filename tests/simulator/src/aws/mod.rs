@@ -1,4 +1,5 @@
-//! AWS: SSM, STS, the Resource Groups Tagging API, Resource Groups and Security Hub, for several accounts and Regions, behind one address.
+//! AWS: SSM, STS, the Resource Groups Tagging API, Resource Groups and Security Hub, for several accounts and Regions, behind one
+//! address.
 //!
 //! Service and Region come from the scope of a request's signature, the account from its access key. Every request is
 //! checked against the service model of botocore, and so is every answer; a mistake of the simulator itself is an answer
@@ -7,22 +8,30 @@
 mod access;
 mod activations;
 mod agent;
+mod aggregation;
+mod associations;
 mod caller;
 mod cbor;
 mod change;
+mod compliance;
 mod config;
 mod error;
 mod findings;
 mod hub;
 mod hub_filter;
 mod iam;
+mod inventory;
 mod model;
 mod nodes;
+mod paging;
 mod parameters;
+mod patch_findings;
+mod patches;
 mod pattern;
 mod protocol;
 mod query;
 mod registration;
+mod report_changes;
 mod seed;
 mod service;
 mod sigv4;
@@ -49,8 +58,11 @@ use crate::ledger::{Effect, Ledger};
 use crate::vcenter::{CallCounts, Counter, lock};
 use crate::{HeldCall, MutateError};
 
+pub use self::aggregation::AwsAggregation;
+pub use self::associations::AwsAssociationStatus;
 pub use self::change::AwsMutation;
 pub use self::config::{AwsAccount, AwsConfig, AwsParameter, AwsRole, NodeSeeding, ReadDelay, Throttle};
+pub use self::findings::finding_faults;
 pub(crate) use self::protocol::Protocol;
 pub(crate) use self::seed::seed;
 pub(crate) use self::service::Shared;
@@ -240,6 +252,14 @@ impl Aws {
     pub fn set_throttle(&self, throttle: Option<Throttle>) {
         let mut state = lock(&self.shared.state);
         state.throttle = throttle;
+        state.buckets.clear();
+    }
+
+    /// Whether calls of Security Hub are limited as its documentation says: 10 a second and 30 at once, GetFindings 3 and 6.
+    /// Buckets start full.
+    pub fn set_documented_rates(&self, on: bool) {
+        let mut state = lock(&self.shared.state);
+        state.documented_rates = on;
         state.buckets.clear();
     }
 

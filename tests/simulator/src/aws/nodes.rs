@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::clock::uptime;
 use crate::vcenter::lock;
 
+use super::associations;
 use super::error::Error;
 use super::service::{Call, invalid};
 use super::state::{AwsNode, Node};
@@ -82,7 +83,12 @@ impl Filter {
         }
     }
 
-    fn fits(&self, node: &AwsNode, tags: Option<&BTreeMap<String, String>>) -> bool {
+    fn fits(
+        &self,
+        node: &AwsNode,
+        tags: Option<&BTreeMap<String, String>>,
+        associations: Option<&str>,
+    ) -> bool {
         let any = |value: &str| self.values.iter().any(|wanted| wanted == value);
         let tags = || tags.into_iter().flatten();
         match self.key.as_str() {
@@ -97,8 +103,7 @@ impl Filter {
                 any(if node.is_managed() { "AWS::SSM::ManagedInstance" } else { "AWS::EC2::Instance" })
             }
             "tag-key" => tags().any(|(key, _)| any(key)),
-            // No node has associations here.
-            "AssociationStatus" => false,
+            "AssociationStatus" => associations.is_some_and(any),
             key => {
                 let name = key.strip_prefix("tag:").unwrap_or(key);
                 tags().any(|(key, value)| key == name && any(value))
@@ -133,8 +138,15 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Value, Error> {
             last = Some(id);
             let Some(Some(info)) = node.info.at(moment) else { continue };
             let tags = node.tags.at(moment).and_then(Option::as_deref);
-            if filters.iter().all(|filter| filter.fits(info, tags)) {
-                list.push(info.told());
+            let associations = associations::status(&held.associations, id);
+            if filters.iter().all(|filter| filter.fits(info, tags, associations)) {
+                let mut told = info.told();
+                if let (Value::Object(told), Some(Value::Object(more))) =
+                    (&mut told, associations::told(&held.associations, id))
+                {
+                    told.extend(more);
+                }
+                list.push(told);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::soap::session::random_uuid;
 
 use super::cbor;
 use super::error::Error;
-use super::model::{Model, Models};
+use super::model::{Kind, Model, Models, Shape};
 use super::query;
 
 /// The services that are played.
@@ -146,7 +146,7 @@ pub(crate) fn route(request: &Request, models: &Models) -> Option<Route> {
         let found = [Service::SecurityHub, Service::Groups].into_iter().find_map(|service| {
             let mut operations = models.of(service).operations.iter();
             let (name, _) = operations.find(|(_, operation)| {
-                operation.http.method == request.method && operation.http.uri == request.path
+                operation.http.method == request.method && label(&operation.http.uri, &request.path).is_some()
             })?;
             Some((service, name.clone()))
         });
@@ -191,9 +191,17 @@ pub(crate) fn input(route: &Route, request: &Request, model: &Model) -> Result<V
             return query::input(model, &route.operation, form);
         }
         Protocol::Rest if request.method == "GET" => {
-            let members =
-                Request::parameters(&request.query).map(|(name, value)| (name, Value::String(value)));
-            Value::Object(members.collect())
+            let operation = model.operations.get(&route.operation);
+            let shape = operation.and_then(|operation| model.shapes.get(operation.input.as_ref()?));
+            let mut members: Map<String, Value> = Request::parameters(&request.query)
+                .map(|(name, value)| {
+                    let value = typed(model, shape, &name, value);
+                    (name, value)
+                })
+                .collect();
+            let label = operation.and_then(|operation| label(&operation.http.uri, &request.path)).flatten();
+            members.extend(label.map(|(name, value)| (name.to_owned(), Value::String(value))));
+            Value::Object(members)
         }
         Protocol::Rest => {
             if kind != "application/json" {
@@ -203,6 +211,23 @@ pub(crate) fn input(route: &Route, request: &Request, model: &Model) -> Result<V
         }
     };
     if value.is_object() { Ok(value) } else { Err(unreadable("the body is not a structure")) }
+}
+
+/// What the label of an address such as `/get/{Name+}` is in a path, with its name; `None`: the path is another one.
+fn label<'a>(uri: &'a str, path: &str) -> Option<Option<(&'a str, String)>> {
+    let Some((before, name)) = uri.split_once('{') else { return (uri == path).then_some(None) };
+    let rest = path.strip_prefix(before).filter(|rest| !rest.is_empty())?;
+    let value = percent_encoding::percent_decode_str(rest).decode_utf8().ok()?;
+    Some(Some((name.trim_end_matches(['}', '+']), value.into_owned())))
+}
+
+/// A parameter of an address as a value of the type that the model has for it.
+fn typed(model: &Model, shape: Option<&Shape>, name: &str, value: String) -> Value {
+    let member = shape.and_then(|shape| model.shapes.get(&shape.members.get(name)?.shape));
+    match member.map(|member| member.kind) {
+        Some(Kind::Integer | Kind::Long) => value.parse::<i64>().map_or(Value::String(value), Value::from),
+        _ => Value::String(value),
+    }
 }
 
 fn json_body(body: &[u8]) -> Option<Value> {

@@ -15,6 +15,7 @@ use crate::net::{Reply, Request};
 use crate::vcenter::{Counter, Ongoing, lock};
 
 use super::caller::{self, Caller};
+use super::config::Throttle;
 use super::error::Error;
 use super::model::Models;
 use super::protocol::{self, Protocol, Route, Service};
@@ -22,7 +23,10 @@ use super::sigv4::{self, Refusal};
 use super::state::State;
 use super::token::Tokens;
 use super::validate::{self, Fault};
-use super::{access, activations, agent, hub, nodes, parameters, sts, tagging, tags, windows};
+use super::{
+    access, activations, agent, aggregation, associations, compliance, hub, inventory, nodes, parameters,
+    patches, sts, tagging, tags, throttle, windows,
+};
 
 /// The name of all of AWS in fault rules.
 pub(crate) const NAME: &str = "aws";
@@ -207,9 +211,15 @@ impl Shared {
         let key = (operation.to_owned(), caller.account.clone(), caller.region.clone());
         let bucket = format!("{operation} {} {}", caller.account, caller.region);
         *state.calls.entry(key).or_default() += 1;
-        let Some(throttle) = &state.throttle else { return Ok(()) };
-        if !fault::matches(&throttle.operation, operation) || state.buckets.pass(throttle, &bucket, uptime())
-        {
+        let now = uptime();
+        let free = |throttle: &&Throttle| fault::matches(&throttle.operation, operation);
+        let throttled = state.throttle.as_ref().filter(free);
+        let mut pass = throttled.is_none_or(|throttle| state.buckets.pass(throttle, &bucket, now));
+        if pass && state.documented_rates && service == Service::SecurityHub {
+            let bucket = format!("documented {bucket}");
+            pass = state.buckets.pass(&throttle::documented(operation), &bucket, now);
+        }
+        if pass {
             return Ok(());
         }
         Err(match service {
@@ -331,12 +341,26 @@ fn dispatch(call: &Call<'_>) -> Result<Value, Error> {
         (Service::Ssm, "DescribeMaintenanceWindowExecutionTasks") => windows::tasks_of_execution(call),
         (Service::Ssm, "DescribeMaintenanceWindowExecutionTaskInvocations") => windows::invocations(call),
         (Service::Ssm, "DescribeInstancePatchStates") => windows::patch_states(call),
+        (Service::Ssm, "DescribeInstancePatches") => patches::describe(call),
+        (Service::Ssm, "DescribeInstanceAssociationsStatus") => associations::describe(call),
+        (Service::Ssm, "PutInventory") => inventory::put(call),
+        (Service::Ssm, "GetInventory") => inventory::get(call),
+        (Service::Ssm, "ListInventoryEntries") => inventory::entries(call),
+        (Service::Ssm, "GetInventorySchema") => inventory::schema(call),
+        (Service::Ssm, "DeleteInventory") => inventory::delete(call),
+        (Service::Ssm, "DescribeInventoryDeletions") => inventory::deletions(call),
+        (Service::Ssm, "PutComplianceItems") => compliance::put(call),
+        (Service::Ssm, "ListComplianceItems") => compliance::items(call),
+        (Service::Ssm, "ListComplianceSummaries") => compliance::summaries(call),
+        (Service::Ssm, "ListResourceComplianceSummaries") => compliance::resources(call),
         (Service::Groups, "ListGroupResources") => windows::members(call),
         (Service::Tagging, "GetResources") => tagging::resources(call),
         (Service::SecurityHub, "BatchImportFindings") => hub::import(call),
         (Service::SecurityHub, "BatchUpdateFindings") => hub::update(call),
         (Service::SecurityHub, "GetFindings") => hub::get(call),
         (Service::SecurityHub, "DescribeHub") => hub::describe(call),
+        (Service::SecurityHub, "ListFindingAggregators") => aggregation::list(call),
+        (Service::SecurityHub, "GetFindingAggregator") => aggregation::get(call),
         _ => Err(Error::new(
             500,
             "InternalServerError",

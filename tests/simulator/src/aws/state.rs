@@ -12,9 +12,12 @@ use serde_json::{Value, json};
 
 use crate::clock::uptime;
 
+use super::associations::Associations;
+use super::compliance::Compliance;
 use super::config::{AwsAccount, AwsConfig, ReadDelay, Throttle};
-use super::findings::Findings;
+use super::findings::{Failing, Findings};
 use super::iam::Policy;
+use super::inventory::Inventory;
 use super::throttle::Buckets;
 use super::timeline::Timeline;
 use super::windows::Windows;
@@ -220,6 +223,9 @@ pub(crate) struct Region {
     pub(crate) findings: Findings,
     pub(crate) parameters: BTreeMap<String, Parameter>,
     pub(crate) windows: Windows,
+    pub(crate) inventory: Inventory,
+    pub(crate) compliance: Compliance,
+    pub(crate) associations: Associations,
 }
 
 impl Region {
@@ -274,13 +280,17 @@ pub(crate) struct State {
     floor: ReadDelay,
     pub(crate) throttle: Option<Throttle>,
     pub(crate) buckets: Buckets,
+    /// Whether Security Hub's documented limits hold.
+    pub(crate) documented_rates: bool,
+    /// Findings whose next writes are to fail.
+    pub(crate) failing: Vec<Failing>,
     /// Calls by operation, account and Region.
     pub(crate) calls: BTreeMap<(String, String, String), u64>,
     /// Answers that did not fit the service model: mistakes of the simulator.
     pub(crate) mistakes: Vec<String>,
     /// Actions that policies refused, in order.
     pub(crate) refused: Vec<String>,
-    /// How far the clock of maintenance windows is ahead.
+    /// How far the clock of maintenance windows, findings and compliance is ahead.
     pub(crate) skipped: SignedDuration,
 }
 
@@ -307,6 +317,8 @@ impl State {
             floor: ReadDelay::default(),
             throttle: config.throttle.clone(),
             buckets: Buckets::default(),
+            documented_rates: config.documented_rates,
+            failing: Vec::new(),
             calls: BTreeMap::new(),
             mistakes: Vec::new(),
             refused: Vec::new(),
@@ -326,7 +338,7 @@ impl State {
         self.regions.get_mut(&(account.to_owned(), region.to_owned()))
     }
 
-    /// The time by the clock of maintenance windows.
+    /// The time by the clock that tests move ahead: that of maintenance windows, findings and compliance.
     pub(crate) fn window_time(&self) -> Timestamp {
         let now = crate::clock::now(0);
         now.checked_add(self.skipped).unwrap_or(now)

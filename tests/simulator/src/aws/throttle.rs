@@ -9,6 +9,12 @@ use super::config::Throttle;
 #[derive(Debug, Default)]
 pub(crate) struct Buckets(HashMap<String, (f64, Duration)>);
 
+/// The limits of Security Hub's documentation, for each account in a Region: calls per second, and at once.
+pub(crate) fn documented(operation: &str) -> Throttle {
+    let (rate, burst) = if operation == "securityhub:GetFindings" { (3.0, 6.0) } else { (10.0, 30.0) };
+    Throttle { rate, burst, operation: operation.to_owned() }
+}
+
 impl Buckets {
     /// Whether a call passes.
     pub(crate) fn pass(&mut self, throttle: &Throttle, bucket: &str, now: Duration) -> bool {

@@ -34,6 +34,7 @@ fn region(name: &str, held: &Region) -> Value {
         held.activations.values().filter_map(|line| Some(json!(line.now().as_deref()?))).collect();
     json!({
         "region": name, "nodes": nodes, "activations": activations, "findings": held.findings.all(),
-        "patchRuns": held.windows.runs,
+        "patchRuns": held.windows.runs, "inventory": held.inventory.truth(held),
+        "compliance": held.compliance.truth(held), "associations": held.associations,
     })
 }

@@ -32,13 +32,15 @@ pub(crate) fn check(model: &Model, shape: &str, value: &Value) -> Vec<Fault> {
     faults
 }
 
-/// What is wrong with a request of Systems Manager, by its service model: for tests of requests that are not sent.
+/// What is wrong with a request of Systems Manager or Security Hub, by its service model: for tests of requests that are not
+/// sent.
 #[must_use]
 pub fn request_faults(operation: &str, input: &Value) -> Vec<String> {
-    let model = Models::get().of(Service::Ssm);
-    let Some(shape) = model.operations.get(operation).and_then(|operation| operation.input.as_deref()) else {
-        return vec![format!("there is no operation {operation}")];
-    };
+    let known = [Service::Ssm, Service::SecurityHub].into_iter().find_map(|service| {
+        let model = Models::get().of(service);
+        Some((model, model.operations.get(operation)?.input.as_deref()?))
+    });
+    let Some((model, shape)) = known else { return vec![format!("there is no operation {operation}")] };
     check(model, shape, input).iter().map(|fault| fault.text().to_owned()).collect()
 }
 

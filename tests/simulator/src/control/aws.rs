@@ -27,6 +27,8 @@ struct Settings {
     /// `null`: nothing is throttled; absent: as before.
     #[serde(default, deserialize_with = "present")]
     throttle: Option<Option<Throttle>>,
+    /// Whether Security Hub's documented limits hold; absent: as before.
+    documented_rates: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +91,9 @@ pub(super) fn answer(aws: &Aws, method: &str, what: &str, request: &Request) -> 
             }
             if let Some(throttle) = asked.throttle {
                 aws.set_throttle(throttle);
+            }
+            if let Some(on) = asked.documented_rates {
+                aws.set_documented_rates(on);
             }
             Ok(json!({}))
         }

@@ -128,6 +128,7 @@ impl Args {
             nodes: Some(nodes),
             read_delay: ReadDelay::all(Duration::from_secs(self.aws_read_delay.into())),
             throttle: None,
+            documented_rates: false,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::vcenter::lock;
 use super::super::access::node_arn;
 use super::super::caller::Wish;
 use super::super::error::Error;
+use super::super::patches::is_windows;
 use super::super::service::{Call, invalid};
 use super::super::state::{State, seconds};
 use super::run::is_member;
@@ -333,6 +334,7 @@ pub(in super::super) fn patch_states(call: &Call<'_>) -> Result<Value, Error> {
         let Some(held) = held.filter(|held| held.node(id).is_some()) else { continue };
         let Some(known) = held.windows.patch_states.get(id).and_then(|known| known.at(now)) else { continue };
         let Some((operation, start, end)) = known.operation else { continue };
+        let [critical, security, other] = known.non_compliant(is_windows(held, id));
         let mut one = json!({
             "InstanceId": id, "BaselineId": "pb-0123456789abcdef0",
             // The model wants a text; a node without a patch group has the default one.
@@ -340,8 +342,8 @@ pub(in super::super) fn patch_states(call: &Call<'_>) -> Result<Value, Error> {
             "InstalledCount": known.installed, "InstalledOtherCount": 0, "InstalledRejectedCount": 0,
             "InstalledPendingRebootCount": known.pending_reboot, "MissingCount": known.missing,
             "FailedCount": known.failed, "NotApplicableCount": 0, "UnreportedNotApplicableCount": 0,
-            "CriticalNonCompliantCount": 0, "SecurityNonCompliantCount": known.missing + known.failed,
-            "OtherNonCompliantCount": 0, "Operation": operation,
+            "CriticalNonCompliantCount": critical, "SecurityNonCompliantCount": security,
+            "OtherNonCompliantCount": other, "Operation": operation,
             "OperationStartTime": seconds(start), "OperationEndTime": seconds(end),
         });
         if operation == "Install" {

@@ -24,6 +24,7 @@ pub(super) use self::calls::{create, delete, register_target, register_task, upd
 pub(super) use self::run::advance;
 use self::schedule::Schedule;
 pub use self::setup::AwsWindow;
+use super::patch_findings::Due;
 
 /// The windows of a Region, and everything that belongs to them.
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub(crate) struct Windows {
     pub(super) hooks: BTreeMap<String, Hook>,
     pub(super) scripts: Scripts,
     pub(super) runs: Vec<AwsPatchRun>,
+    /// Runs of which Patch Manager may have to write a finding when they are over.
+    pub(super) due: Vec<Due>,
     /// What was answered to requests with a token.
     pub(super) answered: BTreeMap<(String, String), (Value, Value)>,
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::soap::session::random_uuid;
 
+use super::super::patch_findings::{self, Due};
 use super::super::state::{Region, State};
 use super::{
     AwsPatchOutcome, AwsPatchRun, Execution, Invocation, NodeRun, PatchState, TaskExecution, Window,
@@ -35,6 +36,10 @@ pub(in super::super) fn advance(state: &mut State) {
         for window in held.windows.windows.values_mut() {
             window.seen = window.seen.max(now);
         }
+    }
+    patch_findings::write(state, now);
+    for held in state.regions.values_mut() {
+        held.findings.forget(now);
     }
 }
 
@@ -225,6 +230,10 @@ fn on_node(
         let state = held.windows.patch_states.entry(node.to_owned()).or_default();
         state.group = tags.get("Patch Group").or_else(|| tags.get("PatchGroup")).cloned().unwrap_or_default();
         state.patched(outcome, start, end);
+        if !matches!(outcome, AwsPatchOutcome::Refused | AwsPatchOutcome::Undeliverable) {
+            let leaves = PatchState { before: None, ..state.clone() };
+            held.windows.due.push(Due { at: end, node: node.to_owned(), leaves });
+        }
         held.windows.runs.push(AwsPatchRun {
             time: start,
             ended: end,
@@ -252,7 +261,7 @@ fn is_held(held: &Region, task: &Value, node: &str, tags: &BTreeMap<String, Stri
 }
 
 impl PatchState {
-    fn patched(&mut self, outcome: AwsPatchOutcome, start: Timestamp, end: Timestamp) {
+    pub(in super::super) fn patched(&mut self, outcome: AwsPatchOutcome, start: Timestamp, end: Timestamp) {
         let operation = match outcome {
             // Nothing came of it, and nothing is told.
             AwsPatchOutcome::Refused | AwsPatchOutcome::Undeliverable => return,
@@ -279,7 +288,7 @@ impl PatchState {
     }
 
     /// What AWS tells of it at a moment: a run shows when it is over.
-    pub(super) fn at(&self, now: Timestamp) -> Option<&Self> {
+    pub(in super::super) fn at(&self, now: Timestamp) -> Option<&Self> {
         let (_, _, end) = self.operation?;
         if end <= now { Some(self) } else { self.before.as_deref() }
     }
