@@ -53,6 +53,20 @@ impl<P: Reports> Reports for Paced<P> {
         const NAME: &str = "ssm:GetInventory";
         Box::pin(async move { self.lanes.read(NAME, || self.inner.inventory(type_name, next.clone())).await })
     }
+
+    fn inventory_of<'a>(
+        &'a self,
+        node: &'a NodeId,
+        type_name: &'a str,
+    ) -> Answer<'a, Option<InventorySeen>> {
+        Box::pin(self.lanes.read("ssm:GetInventory", move || self.inner.inventory_of(node, type_name)))
+    }
+
+    fn compliance_run<'a>(&'a self, node: &'a NodeId, type_name: &'a str) -> Answer<'a, Option<String>> {
+        Box::pin(
+            self.lanes.read("ssm:ListComplianceItems", move || self.inner.compliance_run(node, type_name)),
+        )
+    }
 }
 
 impl<P: SecurityHub> SecurityHub for Paced<P> {

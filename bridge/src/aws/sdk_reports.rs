@@ -146,6 +146,57 @@ impl Reports for ssm::Client {
             Ok(Page { items: items.collect(), next: more(answer.next_token) })
         })
     }
+
+    fn inventory_of<'a>(
+        &'a self,
+        node: &'a NodeId,
+        type_name: &'a str,
+    ) -> Answer<'a, Option<InventorySeen>> {
+        const NAME: &str = "ssm:GetInventory";
+        Box::pin(async move {
+            let incomplete =
+                |error: ssm::error::BuildError| AwsError::incomplete(NAME, &error.to_string());
+            let wanted =
+                ResultAttribute::builder().type_name(type_name).build().map_err(incomplete)?;
+            let of_node = InventoryFilter::builder()
+                .key("AWS:InstanceInformation.InstanceId")
+                .values(node.as_str())
+                .r#type(InventoryQueryOperatorType::Equal)
+                .build()
+                .map_err(incomplete)?;
+            let answer = self
+                .get_inventory()
+                .filters(of_node)
+                .result_attributes(wanted)
+                .send()
+                .await
+                .map_err(|error| AwsError::of(NAME, Some(node.as_str()), &error))?;
+            let entities = answer.entities.unwrap_or_default();
+            Ok(entities.into_iter().find_map(|entity| inventory_of(entity, type_name)))
+        })
+    }
+
+    fn compliance_run<'a>(&'a self, node: &'a NodeId, type_name: &'a str) -> Answer<'a, Option<String>> {
+        const NAME: &str = "ssm:ListComplianceItems";
+        Box::pin(async move {
+            let of_type = ComplianceStringFilter::builder()
+                .key("ComplianceType")
+                .values(type_name)
+                .r#type(ComplianceQueryOperatorType::Equal)
+                .build();
+            let answer = self
+                .list_compliance_items()
+                .resource_ids(node.as_str())
+                .resource_types("ManagedInstance")
+                .filters(of_type)
+                .max_results(1)
+                .send()
+                .await
+                .map_err(|error| AwsError::of(NAME, Some(node.as_str()), &error))?;
+            let items = answer.compliance_items.unwrap_or_default();
+            Ok(items.into_iter().find_map(|item| item.execution_summary?.execution_id))
+        })
+    }
 }
 
 fn inventory_item(put: &InventoryPut<'_>) -> Result<InventoryItem, ssm::error::BuildError> {

@@ -16,6 +16,14 @@ pub struct ComplianceSettings {
     pub protection: bool,
 }
 
+impl ComplianceSettings {
+    /// Nothing is told.
+    #[cfg(test)]
+    pub(crate) fn off() -> Self {
+        Self { mode: Mode::Off, hardening: true, protection: true }
+    }
+}
+
 static HARDENING: Key<Boolean> = Key {
     name: "hardening",
     kind: Boolean,

@@ -34,6 +34,26 @@ pub struct FindingsSettings {
     pub most_per_cycle: usize,
 }
 
+impl FindingsSettings {
+    /// Nothing is told.
+    #[cfg(test)]
+    pub(crate) fn off() -> Self {
+        Self {
+            mode: Mode::Off,
+            folding: FindingFolding::Folded,
+            refresh_after: Duration::from_secs(60 * 24 * 3600),
+            owner_tag: None,
+            resolve_patch_manager: false,
+            checks: true,
+            unmanaged: true,
+            offline: true,
+            protection: true,
+            patches: true,
+            most_per_cycle: 5_000,
+        }
+    }
+}
+
 /// How many findings are made of the problems of one VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingFolding {

@@ -11,6 +11,14 @@ pub struct InventorySettings {
     pub mode: Mode,
 }
 
+impl InventorySettings {
+    /// Nothing is told.
+    #[cfg(test)]
+    pub(crate) fn off() -> Self {
+        Self { mode: Mode::Off }
+    }
+}
+
 pub(super) static SECTION: Section = Section {
     name: "inventory",
     shape: Shape::One,

@@ -296,6 +296,8 @@ impl<S: Records> Engine<S> {
         let mut work = Work::default();
         let mut in_vain = 0;
         loop {
+            // Whoever waits for the end wants to know of everything now.
+            work.reports = report::Turn::default();
             let unseen = self.cycle(&mut work).await;
             work.finish(self).await;
             let policy = self.policy();
@@ -326,7 +328,7 @@ impl<S: Records> Engine<S> {
         let policy = self.policy();
         let now = self.0.clock.now();
         self.0.memory().trim(now, policy.guard.window);
-        let plan = self.plan();
+        let plan = self.plan_in_turn(&mut work.reports);
         let is_recorded = self.0.record(&plan).await;
         self.0.ports.send_replace(plan.ports.clone());
         for target in &policy.targets {
@@ -526,6 +528,8 @@ struct Work {
     /// When the last plan asks for another one.
     next: Option<Timestamp>,
     doubts: doubts::Doubts,
+    /// What is to be reported, as of the last time that all of it was gone through.
+    reports: report::Turn,
 }
 
 impl Work {

@@ -5,20 +5,97 @@
 //! becomes of the journal.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use mappings::findings::life::{self, Closing, Outcome as Told, WorkflowStatus};
 use mappings::findings::{FindingId, RecordState};
+use tokio::time::Instant;
 
 use super::hands::{EffectError, Gain, RealHands, Trace};
-use super::{Inner, Records};
+use super::{Engine, Inner, PLANNING_SHARE, Records};
 use crate::aws::{
     AwsErrorKind, FILTER_VALUES, FindingFilter, FindingKey, FindingOutcome, FindingSeen, FindingUpdate,
     InventoryPut, ProductArn, SecurityHub, Workflow,
 };
 use crate::observe::aws::listing;
-use crate::plan::{Action, Sent};
-use crate::store::{FindingChange, Outcome, StoreError};
+use crate::memory::Memory;
+use crate::plan::{Action, Capability, Plan, Planned, Sent};
+use crate::store::{Failing, FindingChange, Holder, Outcome, StoreError};
+
+/// The shortest time between two plans with reports.
+const SHORTEST_TURN: Duration = Duration::from_secs(2);
+
+/// What is to be reported. Going through all of it takes longer than all other planning, and nothing of it is urgent: plans
+/// between two of its turns take over what the last one found, without what has been done since.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    planned: Vec<Planned>,
+    at: Option<Timestamp>,
+    next: Option<Instant>,
+}
+
+impl<S: Records> Engine<S> {
+    /// The plan, with reports when it is their turn.
+    pub(super) fn plan_in_turn(&self, turn: &mut Turn) -> Plan {
+        let began = Instant::now();
+        if turn.next.is_none_or(|next| began >= next) {
+            let plan = self.plan();
+            turn.at = Some(self.now());
+            turn.planned = plan.actions.iter().filter(|one| is_report(&one.action)).cloned().collect();
+            turn.next = Some(Instant::now() + (began.elapsed() * PLANNING_SHARE).max(SHORTEST_TURN));
+            return plan;
+        }
+        self.look(|view| {
+            let mut plan = view.plan_without_reports();
+            let left = turn.planned.iter().filter(|one| !is_over(&one.action, view.memory, turn.at, view.now));
+            plan.actions.extend(left.cloned());
+            plan
+        })
+    }
+}
+
+fn is_report(action: &Action) -> bool {
+    matches!(
+        action.capability(),
+        Capability::Inventory | Capability::Compliance | Capability::Findings
+    )
+}
+
+/// Whether something that was planned at a time has been done since, is being done, or has to wait now.
+fn is_over(action: &Action, memory: &Memory, planned: Option<Timestamp>, now: Timestamp) -> bool {
+    let holder = action.holder();
+    let since = |at: Timestamp| planned.is_some_and(|planned| at >= planned);
+    let told = |holder: &Holder, name: &str, hash: &str, confirmed: bool| {
+        let owned = memory.owned_by(holder).and_then(|owned| owned.get(name));
+        owned.is_some_and(|owned| owned.value.as_deref() == Some(hash) && (!confirmed || since(owned.written)))
+    };
+    let is_told = match action {
+        Action::PutInventory { told: all, .. } => {
+            all.iter().all(|one| told(&holder, &one.name, &one.hash, one.confirmed))
+        }
+        Action::PutCompliance { told: one, .. } => told(&holder, &one.name, &one.hash, one.confirmed),
+        Action::UpdatePatchFindings { place, findings, .. } => {
+            findings.iter().all(|(id, hash)| told(&Holder::findings(place, id.as_str()), "update", hash, false))
+        }
+        // Each of these was written down before it was sent.
+        Action::ImportFindings { findings, .. } => findings.iter().any(|sent| {
+            memory.findings.records.get(&sent.id).is_some_and(|record| record.updated_at >= sent.updated_at)
+        }),
+        Action::CloseFindings { findings, .. } => findings.iter().any(|sent| {
+            memory.findings.records.get(&sent.id).is_none_or(|record| record.workflow_at.is_some_and(since))
+        }),
+        _ => false,
+    };
+    let failing = Failing {
+        capability: action.capability().word().into(),
+        place: holder.place.clone(),
+        object: holder.object.clone(),
+    };
+    is_told
+        || memory.failures.get(&failing).is_some_and(|failure| failure.retry_at > now)
+        || memory.open.values().any(|open| open.action.holder() == holder)
+}
 
 impl<S: Records> Inner<S> {
     /// Writes down what is about to be sent of findings, so that a finding whose answer is lost is known to be in doubt.
@@ -77,11 +154,11 @@ pub(super) async fn perform(hands: &RealHands, action: &Action) -> Result<Gain, 
             let mut puts: Vec<InventoryPut<'_>> = Vec::new();
             for told in told {
                 let item = items.iter().find(|item| *item.type_name == *told.name).ok_or_else(gone)?;
-                puts.push(if told.confirmed { InventoryPut::Hash(item) } else { InventoryPut::Whole(item) });
+                puts.push(if told.confirmed { InventoryPut::Confirmed(item) } else { InventoryPut::Whole(item) });
             }
             match reports.put_inventory(node, &puts).await {
                 // It has something else than we were told it took: all of it is put.
-                Err(error) if error.kind == AwsErrorKind::Mismatch => {
+                Err(error) if error.kind == AwsErrorKind::OtherContent => {
                     let whole: Vec<_> = items.iter().map(InventoryPut::Whole).collect();
                     reports.put_inventory(node, &whole).await?;
                 }
@@ -149,8 +226,12 @@ async fn close(
         let id = &change.record.id;
         let read = seen.iter().find(|one| one.key.id == *id).and_then(|one| status(one.workflow));
         match life::closing(&change.record, read) {
-            Closing::Resolve => due.push(id.clone()),
+            Closing::Set => due.push(id.clone()),
             Closing::Leave => out.push((id.clone(), Told::Left)),
+            Closing::Wait => {
+                let (code, message) = ("FindingNotFound".into(), "Security Hub does not show it".into());
+                out.push((id.clone(), Told::Failed { code, message }));
+            }
         }
     }
     let product = ProductArn::own(place);
@@ -202,8 +283,8 @@ pub(super) async fn trace(hands: &RealHands, action: &Action) -> Result<Trace, E
         Action::PutInventory { place, node, told, .. } => {
             let reports = hands.arm(place)?.services.reports;
             for told in told {
-                let known = reports.inventory_hash(node, &told.name).await?;
-                if known.as_deref() != Some(&*told.hash) {
+                let known = reports.inventory_of(node, &told.name).await?;
+                if known.and_then(|known| known.content_hash).as_deref() != Some(&*told.hash) {
                     return Ok(Trace::NotThere);
                 }
             }

@@ -29,7 +29,7 @@ use mappings::selector::{Fact, Selector, Verdict, VmFacts as _};
 use mappings::tags::RuleSet;
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, ActionKind, EnrolStep, TagRemoval, TagWrite, Why};
+pub use action::{Action, ActionKind, EnrolStep, Sent, TagRemoval, TagWrite, Told, Why};
 pub use document::{
     ActionDocument, CapabilityDocument, ChangeDocument, HeldDocument, LinkDocument, LoneNodeDocument,
     NoteDocument, PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
@@ -208,6 +208,12 @@ impl View<'_> {
     pub fn plan(&self) -> Plan {
         plan(self.fleet, self.cloud, self.memory, self.policy, self.now)
     }
+
+    /// The same without what is to be reported: that takes longer than all the rest.
+    #[must_use]
+    pub fn plan_without_reports(&self) -> Plan {
+        plan_of(self.fleet, self.cloud, self.memory, self.policy, self.now, false)
+    }
 }
 
 /// An action, and what the guard says of it.
@@ -360,6 +366,17 @@ pub fn plan<'a>(
     policy: &'a Policy,
     now: Timestamp,
 ) -> Plan {
+    plan_of(fleet, cloud, memory, policy, now, true)
+}
+
+fn plan_of<'a>(
+    fleet: &'a Fleet,
+    cloud: &'a Cloud,
+    memory: &'a Memory,
+    policy: &'a Policy,
+    now: Timestamp,
+    with_reports: bool,
+) -> Plan {
     let mut plan = Plan::default();
     if memory.copied {
         plan.problems.push(
@@ -434,6 +451,8 @@ pub fn plan<'a>(
         now,
     };
     let mut protected = snapshots::plan(&scene, &mut plan);
+    let mut reports =
+        if with_reports { report::plan(&scene, fleet, &mut plan) } else { report::Reports::default() };
     let mut planner = Planner {
         memory,
         policy,
@@ -474,8 +493,8 @@ pub fn plan<'a>(
                 },
             },
         };
-        let verdict = protected.verdict(number);
-        planner.vm(candidate, part, &sight, stale.clone(), &mut defined, cloud, verdict);
+        let verdicts = (protected.verdict(number), reports.verdicts(number));
+        planner.vm(candidate, part, &sight, stale.clone(), &mut defined, cloud, verdicts);
     }
     let readable = |vcenter| index_readable.contains(&vcenter);
     planner.enrol_the_unseen(&readable, cloud);
@@ -517,6 +536,33 @@ fn route(view: &VmView<'_>, policy: &Policy) -> Result<usize, Reason> {
     }
 }
 
+/// Why nothing may be done to a holder now.
+fn hindered(
+    memory: &Memory,
+    busy: &HashSet<Holder>,
+    capability: Capability,
+    holder: &Holder,
+    now: Timestamp,
+) -> Option<Reason> {
+    if busy.contains(holder) {
+        return Some(Reason::UnderWay);
+    }
+    if memory.failures.is_empty() {
+        return None;
+    }
+    let failing = Failing {
+        capability: capability.word().into(),
+        place: holder.place.clone(),
+        object: holder.object.clone(),
+    };
+    let failure = memory.failures.get(&failing).filter(|failure| failure.retry_at > now)?;
+    Some(Reason::Failed {
+        failures: failure.failures,
+        retry_at: failure.retry_at,
+        reason: failure.reason.clone(),
+    })
+}
+
 /// What AWS sees of a VM.
 enum Sight<'a> {
     Blocked(Reason),
@@ -548,7 +594,7 @@ impl<'a> Planner<'a> {
         stale: Option<Reason>,
         defined: &mut HashMap<&'f VcenterName, HashSet<&'static str>>,
         cloud: &Cloud,
-        snapshots: CapabilityVerdict,
+        (snapshots, [inventory, compliance, findings]): (CapabilityVerdict, [CapabilityVerdict; 3]),
     ) where
         'f: 'a,
     {
@@ -566,29 +612,13 @@ impl<'a> Planner<'a> {
             vm: candidate.id,
             label: candidate.label,
             link,
-            verdicts: [tags, writeback, enrol, snapshots],
+            verdicts: [tags, writeback, enrol, snapshots, inventory, compliance, findings],
         });
     }
 
     /// Why nothing may be done to a holder now.
     fn hindered(&self, capability: Capability, holder: &Holder) -> Option<Reason> {
-        if self.busy.contains(holder) {
-            return Some(Reason::UnderWay);
-        }
-        if self.memory.failures.is_empty() {
-            return None;
-        }
-        let failing = Failing {
-            capability: capability.word().into(),
-            place: holder.place.clone(),
-            object: holder.object.clone(),
-        };
-        let failure = self.memory.failures.get(&failing).filter(|failure| failure.retry_at > self.now)?;
-        Some(Reason::Failed {
-            failures: failure.failures,
-            retry_at: failure.retry_at,
-            reason: failure.reason.clone(),
-        })
+        hindered(self.memory, &self.busy, capability, holder, self.now)
     }
 
     fn tags(

@@ -88,8 +88,13 @@ impl List {
     /// What is said of the call that puts it.
     #[must_use]
     pub fn execution(&self, time: Timestamp) -> ExecutionSummary {
-        let id = format!("vmbridge-{}", &self.content_hash.as_str()[..ID_HASH]);
-        ExecutionSummary { time, id, kind: "vmbridge" }
+        ExecutionSummary { time, id: Self::run_of(self.content_hash.as_str()), kind: "vmbridge" }
+    }
+
+    /// The run of a list with this hash, by which it is found in AWS.
+    #[must_use]
+    pub fn run_of(hash: &str) -> String {
+        format!("vmbridge-{}", hash.get(..ID_HASH).unwrap_or(hash))
     }
 
     /// Its size as [`LARGEST_LIST`] counts it.

@@ -1,9 +1,24 @@
 //! Reporting: what AWS is told of VMs, their hosts, clusters and networks.
 //!
 //! Going through everything that is reported takes longer than all other planning together, and nothing of it is urgent: the
-//! engine asks for it more rarely than for the rest ([`crate::engine`]).
+//! engine asks for it more rarely than for the rest.
 
-use crate::config::{ComplianceSettings, Config, FindingsSettings, InventorySettings};
+mod compliance;
+mod findings;
+mod inventory;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::snapshots::Scene;
+use super::{Capability, CapabilityVerdict, Plan, Reason, hindered, planned};
+use crate::aws::{NodeId, Place};
+use crate::cloud::TargetView;
+use crate::config::{ComplianceSettings, Config, FindingsSettings, InventorySettings, Mode};
+use crate::fleet::{Fleet, Part, VmView};
+use crate::store::{Holder, VmId};
 
 /// What the operator wants to be told to AWS.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,5 +40,128 @@ impl ReportPolicy {
             compliance: config.compliance.clone(),
             findings: config.findings.clone(),
         }
+    }
+
+    /// Nothing is reported.
+    #[cfg(test)]
+    pub(crate) fn off() -> Self {
+        Self {
+            inventory: InventorySettings::off(),
+            compliance: ComplianceSettings::off(),
+            findings: FindingsSettings::off(),
+        }
+    }
+}
+
+/// What a plan has to say of reports about VMs.
+#[derive(Default)]
+pub(super) struct Reports {
+    /// By the number of the candidate.
+    verdicts: HashMap<usize, [CapabilityVerdict; 3]>,
+}
+
+impl Reports {
+    /// What is said of a candidate: of inventory, compliance and findings.
+    pub(super) fn verdicts(&mut self, number: usize) -> [CapabilityVerdict; 3] {
+        self.verdicts.remove(&number).unwrap_or_else(|| [(); 3].map(|()| says(Reason::Off)))
+    }
+}
+
+fn says(reason: Reason) -> CapabilityVerdict {
+    CapabilityVerdict { reason: Some(reason), notes: Vec::new() }
+}
+
+/// A VM that is a managed node, both as current as can be.
+struct Reported<'a, 'f> {
+    number: usize,
+    view: &'a VmView<'f>,
+    part: &'f Part,
+    vm: &'a VmId,
+    label: &'a Arc<str>,
+    place: &'a Place,
+    node: &'a NodeId,
+    cloud: &'a TargetView,
+}
+
+/// What all reports are made of.
+struct Look<'s, 'a, 'f> {
+    scene: &'s Scene<'a, 'f>,
+    fleet: &'f Fleet,
+    policy: &'a ReportPolicy,
+    busy: HashSet<Holder>,
+    now: Timestamp,
+}
+
+impl Look<'_, '_, '_> {
+    fn hindered(&self, capability: Capability, holder: &Holder) -> Option<Reason> {
+        hindered(self.scene.memory, &self.busy, capability, holder, self.now)
+    }
+}
+
+/// Plans all reports.
+pub(super) fn plan<'f>(scene: &Scene<'_, 'f>, fleet: &'f Fleet, plan: &mut Plan) -> Reports {
+    let policy = &scene.policy.report;
+    let mut out = Reports::default();
+    let modes = [policy.inventory.mode, policy.compliance.mode, policy.findings.mode];
+    if modes == [Mode::Off; 3] {
+        return out;
+    }
+    let look = Look { scene, fleet, policy, busy: scene.memory.busy(), now: scene.now };
+    for number in 0..scene.candidates.len() {
+        let verdicts = match reported(scene, number) {
+            Ok(one) => {
+                let inventory = inventory::plan(&look, &one, plan);
+                let compliance = compliance::plan(&look, &one, plan);
+                [inventory, compliance, says(Reason::InStep)]
+            }
+            Err(reason) => [(); 3].map(|()| says(reason.clone())),
+        };
+        out.verdicts.insert(number, verdicts);
+    }
+    findings::plan(&look, plan, &mut out);
+    for (verdicts, mode) in [0, 1, 2].into_iter().zip(modes) {
+        if mode == Mode::Off {
+            out.verdicts.values_mut().for_each(|said| said[verdicts] = says(Reason::Off));
+        }
+    }
+    out
+}
+
+/// The node that a candidate is, or why nothing can be told of it.
+fn reported<'s, 'f>(scene: &'s Scene<'_, 'f>, number: usize) -> Result<Reported<'s, 'f>, Reason> {
+    let candidate = &scene.candidates[number];
+    let target = *candidate.route.as_ref().map_err(Clone::clone)?;
+    let (part, stale) = &scene.parts[candidate.part];
+    if let Some(stale) = stale {
+        return Err(stale.clone());
+    }
+    let (place, cloud, matching) = scene.matchings[target].as_ref().map_err(|why| Reason::TargetUnreadable {
+        target: scene.policy.targets[target].name.clone(),
+        why: why.clone(),
+    })?;
+    let link = matching.links.get(&number).ok_or_else(|| match matching.disputed.get(&number) {
+        Some(nodes) => Reason::SeveralNodes(nodes.clone()),
+        None => Reason::NotManaged,
+    })?;
+    Ok(Reported {
+        number,
+        view: &candidate.view,
+        part,
+        vm: &candidate.id,
+        label: &candidate.label,
+        place,
+        node: &link.node,
+        cloud,
+    })
+}
+
+/// What is planned of one node: an action, or why there is none.
+fn told(plan: &mut Plan, action: Option<crate::plan::Action>, otherwise: Reason) -> CapabilityVerdict {
+    match action {
+        Some(action) => {
+            plan.actions.push(planned(action));
+            CapabilityVerdict { reason: None, notes: Vec::new() }
+        }
+        None => says(otherwise),
     }
 }
