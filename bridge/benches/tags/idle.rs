@@ -7,11 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mappings::compliance::List;
+use mappings::compliance::table::Patches;
+use mappings::findings::Finding;
 use mappings::tags::{TagKey, TagValue};
 use tokio_util::sync::CancellationToken;
 use vmbridge::aws::{
-    Activation, ActivationId, ActivationRequest, Answer, ExecutionTask, Groups, Identity, Invocation,
-    NewActivation, Node, NodeId, NodeTags, Page, PatchState, Place, Services, Ssm, Sts, Tagging, TargetName,
+    Activation, ActivationId, ActivationRequest, Aggregation, Answer, ComplianceSummary, Ec2Node,
+    ExecutionTask, FindingFilter, FindingKey, FindingOutcome, FindingSeen, FindingUpdate, Groups, HubState,
+    Identity, InventoryPut, InventorySeen, Invocation, Lanes, ManagedNodeId, NewActivation, Node, NodeId,
+    NodeTags, Page, PatchState, Place, Reports, SecurityHub, Services, Ssm, Sts, Tagging, TargetName,
     TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity,
     WindowTarget, WindowTask, WindowTaskId,
 };
@@ -43,6 +48,10 @@ impl Aws {
         answer(&mut state.view)
     }
 
+    fn empty<'a, T: Send + 'a>(&self, operation: &'static str, next: Option<String>) -> Answer<'a, Page<T>> {
+        self.with(operation, |_| Box::pin(async move { Ok(page(std::iter::empty(), next.as_deref(), 1)) }))
+    }
+
     fn calls(&self) -> BTreeMap<&'static str, usize> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).calls)
     }
@@ -54,6 +63,63 @@ fn page<T>(all: impl Iterator<Item = T>, next: Option<&str>, size: usize) -> Pag
     let more = items.len() > size;
     items.truncate(size);
     Page { items, next: more.then(|| (start + size).to_string()) }
+}
+
+/// Nobody reports anything in these hours: what is written is counted, and what is read is empty.
+impl Reports for Aws {
+    fn put_inventory<'a>(&'a self, _: &'a NodeId, _: &'a [InventoryPut<'a>]) -> Answer<'a, ()> {
+        self.with("put_inventory", |_| Box::pin(async { Ok(()) }))
+    }
+
+    fn put_compliance<'a>(&'a self, _: &'a NodeId, _: &'a List, _: Timestamp) -> Answer<'a, ()> {
+        self.with("put_compliance", |_| Box::pin(async { Ok(()) }))
+    }
+
+    fn ec2_nodes(&self, next: Option<String>) -> Answer<'_, Page<Ec2Node>> {
+        self.empty("ec2_nodes", next)
+    }
+
+    fn compliance(&self, next: Option<String>) -> Answer<'_, Page<ComplianceSummary>> {
+        self.empty("compliance", next)
+    }
+
+    fn patches<'a>(
+        &'a self,
+        _: &'a [ManagedNodeId],
+        next: Option<String>,
+    ) -> Answer<'a, Page<(ManagedNodeId, Patches)>> {
+        self.empty("patches", next)
+    }
+
+    fn inventory<'a>(&'a self, _: &'a str, next: Option<String>) -> Answer<'a, Page<InventorySeen>> {
+        self.empty("inventory", next)
+    }
+}
+
+impl SecurityHub for Aws {
+    fn hub(&self) -> Answer<'_, HubState> {
+        self.with("hub", |_| Box::pin(async { Ok(HubState::Enabled) }))
+    }
+
+    fn aggregation(&self) -> Answer<'_, Option<Aggregation>> {
+        self.with("aggregation", |_| Box::pin(async { Ok(None) }))
+    }
+
+    fn import<'a>(&'a self, findings: &'a [Finding]) -> Answer<'a, Vec<FindingOutcome>> {
+        self.with("import", |_| Box::pin(async { Ok(vec![Ok(()); findings.len()]) }))
+    }
+
+    fn update<'a>(
+        &'a self,
+        findings: &'a [FindingKey],
+        _: &'a FindingUpdate,
+    ) -> Answer<'a, Vec<FindingOutcome>> {
+        self.with("update", |_| Box::pin(async { Ok(vec![Ok(()); findings.len()]) }))
+    }
+
+    fn findings<'a>(&'a self, _: &'a FindingFilter, next: Option<String>) -> Answer<'a, Page<FindingSeen>> {
+        self.empty("findings", next)
+    }
 }
 
 impl Ssm for Aws {
@@ -204,8 +270,15 @@ pub(crate) fn hour() -> String {
         let aws =
             Aws(Arc::new(Mutex::new(State { view: world.view.clone(), calls: BTreeMap::new() })), clock);
         let (target, name) = (world.config.aws[0].clone(), TargetName::from("main"));
-        let services =
-            Services::paced(&name, target.speed(), aws.clone(), aws.clone(), aws.clone(), aws.clone());
+        let services = Services::behind(
+            Lanes::new(name.clone(), target.speed()),
+            aws.clone(),
+            aws.clone(),
+            aws.clone(),
+            aws.clone(),
+            aws.clone(),
+            aws.clone(),
+        );
         let (cloud, nudge) = (SharedCloud::new(), Arc::default());
         let arm = Arm { services: services.clone(), nudge: Arc::clone(&nudge), settle: target.settle };
         let vsphere = VsphereHands::new(world.fleet.clone(), &world.config.writeback);

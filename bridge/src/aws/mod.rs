@@ -9,6 +9,8 @@ mod connect;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+pub(crate) mod fake_reports;
 mod hub;
 mod ids;
 mod node;

@@ -8,9 +8,12 @@ use super::Setting;
 use super::course::{Blocked, Course, Finding};
 use super::privileges::SNAPSHOTS;
 use super::report::{SourceKind, SourceReport};
-use crate::aws::{AwsError, AwsErrorKind, Identity, Node, Services, found_credentials};
+use crate::aws::{
+    AwsError, AwsErrorKind, FindingFilter, HubState, Identity, ManagedNodeId, Node, Place, Services,
+    found_credentials,
+};
 use crate::clock;
-use crate::config::AwsTarget;
+use crate::config::{AwsTarget, Config, Mode};
 
 /// The checks in their order.
 const PLAN: &[&str] = &["credentials", "identity", "clock", "permission"];
@@ -19,7 +22,7 @@ const PLAN: &[&str] = &["credentials", "identity", "clock", "permission"];
 const CLOCK_FIX: &str = "synchronise the clock of this machine with NTP: `timedatectl`";
 
 /// Checks a target.
-pub(super) async fn check(target: &AwsTarget, setting: &Setting<'_>) -> Vec<SourceReport> {
+pub(super) async fn check(target: &AwsTarget, config: &Config, setting: &Setting<'_>) -> Vec<SourceReport> {
     let address = match &target.endpoint {
         Some(endpoint) => format!("{} ({endpoint})", target.region),
         None => target.region.clone(),
@@ -28,19 +31,24 @@ pub(super) async fn check(target: &AwsTarget, setting: &Setting<'_>) -> Vec<Sour
     let limit = setting.limits.request_timeout * 4;
     let mut course = Course::new(SourceKind::Aws, &target.name, address, limit);
     // What blocked it is in the report.
-    let _: Result<(), Blocked> = walk(target, setting, &mut course).await;
+    let _: Result<(), Blocked> = walk(target, config, setting, &mut course).await;
     vec![course.finish(PLAN)]
 }
 
-async fn walk(target: &AwsTarget, setting: &Setting<'_>, course: &mut Course) -> Result<(), Blocked> {
+async fn walk(
+    target: &AwsTarget,
+    config: &Config,
+    setting: &Setting<'_>,
+    course: &mut Course,
+) -> Result<(), Blocked> {
     let section = format!("[[aws]] {:?}", target.name);
     let services = course.need("credentials", credentials(target, setting, &section)).await?;
     let identity = services.sts.identity().boxed();
     let answer = course.need("identity", async { who(target, &section, identity.await) }).await?;
     let clock = async {
-        match answer {
-            Who::Known => Finding::pass((), "AWS accepts our signatures"),
-            Who::WrongTime(said) => Finding::fail(said, CLOCK_FIX),
+        match &answer {
+            Who::Known(_) => Finding::pass((), "AWS accepts our signatures"),
+            Who::WrongTime(said) => Finding::fail(said.clone(), CLOCK_FIX),
         }
     };
     course.need("clock", clock).await?;
@@ -81,7 +89,125 @@ async fn walk(target: &AwsTarget, setting: &Setting<'_>, course: &mut Course) ->
     if setting.capabilities.iter().any(|(capability, _)| capability.name == SNAPSHOTS) {
         windows(course, &services, node.as_ref()).await;
     }
+    reports(course, config, &services, node.as_ref()).await;
+    if let Who::Known(account) = &answer {
+        hub(course, config.findings.mode, &services, &Place::new(account, target.hub_region())).await;
+    }
     Ok(())
+}
+
+/// What is read of inventory and compliance. What is only observed does not need it yet.
+async fn reports(course: &mut Course, config: &Config, services: &Services, node: Option<&Node>) {
+    let reports = &services.reports;
+    if config.inventory.mode != Mode::Off {
+        course
+            .try_it("permission ssm:GetInventory", async {
+                let answer = reports.inventory(mappings::inventory::VM_TYPE, None).await;
+                // Before the first VM was told of, nobody knows the type.
+                let unknown = answer.as_ref().is_err_and(|error| error.kind == AwsErrorKind::Invalid);
+                if unknown {
+                    return Finding::pass((), "allowed; nothing was put yet");
+                }
+                needed(config.inventory.mode, answer.map(drop))
+            })
+            .await;
+    }
+    if config.compliance.mode == Mode::Off {
+        return;
+    }
+    course
+        .try_it("permission ssm:ListResourceComplianceSummaries", async {
+            needed(config.compliance.mode, reports.compliance(None).await.map(drop))
+        })
+        .await;
+    if let Some(node) = node.and_then(|node| ManagedNodeId::parse(node.id.as_str()).ok()) {
+        course
+            .try_it("permission ssm:DescribeInstancePatchStates for compliance", async {
+                let answer = reports.patches(std::slice::from_ref(&node), None).await;
+                needed(config.compliance.mode, answer.map(drop))
+            })
+            .await;
+    }
+}
+
+/// Whether findings can go where they are to go.
+async fn hub(course: &mut Course, mode: Mode, services: &Services, place: &Place) {
+    if mode == Mode::Off {
+        return;
+    }
+    let state = course
+        .try_it("Security Hub", async {
+            match services.hub.hub().await {
+                Ok(HubState::Enabled) => {
+                    Finding::pass(HubState::Enabled, format!("enabled in {}", place.region()))
+                }
+                Ok(HubState::NotEnabled) => {
+                    let detail = format!("not enabled in {}", place.region());
+                    let fix = AwsErrorKind::NotEnabled.fix().unwrap_or_default();
+                    missing(mode, HubState::NotEnabled, detail, fix)
+                }
+                Err(error) => needed(mode, Err(error)).map(|()| HubState::NotEnabled),
+            }
+        })
+        .await;
+    if state != Some(HubState::Enabled) {
+        return;
+    }
+    course
+        .try_it("permission securityhub:GetFindings", async {
+            needed(mode, services.hub.findings(&FindingFilter::ours(place), None).await.map(drop))
+        })
+        .await;
+    course
+        .try_it("aggregation Region", async {
+            let region = place.region();
+            match services.hub.aggregation().await {
+                Ok(None) => Finding::pass((), "none: findings stay in their Region"),
+                Ok(Some(found)) if found.home == region => {
+                    Finding::pass((), format!("this one, {region}; findings of other Regions are here too"))
+                }
+                Ok(Some(found)) => match found.covers(region) {
+                    Some(true) => {
+                        Finding::pass((), format!("{}; Security Hub copies findings there", found.home))
+                    }
+                    Some(false) => Finding::warn(
+                        (),
+                        format!("{}; findings of {region} are not copied there", found.home),
+                        format!("link {region} to it, or set `findings_region = \"{}\"`", found.home),
+                    ),
+                    None => {
+                        Finding::pass((), format!("{}; whether {region} is linked is not known", found.home))
+                    }
+                },
+                // It is told to people, and needed by nothing.
+                Err(error) if error.kind == AwsErrorKind::Denied => {
+                    Finding::pass((), "not known: asking for it is not permitted, which does no harm")
+                }
+                Err(error) => needed(Mode::Observe, Err(error)),
+            }
+        })
+        .await;
+}
+
+/// What a capability needs in order to do its work; as long as it is only observed, nothing fails for want of it.
+fn needed<T: Default>(mode: Mode, answer: Result<T, AwsError>) -> Finding<T> {
+    match answer {
+        Ok(value) => Finding::pass(value, "allowed"),
+        Err(error) => {
+            let fix = match error.kind {
+                AwsErrorKind::Denied => format!("grant {}: docs/iam.md has the policies", error.operation),
+                _ => remedy(&error, "this [[aws]] target"),
+            };
+            missing(mode, T::default(), error.to_string(), &fix)
+        }
+    }
+}
+
+fn missing<T>(mode: Mode, value: T, detail: String, fix: &str) -> Finding<T> {
+    match mode {
+        Mode::Off | Mode::Observe => Finding::warn(value, detail, format!("before it is enforced: {fix}")),
+        Mode::Enforce => Finding::fail(detail, fix),
+    }
 }
 
 /// What snapshots read of maintenance windows and patches, as far as there is something to try it on. What comes of an
@@ -149,7 +275,8 @@ async fn credentials(target: &AwsTarget, setting: &Setting<'_>, section: &str) -
 /// What asking who we are gave.
 #[derive(Debug, PartialEq, Eq)]
 enum Who {
-    Known,
+    /// As this account.
+    Known(String),
     /// AWS refuses our signatures because of the time in them.
     WrongTime(String),
 }
@@ -161,7 +288,10 @@ fn who(target: &AwsTarget, section: &str, answer: Result<Identity, AwsError>) ->
                 format!("account {}, and not {wanted}: {}", identity.account, identity.arn),
                 format!("use credentials of account {wanted}, or correct `account` in {section}"),
             ),
-            _ => Finding::pass(Who::Known, format!("account {}, {}", identity.account, identity.arn)),
+            _ => {
+                let said = format!("account {}, {}", identity.account, identity.arn);
+                Finding::pass(Who::Known(identity.account), said)
+            }
         },
         Err(error) if is_about_time(&error) => Finding::warn(
             Who::WrongTime(error.to_string()),
@@ -212,7 +342,13 @@ fn remedy(error: &AwsError, section: &str) -> String {
         AwsErrorKind::Server => {
             "AWS has trouble of its own; try again, and see its health dashboard".to_owned()
         }
-        AwsErrorKind::Invalid | AwsErrorKind::NotFound | AwsErrorKind::TooManyTags => {
+        AwsErrorKind::TooManyTypes | AwsErrorKind::NotEnabled => {
+            error.kind.fix().unwrap_or_default().to_owned()
+        }
+        AwsErrorKind::Invalid
+        | AwsErrorKind::NotFound
+        | AwsErrorKind::OtherContent
+        | AwsErrorKind::TooManyTags => {
             format!("is `region` in {section} right, and is Systems Manager offered there?")
         }
         AwsErrorKind::Credentials | AwsErrorKind::Denied => {

@@ -22,6 +22,12 @@ impl<T> Finding<T> {
         Self { value: Some(value), outcome: Outcome::Pass, detail: detail.into(), fix: None }
     }
 
+    /// The same with another value.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Finding<U> {
+        let Self { value, outcome, detail, fix } = self;
+        Finding { value: value.map(change), outcome, detail, fix }
+    }
+
     /// It works, but something should be done.
     pub(super) fn warn(value: T, detail: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { value: Some(value), outcome: Outcome::Warn, detail: detail.into(), fix: Some(fix.into()) }

@@ -83,7 +83,7 @@ pub async fn run(
     let sources = async {
         let vcenters = config.vcenters.iter().map(|entry| one(vcenter::Target::of_vcenter(entry), &setting));
         let vmc = config.vmc.iter().map(|entry| vmc::check(entry, &setting).boxed());
-        let aws = config.aws.iter().map(|target| aws::check(target, &setting).boxed());
+        let aws = config.aws.iter().map(|target| aws::check(target, config, &setting).boxed());
         // Without a target nothing is remembered.
         let used = (!config.aws.is_empty()).then(|| state::check(&config.state, &setting).boxed());
         join_all(vcenters.chain(vmc).chain(aws).chain(used)).await

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use mappings::tags::{TagKey, TagValue};
 
 use super::*;
+use crate::aws::fake_reports::FakeReports;
 use crate::aws::{
     Activation, ActivationId, ActivationRequest, Answer, AwsError, ExecutionTask, Groups, Identity,
     Invocation, NewActivation, Node, NodeTags, Page, PatchState, Ping, Ssm, Sts, Tagging, TaskExecutionId,
@@ -189,8 +190,16 @@ async fn an_hour_without_changes_costs_six_readings_and_no_write() {
     let aws = Paged { inner: world.aws.clone(), clock: world.clock, calls: Arc::default() };
     let lane = LaneLimits { concurrency: 4, rate: 50.0, burst: 50.0 };
     let speed = Speed { reads: lane, writes: lane };
-    world.services =
-        Services::paced(&TargetName::from("main"), speed, aws.clone(), aws.clone(), aws.clone(), aws.clone());
+    let reports = FakeReports::default();
+    world.services = Services::behind(
+        Lanes::new(TargetName::from("main"), speed),
+        aws.clone(),
+        aws.clone(),
+        aws.clone(),
+        aws.clone(),
+        reports.clone(),
+        reports,
+    );
     world.observe().await;
     let engine = world.engine().await;
     assert!(engine.settle(Duration::from_secs(600)).await);

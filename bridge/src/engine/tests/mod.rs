@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use mappings::tags::{Kind, RuleSet, RuleSpec};
 
 use super::*;
+use crate::aws::fake_reports::FakeReports;
 use crate::aws::{Lanes, Services, Speed, TargetName};
 use crate::config::{AwsTarget, Guard, Mode, WritebackSettings};
 use crate::fleet::testing::{TestVcenter, TestVm};
@@ -68,7 +69,16 @@ impl World {
         let speed = Speed { reads: lane, writes: lane };
         // Without chance, so that a script can be replayed.
         let lanes = Lanes::with_jitter(TargetName::from("main"), speed, || 0.5);
-        let services = Services::behind(lanes, aws.clone(), aws.clone(), aws.clone(), aws.clone());
+        let reports = FakeReports::default();
+        let services = Services::behind(
+            lanes,
+            aws.clone(),
+            aws.clone(),
+            aws.clone(),
+            aws.clone(),
+            reports.clone(),
+            reports,
+        );
         let target = AwsTarget {
             name: "main".into(),
             region: "eu-central-1".into(),

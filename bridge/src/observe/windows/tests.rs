@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::aws::fake::{FakeWindow, FakeWindows};
+use crate::aws::fake_reports::FakeReports;
 use crate::aws::{
     ExecutionStatus, ExecutionTask, Invocation, Lanes, PatchOperation, Services, Speed, TargetSet, TaskKind,
     TaskParameters, WindowTarget, WindowTask,
@@ -61,7 +62,16 @@ impl World {
         let aws = FakeWindows::new(clock);
         let lane = LaneLimits { concurrency: 4, rate: 100.0, burst: 1000.0 };
         let lanes = Lanes::with_jitter("main".into(), Speed { reads: lane, writes: lane }, || 0.5);
-        let services = Services::behind(lanes, aws.clone(), aws.clone(), aws.clone(), aws.clone());
+        let reports = FakeReports::default();
+        let services = Services::behind(
+            lanes,
+            aws.clone(),
+            aws.clone(),
+            aws.clone(),
+            aws.clone(),
+            reports.clone(),
+            reports,
+        );
         let target = target();
         let watcher = Watcher {
             windows: Some(WindowPace::of(&target)),
