@@ -14,8 +14,8 @@ use crate::enrol::Enrolment;
 use crate::plan::{Action, Capability};
 use crate::snapshot::Scope;
 use crate::store::{
-    Approval, Contents, EntryId, Failing, Failure, FailureChange, FindingChange, Holder, Identity, Owned, OwnedChange,
-    Protection, Refusal, ScopeChange, Step, VmId,
+    Approval, Contents, EntryId, Failing, Failure, FailureChange, FindingChange, Holder, Identity, Owned,
+    OwnedChange, Protection, Refusal, ScopeChange, Step, VmId,
 };
 use crate::texts::Texts;
 
@@ -112,7 +112,10 @@ impl Memory {
         for protection in contents.protections {
             memory.put_protection(protection);
         }
-        memory.findings.records.extend(contents.findings.into_iter().map(|record| (record.id.clone(), record)));
+        memory
+            .findings
+            .records
+            .extend(contents.findings.into_iter().map(|record| (record.id.clone(), record)));
         for refusal in contents.refusals {
             memory.put_refusal(refusal);
         }

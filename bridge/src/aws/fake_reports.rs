@@ -205,6 +205,30 @@ impl Reports for FakeReports {
         })
     }
 
+    fn inventory_of<'a>(&'a self, node: &'a NodeId, type_name: &'a str) -> Answer<'a, Option<InventorySeen>> {
+        self.answer("inventory_of", node.as_str(), |state| {
+            let node = ManagedNodeId::parse(node.as_str()).map_err(|_| AwsErrorKind::NotFound)?;
+            let item = state.inventory.get(&(node.clone(), type_name.to_owned()));
+            Ok(item.map(|item| InventorySeen {
+                node,
+                schema_version: item.schema_version.into(),
+                captured: Some(item.captured),
+                content_hash: Some(item.content_hash.as_str().into()),
+                rows: item.content.len(),
+            }))
+        })
+    }
+
+    fn compliance_run<'a>(&'a self, node: &'a NodeId, type_name: &'a str) -> Answer<'a, Option<String>> {
+        self.answer("compliance_run", node.as_str(), |state| {
+            let of_node = state
+                .compliance
+                .iter()
+                .find(|((held, kind), list)| held == node && *kind == type_name && !list.items.is_empty());
+            Ok(of_node.map(|(_, list)| List::run_of(list.content_hash.as_str())))
+        })
+    }
+
     fn inventory<'a>(&'a self, type_name: &'a str, next: Option<String>) -> Answer<'a, Page<InventorySeen>> {
         self.answer("inventory", type_name, |state| {
             let of_type = state.inventory.iter().filter(|((_, known), _)| known == type_name);

@@ -54,11 +54,7 @@ impl<P: Reports> Reports for Paced<P> {
         Box::pin(async move { self.lanes.read(NAME, || self.inner.inventory(type_name, next.clone())).await })
     }
 
-    fn inventory_of<'a>(
-        &'a self,
-        node: &'a NodeId,
-        type_name: &'a str,
-    ) -> Answer<'a, Option<InventorySeen>> {
+    fn inventory_of<'a>(&'a self, node: &'a NodeId, type_name: &'a str) -> Answer<'a, Option<InventorySeen>> {
         Box::pin(self.lanes.read("ssm:GetInventory", move || self.inner.inventory_of(node, type_name)))
     }
 

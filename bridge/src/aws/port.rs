@@ -144,11 +144,7 @@ pub trait Reports: Send + Sync {
     /// `GetInventory`: what each node has of one type, 50 nodes on a page. A page may be empty and not be the last.
     fn inventory<'a>(&'a self, type_name: &'a str, next: Option<String>) -> Answer<'a, Page<InventorySeen>>;
     /// `GetInventory` of one node: what it has of one type. None: nothing.
-    fn inventory_of<'a>(
-        &'a self,
-        node: &'a NodeId,
-        type_name: &'a str,
-    ) -> Answer<'a, Option<InventorySeen>>;
+    fn inventory_of<'a>(&'a self, node: &'a NodeId, type_name: &'a str) -> Answer<'a, Option<InventorySeen>>;
     /// `ListComplianceItems` of one node: the run (`ExecutionId`) that its list of one type comes from. None: there is no list, or
     /// it is empty.
     fn compliance_run<'a>(&'a self, node: &'a NodeId, type_name: &'a str) -> Answer<'a, Option<String>>;

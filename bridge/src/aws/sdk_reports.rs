@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use aws_sdk_ssm as ssm;
 use aws_sdk_ssm::primitives::DateTime;
 use aws_sdk_ssm::types::{
-    ComplianceExecutionSummary, ComplianceItemEntry, ComplianceSeverity, ComplianceStatus,
-    ComplianceUploadType, InstanceInformation, InstanceInformationStringFilter, InstancePatchState,
-    InventoryItem, InventoryResultEntity, ResourceComplianceSummaryItem, ResultAttribute, SeveritySummary,
+    ComplianceExecutionSummary, ComplianceItemEntry, ComplianceQueryOperatorType, ComplianceSeverity,
+    ComplianceStatus, ComplianceStringFilter, ComplianceUploadType, InstanceInformation,
+    InstanceInformationStringFilter, InstancePatchState, InventoryFilter, InventoryItem,
+    InventoryQueryOperatorType, InventoryResultEntity, ResourceComplianceSummaryItem, ResultAttribute,
+    SeveritySummary,
 };
 use jiff::Timestamp;
 use mappings::compliance::table::Patches;
@@ -147,17 +149,11 @@ impl Reports for ssm::Client {
         })
     }
 
-    fn inventory_of<'a>(
-        &'a self,
-        node: &'a NodeId,
-        type_name: &'a str,
-    ) -> Answer<'a, Option<InventorySeen>> {
+    fn inventory_of<'a>(&'a self, node: &'a NodeId, type_name: &'a str) -> Answer<'a, Option<InventorySeen>> {
         const NAME: &str = "ssm:GetInventory";
         Box::pin(async move {
-            let incomplete =
-                |error: ssm::error::BuildError| AwsError::incomplete(NAME, &error.to_string());
-            let wanted =
-                ResultAttribute::builder().type_name(type_name).build().map_err(incomplete)?;
+            let incomplete = |error: ssm::error::BuildError| AwsError::incomplete(NAME, &error.to_string());
+            let wanted = ResultAttribute::builder().type_name(type_name).build().map_err(incomplete)?;
             let of_node = InventoryFilter::builder()
                 .key("AWS:InstanceInformation.InstanceId")
                 .values(node.as_str())

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::aws::{NodeId, Place};
 use crate::store::{
-    Approval, Conclusion, Contents, Entry, EntryId, FailureChange, FindingChange, Identity, OwnedChange, Protection,
-    ScopeChange, Step, Store, StoreError, VmId,
+    Approval, Conclusion, Contents, Entry, EntryId, FailureChange, FindingChange, Identity, OwnedChange,
+    Protection, ScopeChange, Step, Store, StoreError, VmId,
 };
 
 /// What has been written when a function returns is still there after a crash.

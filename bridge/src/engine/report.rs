@@ -4,7 +4,6 @@
 //! records of findings are written before they are sent, so that one whose answer was lost is known to be in doubt, whatever
 //! becomes of the journal.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,10 +15,10 @@ use super::hands::{EffectError, Gain, RealHands, Trace};
 use super::{Engine, Inner, PLANNING_SHARE, Records};
 use crate::aws::{
     AwsErrorKind, FILTER_VALUES, FindingFilter, FindingKey, FindingOutcome, FindingSeen, FindingUpdate,
-    InventoryPut, ProductArn, SecurityHub, Workflow,
+    InventoryPut, ProductArn, SecurityHub,
 };
-use crate::observe::aws::listing;
 use crate::memory::Memory;
+use crate::observe::aws::listing;
 use crate::plan::{Action, Capability, Plan, Planned, Sent};
 use crate::store::{Failing, FindingChange, Holder, Outcome, StoreError};
 
@@ -48,7 +47,8 @@ impl<S: Records> Engine<S> {
         }
         self.look(|view| {
             let mut plan = view.plan_without_reports();
-            let left = turn.planned.iter().filter(|one| !is_over(&one.action, view.memory, turn.at, view.now));
+            let left =
+                turn.planned.iter().filter(|one| !is_over(&one.action, view.memory, turn.at, view.now));
             plan.actions.extend(left.cloned());
             plan
         })
@@ -56,10 +56,7 @@ impl<S: Records> Engine<S> {
 }
 
 fn is_report(action: &Action) -> bool {
-    matches!(
-        action.capability(),
-        Capability::Inventory | Capability::Compliance | Capability::Findings
-    )
+    matches!(action.capability(), Capability::Inventory | Capability::Compliance | Capability::Findings)
 }
 
 /// Whether something that was planned at a time has been done since, is being done, or has to wait now.
@@ -68,16 +65,17 @@ fn is_over(action: &Action, memory: &Memory, planned: Option<Timestamp>, now: Ti
     let since = |at: Timestamp| planned.is_some_and(|planned| at >= planned);
     let told = |holder: &Holder, name: &str, hash: &str, confirmed: bool| {
         let owned = memory.owned_by(holder).and_then(|owned| owned.get(name));
-        owned.is_some_and(|owned| owned.value.as_deref() == Some(hash) && (!confirmed || since(owned.written)))
+        owned
+            .is_some_and(|owned| owned.value.as_deref() == Some(hash) && (!confirmed || since(owned.written)))
     };
     let is_told = match action {
         Action::PutInventory { told: all, .. } => {
             all.iter().all(|one| told(&holder, &one.name, &one.hash, one.confirmed))
         }
         Action::PutCompliance { told: one, .. } => told(&holder, &one.name, &one.hash, one.confirmed),
-        Action::UpdatePatchFindings { place, findings, .. } => {
-            findings.iter().all(|(id, hash)| told(&Holder::findings(place, id.as_str()), "update", hash, false))
-        }
+        Action::UpdatePatchFindings { place, findings, .. } => findings
+            .iter()
+            .all(|(id, hash)| told(&Holder::findings(place, id.as_str()), "update", hash, false)),
         // Each of these was written down before it was sent.
         Action::ImportFindings { findings, .. } => findings.iter().any(|sent| {
             memory.findings.records.get(&sent.id).is_some_and(|record| record.updated_at >= sent.updated_at)
@@ -154,7 +152,11 @@ pub(super) async fn perform(hands: &RealHands, action: &Action) -> Result<Gain, 
             let mut puts: Vec<InventoryPut<'_>> = Vec::new();
             for told in told {
                 let item = items.iter().find(|item| *item.type_name == *told.name).ok_or_else(gone)?;
-                puts.push(if told.confirmed { InventoryPut::Confirmed(item) } else { InventoryPut::Whole(item) });
+                puts.push(if told.confirmed {
+                    InventoryPut::Confirmed(item)
+                } else {
+                    InventoryPut::Whole(item)
+                });
             }
             match reports.put_inventory(node, &puts).await {
                 // It has something else than we were told it took: all of it is put.
@@ -189,16 +191,7 @@ pub(super) async fn perform(hands: &RealHands, action: &Action) -> Result<Gain, 
         Action::UpdatePatchFindings { place, update, .. } => {
             let hub = hands.arm(place)?.services.hub;
             let update = update.as_ref().ok_or_else(gone)?;
-            let keys: Vec<FindingKey> = update
-                .findings
-                .iter()
-                .map(|(id, product)| FindingKey { id: id.clone(), product: ProductArn::from(&**product) })
-                .collect();
-            let change = FindingUpdate {
-                note: update.note.clone().map(|text| (text, mappings::findings::patches::AUTHOR.to_owned())),
-                fields: update.user_fields.clone().unwrap_or_default(),
-                workflow: update.resolve.then_some(Workflow::Resolved),
-            };
+            let (keys, change) = FindingUpdate::of_patch_manager(update);
             for outcome in hub.update(&keys, &change).await? {
                 match outcome {
                     // One that is gone needs nothing.
@@ -224,7 +217,7 @@ async fn close(
     let (mut out, mut due) = (Vec::new(), Vec::new());
     for change in changes {
         let id = &change.record.id;
-        let read = seen.iter().find(|one| one.key.id == *id).and_then(|one| status(one.workflow));
+        let read = seen.iter().find(|one| one.key.id == *id).and_then(|one| one.workflow);
         match life::closing(&change.record, read) {
             Closing::Set => due.push(id.clone()),
             Closing::Leave => out.push((id.clone(), Told::Left)),
@@ -237,7 +230,7 @@ async fn close(
     let product = ProductArn::own(place);
     let keys: Vec<_> = due.iter().map(|id| FindingKey { id: id.clone(), product: product.clone() }).collect();
     if !keys.is_empty() {
-        let update = FindingUpdate { workflow: Some(Workflow::Resolved), ..FindingUpdate::default() };
+        let update = FindingUpdate::workflow(WorkflowStatus::Resolved);
         let outcomes = hub.update(&keys, &update).await?;
         out.extend(due.into_iter().zip(outcomes).map(|(id, outcome)| (id, told(outcome))));
     }
@@ -258,24 +251,8 @@ async fn seen(
     Ok(out)
 }
 
-fn status(workflow: Workflow) -> Option<WorkflowStatus> {
-    match workflow {
-        Workflow::New => Some(WorkflowStatus::New),
-        Workflow::Notified => Some(WorkflowStatus::Notified),
-        Workflow::Resolved => Some(WorkflowStatus::Resolved),
-        Workflow::Suppressed => Some(WorkflowStatus::Suppressed),
-        Workflow::Unknown => None,
-    }
-}
-
 fn told(outcome: FindingOutcome) -> Told {
-    let Err(fault) = outcome else { return Told::Accepted };
-    let (code, message): (Arc<str>, Arc<str>) = ((*fault.code).into(), (*fault.message).into());
-    match fault.kind {
-        kind if kind.may_have_taken_place() => Told::Lost,
-        kind if kind.is_transient() || kind == AwsErrorKind::Denied => Told::Failed { code, message },
-        _ => Told::Refused { code, message },
-    }
+    outcome.map_or_else(|fault| fault.outcome(), |()| Told::Accepted)
 }
 
 pub(super) async fn trace(hands: &RealHands, action: &Action) -> Result<Trace, EffectError> {
@@ -311,7 +288,7 @@ pub(super) async fn trace(hands: &RealHands, action: &Action) -> Result<Trace, E
                 seen.iter().any(|found| {
                     found.key.id == one.id
                         && found.state == Some(RecordState::Archived)
-                        && matches!(found.workflow, Workflow::Resolved | Workflow::Suppressed)
+                        && !found.workflow.is_some_and(WorkflowStatus::is_open)
                 })
             };
             found(findings, came)
@@ -335,6 +312,7 @@ fn found(findings: &[Sent], came: impl Fn(&Sent) -> bool) -> Result<Trace, Effec
     if !findings.iter().any(&came) {
         return Ok(Trace::NotThere);
     }
-    let told = findings.iter().map(|one| (one.id.clone(), if came(one) { Told::Accepted } else { Told::Lost }));
+    let told =
+        findings.iter().map(|one| (one.id.clone(), if came(one) { Told::Accepted } else { Told::Lost }));
     Ok(Trace::There(Gain::Findings(told.collect())))
 }

@@ -410,9 +410,9 @@ impl Action {
             Self::Snapshot { .. } => Capability::Snapshots,
             Self::PutInventory { .. } => Capability::Inventory,
             Self::PutCompliance { .. } => Capability::Compliance,
-            Self::ImportFindings { .. }
-            | Self::CloseFindings { .. }
-            | Self::UpdatePatchFindings { .. } => Capability::Findings,
+            Self::ImportFindings { .. } | Self::CloseFindings { .. } | Self::UpdatePatchFindings { .. } => {
+                Capability::Findings
+            }
         }
     }
 
@@ -626,14 +626,6 @@ impl Action {
             | Self::ImportFindings { .. }
             | Self::CloseFindings { .. }
             | Self::DeregisterNode { .. } => Vec::new(),
-        }
-    }
-
-    /// The findings of ours that it is about.
-    pub(crate) fn findings(&self) -> &[Sent] {
-        match self {
-            Self::ImportFindings { findings, .. } | Self::CloseFindings { findings, .. } => findings,
-            _ => &[],
         }
     }
 }

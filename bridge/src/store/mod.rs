@@ -32,8 +32,7 @@ pub use machine::Machine;
 pub use read::{Query, Reader};
 pub use rows::{
     Approval, Basis, Conclusion, Contents, Entry, EntryId, Failing, Failure, FailureChange, FindingChange,
-    Holder, Identity,
-    Outcome, Owned, OwnedChange, OwnedKind, Protection, Refusal, ScopeChange, Step, VmId,
+    Holder, Identity, Outcome, Owned, OwnedChange, OwnedKind, Protection, Refusal, ScopeChange, Step, VmId,
 };
 pub use upkeep::{ExportError, Finding};
 

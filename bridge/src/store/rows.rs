@@ -109,7 +109,9 @@ impl OwnedKind {
     }
 
     pub(super) fn from_word(word: &str) -> Option<Self> {
-        [Self::NodeTag, Self::VmAttribute, Self::NodeReport, Self::Finding].into_iter().find(|kind| kind.word() == word)
+        [Self::NodeTag, Self::VmAttribute, Self::NodeReport, Self::Finding]
+            .into_iter()
+            .find(|kind| kind.word() == word)
     }
 }
 

@@ -58,6 +58,7 @@ fn done(owned: Vec<OwnedChange>) -> Conclusion {
         step: None,
         refusal: None,
         protection: None,
+        findings: Vec::new(),
     }
 }
 

@@ -3,8 +3,8 @@
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
-    Approval, Conclusion, Entry, EntryId, FailureChange, FindingChange, Identity, Machine, OwnedChange, Protection, Refusal,
-    ScopeChange, Step, Store, StoreError, VmId, micros,
+    Approval, Conclusion, Entry, EntryId, FailureChange, FindingChange, Identity, Machine, OwnedChange,
+    Protection, Refusal, ScopeChange, Step, Store, StoreError, VmId, micros,
 };
 use crate::aws::{NodeId, Place};
 

@@ -10,6 +10,7 @@ use mappings::protection::RecordId;
 
 use super::*;
 use crate::snapshot::Scope;
+use crate::store::FindingChange;
 use crate::store::{
     Contents, FailureChange, Identity, OwnedChange, Protection, ScopeChange, StoreProblem, VmId,
 };

@@ -135,9 +135,8 @@ fn reported<'s, 'f>(scene: &'s Scene<'_, 'f>, number: usize) -> Result<Reported<
     if let Some(stale) = stale {
         return Err(stale.clone());
     }
-    let (place, cloud, matching) = scene.matchings[target].as_ref().map_err(|why| Reason::TargetUnreadable {
-        target: scene.policy.targets[target].name.clone(),
-        why: why.clone(),
+    let (place, cloud, matching) = scene.matchings[target].as_ref().map_err(|why| {
+        Reason::TargetUnreadable { target: scene.policy.targets[target].name.clone(), why: why.clone() }
     })?;
     let link = matching.links.get(&number).ok_or_else(|| match matching.disputed.get(&number) {
         Some(nodes) => Reason::SeveralNodes(nodes.clone()),

@@ -50,6 +50,12 @@ pub(crate) fn operation(kind: ActionKind) -> (&'static str, &'static str) {
         ActionKind::ConsolidateDisks => ("ConsolidateVMDisks_Task", "ConsolidateVMDisks_Task"),
         ActionKind::RevertToSnapshot => ("RevertToSnapshot_Task", "RevertToSnapshot_Task"),
         ActionKind::PowerOn => ("PowerOnVM_Task", "PowerOnVM_Task"),
+        ActionKind::PutInventory => ("ssm:PutInventory", "PutInventory"),
+        ActionKind::PutCompliance => ("ssm:PutComplianceItems", "PutComplianceItems"),
+        ActionKind::ImportFindings => ("securityhub:BatchImportFindings", "BatchImportFindings"),
+        ActionKind::CloseFindings | ActionKind::UpdatePatchFindings => {
+            ("securityhub:BatchUpdateFindings", "BatchUpdateFindings")
+        }
     }
 }
 
