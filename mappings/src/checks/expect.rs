@@ -25,10 +25,10 @@ pub enum Predicate {
     AtLeast(i64),
     /// It is a whole number, and not more.
     AtMost(i64),
-    /// It matches.
-    Matches(NamePattern),
-    /// It does not match.
-    NotMatches(NamePattern),
+    /// It matches one of these.
+    Matches(Vec<NamePattern>),
+    /// It matches none of these.
+    NotMatches(Vec<NamePattern>),
     /// There is a value.
     Present,
     /// There is none.
@@ -72,8 +72,8 @@ impl Predicate {
             Self::Is(wanted) => truth(value) == Some(*wanted),
             Self::AtLeast(least) => value.parse::<i64>().is_ok_and(|number| number >= *least),
             Self::AtMost(most) => value.parse::<i64>().is_ok_and(|number| number <= *most),
-            Self::Matches(pattern) => pattern.matches(value),
-            Self::NotMatches(pattern) => !pattern.matches(value),
+            Self::Matches(patterns) => patterns.iter().any(|pattern| pattern.matches(value)),
+            Self::NotMatches(patterns) => !patterns.iter().any(|pattern| pattern.matches(value)),
             Self::Present => true,
             Self::Absent => false,
             Self::AtLeastVersion(least) => compare_versions(value, least).is_some_and(Ordering::is_ge),
@@ -89,28 +89,15 @@ impl Predicate {
 
 impl fmt::Display for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listed = |f: &mut fmt::Formatter<'_>, words: &[Box<str>]| {
-            words.iter().enumerate().try_for_each(|(at, word)| {
-                let between = match at {
-                    0 => "",
-                    _ if at + 1 == words.len() => " or ",
-                    _ => ", ",
-                };
-                write!(f, "{between}`{word}`")
-            })
-        };
         match self {
             Self::Equals(wanted) => write!(f, "`{wanted}`"),
-            Self::OneOf(allowed) => listed(f, allowed),
-            Self::NoneOf(refused) => {
-                f.write_str("not ")?;
-                listed(f, refused)
-            }
+            Self::OneOf(allowed) => listed(f, "", allowed.iter().map(|word| &**word)),
+            Self::NoneOf(refused) => listed(f, "not ", refused.iter().map(|word| &**word)),
             Self::Is(wanted) => write!(f, "{wanted}"),
             Self::AtLeast(least) => write!(f, "at least {least}"),
             Self::AtMost(most) => write!(f, "at most {most}"),
-            Self::Matches(pattern) => write!(f, "like `{}`", pattern.as_str()),
-            Self::NotMatches(pattern) => write!(f, "not like `{}`", pattern.as_str()),
+            Self::Matches(patterns) => listed(f, "like ", patterns.iter().map(NamePattern::as_str)),
+            Self::NotMatches(patterns) => listed(f, "not like ", patterns.iter().map(NamePattern::as_str)),
             Self::Present => f.write_str("set"),
             Self::Absent => f.write_str("not set"),
             Self::AtLeastVersion(least) => write!(f, "{least} or newer"),
@@ -118,6 +105,24 @@ impl fmt::Display for Predicate {
             Self::DaysAgo(days) => write!(f, "at most {days} days ago"),
         }
     }
+}
+
+fn listed<'a>(
+    f: &mut fmt::Formatter<'_>,
+    before: &str,
+    words: impl ExactSizeIterator<Item = &'a str>,
+) -> fmt::Result {
+    let last = words.len().saturating_sub(1);
+    f.write_str(before)?;
+    for (at, word) in words.enumerate() {
+        let between = match at {
+            0 => "",
+            _ if at == last => " or ",
+            _ => ", ",
+        };
+        write!(f, "{between}`{word}`")?;
+    }
+    Ok(())
 }
 
 /// What a value should be: all of these demands, and what it means when there is none.

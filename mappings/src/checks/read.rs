@@ -65,10 +65,11 @@ pub enum Pick {
     /// Something within a record. (The property collector takes no paths through what only a subtype has, such as
     /// `configurationEx.dasConfig`: there the record is read, and the field picked.)
     Field(FieldPath),
-    /// Of a list whose elements have a `key`: a field of the element with this key. Keys are compared without regard to case.
+    /// Of a list whose elements have a `key`: a field of the element with this key, or of all elements with one of these
+    /// keys. Keys are compared without regard to case; of several elements with one key the first counts.
     Keyed {
-        /// The key.
-        key: Box<str>,
+        /// The keys, sorted.
+        keys: Box<[Box<str>]>,
         /// The field, usually `value`.
         field: FieldPath,
     },
@@ -103,11 +104,21 @@ impl Read {
         match &self.pick {
             Pick::Whole => values.leaves(tree),
             Pick::Field(path) => values.field(tree, path.as_str()),
-            Pick::Keyed { key, field } => {
-                let mut found = false;
+            Pick::Keyed { keys, field } => {
+                let mut found = vec![false; keys.len()];
                 tree.children(&mut |_, element| {
-                    if !found && is(element, "key", key) {
-                        found = true;
+                    let mut at = None;
+                    element.children(&mut |name, child| {
+                        if name == "key" && at.is_none() {
+                            let key = child.text().map(str::trim);
+                            at = key.and_then(|key| {
+                                keys.iter().position(|wanted| wanted.eq_ignore_ascii_case(key))
+                            });
+                        }
+                    });
+                    if let Some(found) = at.and_then(|at| found.get_mut(at))
+                        && !std::mem::replace(found, true)
+                    {
                         values.field(element, field.as_str());
                     }
                 });
@@ -144,8 +155,11 @@ impl fmt::Display for Read {
         match &self.pick {
             Pick::Whole => Ok(()),
             Pick::Field(field) => write!(f, ".{field}"),
-            Pick::Keyed { key, field } => {
-                write!(f, "[{key}]")?;
+            Pick::Keyed { keys, field } => {
+                match &keys[..] {
+                    [first, .., last] => write!(f, "[{first} … {last}]")?,
+                    keys => write!(f, "[{}]", keys.concat())?,
+                }
                 if field.as_str() == "value" { Ok(()) } else { write!(f, ".{field}") }
             }
             Pick::Elements { types, only, take } => {

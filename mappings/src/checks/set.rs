@@ -319,11 +319,18 @@ impl RuleSet {
 fn properties(reads: &[Read]) -> Vec<Property> {
     let mut properties: Vec<Property> = Vec::new();
     for of_path in reads.chunk_by(|one, two| one.path == two.path) {
-        let key = |read: &Read| match &read.pick {
-            Pick::Keyed { key, .. } => Some(key.to_lowercase().into_boxed_str()),
-            Pick::Whole | Pick::Field(_) | Pick::Elements { .. } | Pick::CertificateEnd => None,
-        };
-        let keys: Option<BTreeSet<Box<str>>> = of_path.iter().map(key).collect();
+        let mut keys = Some(BTreeSet::new());
+        for read in of_path {
+            match (&read.pick, &mut keys) {
+                (Pick::Keyed { keys, .. }, Some(all)) => {
+                    all.extend(keys.iter().map(|key| key.to_lowercase().into_boxed_str()));
+                }
+                (Pick::Keyed { .. }, None) => {}
+                (Pick::Whole | Pick::Field(_) | Pick::Elements { .. } | Pick::CertificateEnd, _) => {
+                    keys = None;
+                }
+            }
+        }
         let keys = keys.map(|keys| keys.into_iter().collect());
         if let Some(first) = of_path.first() {
             properties.push(Property { path: first.path.clone(), keys });

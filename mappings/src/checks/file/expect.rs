@@ -1,6 +1,6 @@
 //! `expect = { equals = "off", missing = "pass" }`, or a list of such tables with `versions`.
 
-use super::table::{Told, View, listed};
+use super::table::{Found, Told, View, listed};
 use crate::checks::expect::{Expect, Predicate, is_version};
 use crate::checks::rule::{Case, Missing};
 use crate::checks::version::Versions;
@@ -109,7 +109,6 @@ fn missing(told: &mut Told<'_>, view: &View<'_>, all_of: &[Predicate]) -> Option
 
 fn predicate(told: &mut Told<'_>, view: &View<'_>, key: &str, all_of: &mut Vec<Predicate>) -> Option<()> {
     let found = view.get(key)?;
-    let pattern_help = "a pattern with `*`, `?` and `[a-z]`";
     let read = match key {
         "equals" => Predicate::Equals(found.text(told, LONGEST)?.trim().into()),
         "one_of" | "none_of" => {
@@ -138,8 +137,19 @@ fn predicate(told: &mut Told<'_>, view: &View<'_>, key: &str, all_of: &mut Vec<P
             all_of.push(Predicate::AtLeast(least));
             Predicate::AtMost(most)
         }
-        "matches" => Predicate::Matches(found.read(told, LONGEST, NamePattern::new, pattern_help)?),
-        "not_matches" => Predicate::NotMatches(found.read(told, LONGEST, NamePattern::new, pattern_help)?),
+        "matches" | "not_matches" => {
+            let items = found.items(told, MOST_VALUES)?;
+            let read = |item: &Found<'_>| {
+                item.read(
+                    told,
+                    LONGEST,
+                    |text| NamePattern::new(text.trim()),
+                    "a pattern with `*`, `?` and `[a-z]`",
+                )
+            };
+            let patterns = items.iter().map(read).collect::<Option<_>>()?;
+            if key == "matches" { Predicate::Matches(patterns) } else { Predicate::NotMatches(patterns) }
+        }
         "present" | "absent" => {
             if !found.boolean(told)? {
                 let other = if key == "present" { "absent" } else { "present" };

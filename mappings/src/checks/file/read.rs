@@ -5,6 +5,8 @@ use crate::checks::read::{FieldPath, Pick, Read, Take};
 
 /// The longest path, key, or type.
 const LONGEST: usize = 256;
+/// The most keys.
+const MOST_KEYS: usize = 64;
 /// The most types of elements.
 const MOST_TYPES: usize = 32;
 
@@ -53,18 +55,21 @@ fn pick(told: &mut Told<'_>, view: &View<'_>) -> Option<Pick> {
         return Some(Pick::CertificateEnd);
     }
     if let Some(found) = view.get("key") {
-        let key = found.text(told, LONGEST)?;
+        let mut keys: Vec<Box<str>> =
+            found.texts(told, LONGEST, MOST_KEYS)?.into_iter().map(|key| key.trim().into()).collect();
+        keys.sort();
+        keys.dedup();
         if let Some(other) = elements.first() {
             let message = format!("`key` and `{other}` exclude each other");
             found.wrong(
                 told,
                 message,
-                "`key` takes the one element that has this key, the others take several",
+                "`key` takes the elements that have this key, the others choose by something else",
             );
             return None;
         }
         let field = field.or_else(|| FieldPath::new("value"))?;
-        return Some(Pick::Keyed { key: key.into(), field });
+        return Some(Pick::Keyed { keys: keys.into(), field });
     }
     if elements.is_empty() {
         return Some(field.map_or(Pick::Whole, Pick::Field));
