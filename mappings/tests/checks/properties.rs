@@ -1,12 +1,14 @@
 //! Whatever vCenter sends and whatever people write: nothing panics, and nothing hostile gets through.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use mappings::checks::{ApiVersion, Kind, LONGEST_EVIDENCE, Reading, Subject, parse};
+use mappings::checks::{ApiVersion, Kind, LONGEST_EVIDENCE, Reading, RuleSet, Subject, parse};
 use proptest::prelude::*;
 
 use crate::fixtures::{defaults, now};
 use crate::object::{Facts, Node};
+
+static RULES: LazyLock<RuleSet> = LazyLock::new(defaults);
 
 /// Names that rules look for, so that their ways are walked.
 const NAMES: &[&str] = &[
@@ -73,7 +75,7 @@ proptest! {
 
     #[test]
     fn any_tree_is_reduced(tree in node()) {
-        let rules = defaults();
+        let rules = &*RULES;
         for kind in Kind::ALL {
             for read in rules.reads(*kind) {
                 let reading = read.take(&tree);
@@ -88,7 +90,7 @@ proptest! {
         version in version(),
         second in -100_000_000_000_i64..100_000_000_000,
     ) {
-        let rules = defaults();
+        let rules = &*RULES;
         let facts = Facts::default();
         let now = jiff::Timestamp::from_second(second).unwrap_or(now());
         for kind in Kind::ALL {
