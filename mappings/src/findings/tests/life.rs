@@ -149,6 +149,21 @@ fn of_a_folded_finding_unreadable_rules_stay_told() {
 }
 
 #[test]
+fn a_move_to_another_host_is_not_told_for_its_own_sake() {
+    let policy = Policy::default();
+    let mut book = created(&policy);
+    let moved = Arc::new(Subject { host: Some("esx-08".into()), ..subject() });
+    let problems = [problem_of(&moved, "vm.copy", Severity::Medium)];
+    assert!(planned(&problems, &book, &policy, start()).is_empty());
+    let problems = [problem_of(&moved, "vm.copy", Severity::High)];
+    let plan = planned(&problems, &book, &policy, start());
+    let resource = &plan.changes[0].record.content.resources[0];
+    assert_eq!(resource.details.as_ref().unwrap().other["host"], "esx-08");
+    accept(&mut book, &plan, start());
+    assert!(planned(&problems, &book, &policy, start()).is_empty());
+}
+
+#[test]
 fn updates_are_newer_even_when_the_clock_goes_back() {
     let policy = Policy::default();
     let book = created(&policy);
