@@ -24,6 +24,9 @@ TEXTS = [
     "mw-0123456789abcdef0",
     "AWS::SSM::ManagedInstance",
     "s3://vmbridge/list",
+    "1.0",
+    "Custom:vmbridge",
+    "2026-01-01T00:00:00Z",
 ]
 WRONG_TEXTS = ["a,b", "  ", "\u0007", "!", "\u6771\u4eac", ""]
 # More of something than this is not sent.
