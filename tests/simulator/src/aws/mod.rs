@@ -167,6 +167,14 @@ impl Aws {
         state.region(account, region).map(|held| held.windows.runs.clone()).unwrap_or_default()
     }
 
+    /// The findings that there are in a Region now, without those of linked Regions.
+    pub fn findings(&self, account: &str, region: &str) -> Vec<Value> {
+        let mut state = lock(&self.shared.state);
+        windows::advance(&mut state);
+        let held = state.region(account, region);
+        held.into_iter().flat_map(|held| held.findings.all()).cloned().collect()
+    }
+
     /// Every change that callers made, on AWS and on vCenters, in order.
     pub fn effects(&self) -> Vec<Effect> {
         self.shared.ledger.effects()
