@@ -25,6 +25,7 @@ SHAPES = botocore.session.get_session().get_service_model("securityhub")._shape_
 TEXTS = {
     "Id": (1, 512),
     "GeneratorId": (1, 512),
+    "ProductName": (1, 128),
     "ProductArn": (12, 2048),
     "AwsAccountId": (12, 12),
     "Title": (1, 256),
