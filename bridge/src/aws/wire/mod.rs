@@ -1,6 +1,8 @@
 //! The real SDKs against the simulator: what reports and findings look like when they go over the wire and come back, and that the
 //! policies of docs/iam.md are enough and nothing in them could be left out.
 
+mod policies;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_ssm::config::{Credentials, SharedCredentialsProvider};
@@ -37,7 +39,11 @@ impl World {
 
     /// With something more in the `[[aws]]` entry.
     async fn with(more: &str) -> Self {
-        let config = SimulatorConfig { aws: Some(AwsConfig::default()), ..SimulatorConfig::single(1, 1) };
+        Self::of(more, AwsConfig::default()).await
+    }
+
+    async fn of(more: &str, aws: AwsConfig) -> Self {
+        let config = SimulatorConfig { aws: Some(aws), ..SimulatorConfig::single(1, 1) };
         let simulator = Simulator::start(config).await.unwrap();
         let aws = simulator.aws().unwrap().clone();
         let folder = tempfile::tempdir().unwrap();
@@ -45,7 +51,7 @@ impl World {
         std::fs::write(&ca_file, aws.ca_pem()).unwrap();
         let text = format!(
             "[[vcenter]]\nname='a'\nurl='https://a'\nusername='u'\npassword={{file='/x'}}\n[[aws]]\nname='main'\n\
-             region='{REGION}'\nendpoint='{}'\nca_file='{}'\nwrites_per_second=100\nreads_per_second=100\n{more}",
+             region='{REGION}'\nendpoint='{}'\nca_file='{}'\n{more}",
             aws.url(),
             ca_file.display()
         );
