@@ -184,9 +184,8 @@ impl ContentHash {
 }
 
 impl Content {
-    /// Its hash.
-    #[must_use]
-    pub fn hash(&self) -> ContentHash {
+    /// The hash of all of it.
+    pub(super) fn hash(&self) -> ContentHash {
         ContentHash(fnv::hex(self.json().as_bytes()))
     }
 

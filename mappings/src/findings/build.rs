@@ -33,7 +33,9 @@ pub(super) mod limit {
 }
 
 /// The field that holds the hash of everything else.
-pub(super) const CONTENT_FIELD: &str = "vmbridge/content";
+const CONTENT_FIELD: &str = "vmbridge/content";
+/// The detail that says where a VM runs.
+const HOST_DETAIL: &str = "host";
 
 /// Why a finding is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,16 +66,19 @@ impl Content {
         self.product_fields.get(CONTENT_FIELD).map(String::as_str)
     }
 
-    /// The hash of all but the hash that it carries.
+    /// The hash of what is told for its own sake: not the hash that it carries, nor the host that a VM runs on. DRS moves VMs all
+    /// day long, and each update is paid for; where a VM runs is told along with whatever else changes.
     pub(super) fn unsealed_hash(&self) -> ContentHash {
         let mut content = self.clone();
         content.product_fields.remove(CONTENT_FIELD);
+        for details in content.resources.iter_mut().filter_map(|resource| resource.details.as_mut()) {
+            details.other.remove(HOST_DETAIL);
+        }
         content.hash()
     }
 
     fn sealed(mut self) -> (Self, ContentHash) {
-        self.product_fields.remove(CONTENT_FIELD);
-        let hash = self.hash();
+        let hash = self.unsealed_hash();
         self.product_fields.insert(CONTENT_FIELD.to_owned(), hash.as_str().to_owned());
         (self, hash)
     }
@@ -243,7 +248,7 @@ fn resources(subject: &Subject, target: &Target) -> Vec<Resource> {
     put("instanceUuid", object.instance.as_ref().map(|instance| instance.as_str()));
     put("datacenter", subject.datacenter.as_deref());
     put("cluster", subject.cluster.as_deref());
-    put("host", subject.host.as_deref());
+    put(HOST_DETAIL, subject.host.as_deref());
     put("folder", subject.folder.as_deref());
     put("guestOs", subject.guest_os.as_deref());
     put("owner", subject.owner.as_deref());

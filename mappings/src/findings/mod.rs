@@ -11,6 +11,8 @@ pub mod life;
 mod name;
 pub mod patches;
 mod problem;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use asff::{

@@ -61,6 +61,11 @@ pub struct PatchFinding {
 }
 
 impl PatchFinding {
+    /// Whether it is one at all, whatever it was listed by.
+    fn is_of_patch_manager(&self) -> bool {
+        self.product_arn.rsplit_once('/').is_some_and(|(_, name)| name == PRODUCT)
+    }
+
     /// The node that it is about.
     #[must_use]
     pub fn node(&self) -> NodeId {
@@ -118,7 +123,7 @@ pub fn plan(
     resolve: bool,
 ) -> Vec<PatchUpdate> {
     let mut by_node: BTreeMap<NodeId, Vec<&PatchFinding>> = BTreeMap::new();
-    for finding in listed {
+    for finding in listed.iter().filter(|finding| finding.is_of_patch_manager()) {
         by_node.entry(finding.node()).or_default().push(finding);
     }
     let mut updates: BTreeMap<What, Vec<(FindingId, Arc<str>)>> = BTreeMap::new();

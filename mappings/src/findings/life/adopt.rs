@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::close::WorkflowStatus;
-use super::record::{Record, State, WorkflowDue};
+use super::plan::Book;
+use super::record::{Record, State, WorkflowDue, later};
 use crate::findings::asff::{Content, RecordState, Times};
 use crate::findings::build::limit;
 use crate::findings::fold::Part;
@@ -79,6 +81,36 @@ pub fn adopt(listed: &[Listed], target: &Target, owners: &[Owner]) -> Adopted {
         }
     }
     out
+}
+
+/// How long Security Hub may take to show what it has taken.
+const LAG: SignedDuration = SignedDuration::from_hours(1);
+
+impl Book {
+    /// Corrects what is remembered of one account and Region by what Security Hub shows there: after a start, since the store may
+    /// be lost or be an older copy, and now and then, since somebody may have switched Security Hub off and on. All of the
+    /// findings have to have been read, and the reading to have begun at `read`.
+    pub fn reconcile(&mut self, adopted: Adopted, target: &Target, read: Timestamp) {
+        let Adopted { records, foreign, unusable } = adopted;
+        let shown: BTreeSet<&FindingId> =
+            records.keys().chain(&foreign).chain(unusable.iter().map(|unusable| &unusable.id)).collect();
+        self.records.retain(|id, record| {
+            let taken = record.imported_at.is_some_and(|at| later(at, LAG) < read);
+            record.target != *target || shown.contains(id) || !taken || record.in_doubt
+        });
+        self.foreign.extend(foreign);
+        self.foreign.retain(|id| !records.contains_key(id));
+        for (id, record) in records {
+            match self.records.get_mut(&id) {
+                // It has not come to light yet.
+                Some(known) if known.updated_at > record.updated_at => {}
+                Some(known) if known.updated_at == record.updated_at && known.hash == record.hash => {}
+                _ => {
+                    self.records.insert(id, record);
+                }
+            }
+        }
+    }
 }
 
 fn record(listed: &Listed, target: &Target) -> Result<Record, &'static str> {

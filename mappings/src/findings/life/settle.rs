@@ -77,11 +77,17 @@ impl Change {
     #[must_use]
     pub fn intent(&self, now: Timestamp) -> Record {
         let mut record = self.kept();
-        if self.kind == ChangeKind::Close {
+        match self.kind {
             // It stays to be looked at; reading it tells whether it was done.
-            record.workflow_at = Some(now);
-        } else {
-            record.in_doubt = true;
+            ChangeKind::Close => record.workflow_at = Some(now),
+            // What may be open has to be resolved again when its problem goes before the answer comes.
+            ChangeKind::Reopen => {
+                record = self.record.clone();
+                record.in_doubt = true;
+            }
+            ChangeKind::Create | ChangeKind::Resolve(_) | ChangeKind::Update | ChangeKind::Refresh => {
+                record.in_doubt = true;
+            }
         }
         record
     }
