@@ -166,7 +166,7 @@ impl Item {
 fn fit_id(id: &str) -> String {
     let fitted = fit(id, LONGEST_ID);
     // The id of the item that we add is not for others.
-    if !id.is_empty() && id != LEFT_OUT && fitted == fit(id, usize::MAX) {
+    if !id.is_empty() && id != LEFT_OUT && fitted == fit(id, 2 * LONGEST_ID) {
         return fitted;
     }
     let mut hasher = Hasher::new();

@@ -18,6 +18,8 @@ mod hash;
 mod item;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_docs;
 pub(crate) mod text;
 
 pub use change::{Put, Refresh, Stored, needs_put};

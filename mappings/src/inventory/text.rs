@@ -49,7 +49,7 @@ pub(crate) fn time(time: Option<Timestamp>) -> String {
 pub(crate) fn list<T: AsRef<str>>(members: impl IntoIterator<Item = T>) -> String {
     let mut members: Vec<String> = members
         .into_iter()
-        .map(|member| fit(&visible(member.as_ref()).replace(';', "\\u{3b}"), LONGEST_NAME))
+        .map(|member| fit(&visible(member.as_ref(), LONGEST_NAME).replace(';', "\\u{3b}"), LONGEST_NAME))
         .filter(|member| !member.is_empty())
         .collect();
     members.sort_unstable();
@@ -96,7 +96,7 @@ pub(crate) fn addresses(addresses: &[&str]) -> String {
 
 /// The text with nothing in it that cannot be seen, of at most so many bytes.
 pub(crate) fn fit(text: &str, longest: usize) -> String {
-    let visible = visible(text);
+    let visible = visible(text, longest);
     if visible.len() <= longest {
         return visible;
     }
@@ -107,10 +107,13 @@ pub(crate) fn fit(text: &str, longest: usize) -> String {
     format!("{}{CUT}", &visible[..end])
 }
 
-/// Writes what cannot be seen as an escape.
-fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+/// Writes what cannot be seen as an escape; ends once it is longer than that, since a hostile text may be very long.
+fn visible(text: &str, longest: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(longest));
     for character in text.chars() {
+        if out.len() > longest {
+            break;
+        }
         match character {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),

@@ -262,6 +262,7 @@ impl Row {
             Reverse(self.reasons.len()),
             (&self.facts.name, &self.facts.node),
             (&self.facts.vcenter, &self.facts.target),
+            &self.reasons,
         )
     }
 }

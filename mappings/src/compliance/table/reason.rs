@@ -8,8 +8,8 @@ use super::{Checks, Facts, Overall, Rules};
 use crate::compliance::Severity;
 use crate::selector::Fact;
 
-/// What stands against a machine, the worst first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What stands against a machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// It is a VM that Systems Manager does not know.
     NotManaged,
