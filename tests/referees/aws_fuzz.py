@@ -6,6 +6,7 @@ what aws_models.py took out of them.
 
 import copy
 import json
+import re
 import struct
 import time
 import urllib.parse
@@ -23,6 +24,9 @@ TEXTS = [
     "mw-0123456789abcdef0",
     "AWS::SSM::ManagedInstance",
     "s3://vmbridge/list",
+    "1.0",
+    "Custom:vmbridge",
+    "2026-01-01T00:00:00Z",
 ]
 WRONG_TEXTS = ["a,b", "  ", "\u0007", "!", "\u6771\u4eac", ""]
 # More of something than this is not sent.
@@ -50,6 +54,7 @@ NOT_ALONE = {
     ("GetFindings", "NextToken"),
     ("GetFindings", "Filters"),
     ("DescribeHub", "HubArn"),
+    ("ListFindingAggregators", "NextToken"),
     ("ListGroupResources", "NextToken"),
     *(
         (operation, member)
@@ -223,7 +228,8 @@ def base(operation, finding):
 def wrong_requests(operation, finding, typed, once):
     """Requests of an operation that break one constraint each."""
     shape = operation.input_shape
-    if shape is None:
+    # What is in the path of an address cannot be left out, and anything may stand there.
+    if shape is None or "{" in operation.http["requestUri"]:
         return
     good = base(operation, finding)
     for path, inner in paths(shape, set(), once):
@@ -316,6 +322,9 @@ def send(aws, model, operation, value, protocol):
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return aws.send(signing, "POST", "/", headers, urllib.parse.urlencode(fields).encode())
     method, path = operation.http["method"], operation.http["requestUri"]
+    for name in re.findall(r"\{(\w+)\+?\}", path):
+        path = re.sub(r"\{" + name + r"\+?\}", lambda _, name=name: urllib.parse.quote(value[name], safe="/"), path)
+        value = {key: inner for key, inner in value.items() if key != name}
     if method == "GET":
         query = urllib.parse.urlencode(value, quote_via=urllib.parse.quote) if isinstance(value, dict) else ""
         return aws.send(signing, method, path + ("?" + query if query else ""), {}, b"")

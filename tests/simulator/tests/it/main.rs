@@ -8,6 +8,7 @@ mod aws_control;
 mod aws_findings;
 mod aws_holds;
 mod aws_nodes;
+mod aws_report;
 mod aws_signing;
 mod aws_tags;
 mod aws_windows;
