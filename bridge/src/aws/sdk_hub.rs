@@ -208,8 +208,9 @@ fn filters(wanted: &FindingFilter) -> AwsSecurityFindingFilters {
 /// A finding without its identity or its time is of no use: nothing could be done with it.
 fn seen(told: AwsSecurityFinding) -> Option<FindingSeen> {
     let whole = whole(&told).map(Box::new);
-    let note = told.note.and_then(|note| {
-        Some(Note { text: note.text.unwrap_or_default(), updated_by: note.updated_by.unwrap_or_default() })
+    let note = told.note.map(|note| Note {
+        text: note.text.unwrap_or_default(),
+        updated_by: note.updated_by.unwrap_or_default(),
     });
     Some(FindingSeen {
         key: FindingKey { id: told.id?.into(), product: told.product_arn?.into() },

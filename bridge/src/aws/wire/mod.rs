@@ -394,7 +394,7 @@ async fn compliance_of_every_node_is_read_at_once() {
     assert_eq!((ours.status, ours.severity), (Some(Outcome::NonCompliant), Some(Grave::High)));
     assert_eq!((ours.compliant, ours.non_compliant), (1, 1));
     assert_eq!(ours.by_severity, BTreeMap::from([(Grave::High, 1)]));
-    assert_eq!(ours.at.map(|at| at.as_second()), Some(found.as_second()));
+    assert_eq!(ours.at.map(Timestamp::as_second), Some(found.as_second()));
     assert_eq!(of(&instance, ComplianceType::Patch).status, Some(Outcome::NonCompliant));
     let both = [instance.as_str(), node.as_str()].map(|id| ManagedNodeId::parse(id).unwrap());
     let patches = reports.patches(&both, None).await.unwrap().items;
