@@ -108,3 +108,6 @@ impl fmt::Display for Versions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

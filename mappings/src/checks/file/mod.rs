@@ -82,3 +82,6 @@ pub(super) fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
         .filter(|(similarity, _)| *similarity >= 0.8)
         .map(|(_, candidate)| candidate)
 }
+
+#[cfg(test)]
+mod tests;
