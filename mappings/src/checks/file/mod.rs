@@ -70,6 +70,7 @@ pub fn parse(name: &str, text: &str) -> Result<RuleFile, Vec<Mistake>> {
         file.suppressions.extend(suppress::suppression(&mut told, &view));
         told.rule = None;
     }
+    told.mistakes.sort_by_key(|mistake| mistake.line);
     if told.mistakes.is_empty() { Ok(file) } else { Err(told.mistakes) }
 }
 

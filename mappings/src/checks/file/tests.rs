@@ -117,7 +117,7 @@ fn what_is_not_toml_is_told_with_its_line() {
     );
     assert!(mistakes("rule = [1]").starts_with("acme.toml:1: "));
     assert!(mistakes(&"#".repeat(LONGEST + 1)).starts_with("acme.toml: the file is longer than 4 MiB"));
-    assert!(mistakes(&format!("{GOOD}{GOOD}")).contains("acme.toml:12: acme-vm-owner: id: another rule"));
+    assert!(mistakes(&format!("{GOOD}{GOOD}")).contains("acme.toml:13: acme-vm-owner: id: another rule"));
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn reads_are_said_in_words() {
         (keyed("value", &["k.x"]), "a.b[k.x]"),
         (keyed("running", &["TSM"]), "a.b[TSM].running"),
         (keyed("value", &["k", "l", "m"]), "a.b[k … m]"),
-        (elements(Take::Count), "a.b[VirtualCdrom with connectable.connected = true], how many"),
+        (elements(Take::Count), "a.b[VirtualCdrom] with connectable.connected = true, how many"),
         (Pick::CertificateEnd, "a.b, the end of its validity"),
     ] {
         assert_eq!(Read { path: "a.b".into(), pick }.to_string(), wanted);
