@@ -120,6 +120,7 @@ fn finding(place: &Place, number: usize, updated: Timestamp) -> Finding {
         schema_version: SCHEMA_VERSION.to_owned(),
         id: format!("{place}/vm/{number}").as_str().into(),
         product_arn: ProductArn::own(place).as_str().to_owned(),
+        product_name: "vmbridge".to_owned(),
         generator_id: "vmbridge/vm-secure-boot".to_owned(),
         aws_account_id: place.account().to_owned(),
         title: format!("VM öl-{number} boots without Secure Boot"),
