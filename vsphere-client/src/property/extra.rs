@@ -181,3 +181,6 @@ impl ExtraReport {
         Ok(Self { index, change })
     }
 }
+
+#[cfg(test)]
+mod tests;

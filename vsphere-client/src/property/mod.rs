@@ -14,8 +14,8 @@ pub use objects::{
 };
 pub(crate) use report::ReportSink;
 pub use report::{
-    ObjectReport, ReportKind, UpdatePage, decode_retrieve_result, decode_retrieve_result_with, decode_update_set,
-    decode_update_set_with,
+    ObjectReport, ReportKind, UpdatePage, decode_retrieve_result, decode_retrieve_result_with,
+    decode_update_set, decode_update_set_with,
 };
 pub use spec::built_in_paths;
 pub(crate) use spec::{FleetSpec, VIEW_TYPES, is_known_path};

@@ -114,7 +114,10 @@ impl Tree {
 
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.root().fmt(f)
+        match self.root() {
+            Some(root) => root.fmt(f),
+            None => f.write_str("nothing"),
+        }
     }
 }
 
@@ -148,11 +151,14 @@ impl<'a> TreeRef<'a> {
         Some(self.tree.str(self.entry().xsi_type)).filter(|name| !name.is_empty())
     }
 
-    /// Its text; nothing when it has elements inside it.
+    /// Its text; nothing when it has elements inside it, or could have some: an empty list is no empty text.
     #[must_use]
     pub fn text(self) -> Option<&'a str> {
         let entry = self.entry();
-        (entry.end as usize == self.at + 1).then(|| self.tree.str(entry.text))
+        let is_leaf = entry.end as usize == self.at + 1;
+        let text = is_leaf.then(|| self.tree.str(entry.text))?;
+        let is_list = text.is_empty() && self.type_name().is_some_and(|name| name.starts_with("ArrayOf"));
+        (!is_list).then_some(text)
     }
 
     /// The elements inside it, in order.
