@@ -5,6 +5,7 @@
 //! is a mistake in what a person wrote (a selector, a pattern), and every error says where it is and what is allowed.
 
 pub mod backup;
+pub mod checks;
 pub mod glob;
 pub mod guest;
 pub mod hostname;

@@ -1,0 +1,48 @@
+//! What somebody accepts for a time.
+
+use jiff::Timestamp;
+
+use super::rule::{Family, Rule};
+use crate::glob::NamePattern;
+use crate::selector::Selector;
+
+/// Which rules a suppression is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Rules whose names match.
+    Rules(NamePattern),
+    /// All rules of a family.
+    Family(Family),
+}
+
+impl Scope {
+    /// Whether a rule is meant.
+    #[must_use]
+    pub fn covers(&self, rule: &Rule) -> bool {
+        match self {
+            Self::Rules(pattern) => pattern.matches(rule.id.as_str()),
+            Self::Family(family) => *family == rule.family,
+        }
+    }
+}
+
+/// Findings that somebody accepts, why, and how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// Which rules.
+    pub scope: Scope,
+    /// Of which objects. What a selector asks that an object does not have (the power state of a host) does not select it.
+    pub objects: Selector,
+    /// Why, in a sentence for auditors.
+    pub reason: Box<str>,
+    /// The last moment at which it holds; after it the findings are back.
+    pub until: Timestamp,
+}
+
+impl Suppression {
+    /// Whether it still holds.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        now <= self.until
+    }
+}
