@@ -21,8 +21,6 @@ mod reading;
 mod rule;
 mod set;
 mod suppress;
-#[cfg(test)]
-mod tests;
 mod version;
 
 pub use catalogue::markdown as catalogue;

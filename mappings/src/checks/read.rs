@@ -103,6 +103,10 @@ impl Read {
         let mut values = Values::default();
         match &self.pick {
             Pick::Whole => values.leaves(tree),
+            // A list has no fields: whoever asks for one would take every list for one without values.
+            Pick::Field(_) if tree.type_name().is_some_and(|name| name.starts_with("ArrayOf")) => {
+                return Reading::Unreadable;
+            }
             Pick::Field(path) => values.field(tree, path.as_str()),
             Pick::Keyed { keys, field } => {
                 let mut found = vec![false; keys.len()];

@@ -10,7 +10,7 @@ const MOST_KEYS: usize = 64;
 /// The most types of elements.
 const MOST_TYPES: usize = 32;
 
-const KEYS: &[&str] = &["path", "field", "key", "types", "where", "count", "certificate"];
+const KEYS: &[&str] = &["path", "field", "key", "types", "where", "each", "count", "certificate"];
 
 pub(super) fn read(told: &mut Told<'_>, view: &View<'_>) -> Option<Read> {
     view.only(told, KEYS);
@@ -30,7 +30,8 @@ pub(super) fn read(told: &mut Told<'_>, view: &View<'_>) -> Option<Read> {
 
 fn pick(told: &mut Told<'_>, view: &View<'_>) -> Option<Pick> {
     let before = told.mistakes.len();
-    let field = field(told, view, "field");
+    let field = self::field(told, view, "field");
+    let each = self::field(told, view, "each");
     let count = match view.get("count") {
         Some(found) => match found.boolean(told) {
             Some(true) => true,
@@ -45,7 +46,7 @@ fn pick(told: &mut Told<'_>, view: &View<'_>) -> Option<Pick> {
     if told.mistakes.len() > before {
         return None;
     }
-    let elements = view.given(&["types", "where", "count"]);
+    let elements = view.given(&["types", "where", "each", "count"]);
     if let Some(found) = view.get("certificate") {
         found.word(told, &["end"], &[()])?;
         if !elements.is_empty() || field.is_some() || view.get("key").is_some() {
@@ -64,7 +65,7 @@ fn pick(told: &mut Told<'_>, view: &View<'_>) -> Option<Pick> {
             found.wrong(
                 told,
                 message,
-                "`key` takes the elements that have this key, the others choose by something else",
+                "`key` takes the elements that have this key, the others choose elements by something else",
             );
             return None;
         }
@@ -95,7 +96,11 @@ fn pick(told: &mut Told<'_>, view: &View<'_>) -> Option<Pick> {
         }
         None => None,
     };
-    let take = match (count, field) {
+    if let (Some(_), Some(found)) = (&field, view.get("field")) {
+        found.wrong(told, "a list has no fields", "write `each` for a field of each of its elements");
+        return None;
+    }
+    let take = match (count, each) {
         (true, None) => Take::Count,
         (false, Some(field)) => Take::Field(field),
         _ => {
@@ -103,7 +108,7 @@ fn pick(told: &mut Told<'_>, view: &View<'_>) -> Option<Pick> {
                 Some(&view.span),
                 Some(&view.key("count")),
                 "it is not said what to take of the elements",
-                "give either `count = true` or a `field`",
+                "give either `count = true` or `each`, a field of each of them",
             );
             return None;
         }
