@@ -12,7 +12,8 @@ use serde_json::Value;
 use vsphere_client::ids::{MoKind, MoRef, VcenterUuid};
 use vsphere_client::model::{AboutInfo, CustomFieldDef, PowerState};
 use vsphere_client::property::{
-    Change as PropertyChange, ExtraReport, ObjectProperties, ObjectReport, Properties as _, ReportKind, VirtualMachine,
+    Change as PropertyChange, ExtraReport, ObjectProperties, ObjectReport, Properties as _, ReportKind,
+    VirtualMachine,
 };
 
 use super::change::{Change, ObjectChange, ObjectType, SourceChange, What};

@@ -34,12 +34,8 @@ impl Reads {
             };
             rules.properties(kind).map(slots).collect()
         };
-        let slots = [
-            slots_of(Kind::Vm),
-            slots_of(Kind::Host),
-            slots_of(Kind::Cluster),
-            slots_of(Kind::Portgroup),
-        ];
+        let slots =
+            [slots_of(Kind::Vm), slots_of(Kind::Host), slots_of(Kind::Cluster), slots_of(Kind::Portgroup)];
         Self { rules, slots }
     }
 
@@ -158,3 +154,6 @@ impl checks::Tree for Element<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

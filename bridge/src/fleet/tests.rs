@@ -127,7 +127,10 @@ fn places() -> Vec<ObjectReport> {
         ),
         entered("vapp-1", vapp("outer", "resgroup-1", Some("group-v2"))),
         entered("vapp-2", vapp("inner", "vapp-1", None)),
-        entered("network-1", ObjectProperties::Network(Network { name: set("VM Network"), ..Network::default() })),
+        entered(
+            "network-1",
+            ObjectProperties::Network(Network { name: set("VM Network"), ..Network::default() }),
+        ),
     ]
 }
 

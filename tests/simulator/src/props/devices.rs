@@ -18,6 +18,7 @@ const PLAIN: &[(&str, i32, &str)] = &[
 
 /// Writes all devices, each as an element called `tag`.
 pub(super) fn list(world: &World, entity: &Entity, config: &Config, tag: &str, xml: &mut Xml) {
+    let weak = |setting: &str| world.hardening.is_weak(entity.id, setting);
     for (bus, (class, key, label)) in PLAIN.iter().enumerate() {
         xml.open_typed(tag, class);
         head(*key, label, label, xml);
@@ -36,6 +37,17 @@ pub(super) fn list(world: &World, entity: &Entity, config: &Config, tag: &str, x
     xml.val("videoRamSizeInKB", 4096);
     xml.val("numDisplays", 1);
     xml.val("useAutoDetect", false);
+    xml.val("enable3DSupport", weak("3d"));
+    xml.val("use3dRenderer", "automatic");
+    xml.val("graphicsMemorySizeInKB", 262_144);
+    xml.close(tag);
+    xml.open_typed(tag, "VirtualMachineVMCIDevice");
+    head(12000, "VMCI device", "Device on the virtual machine PCI bus", xml);
+    xml.val("controllerKey", 100);
+    xml.val("unitNumber", 17);
+    xml.val("id", 1_190_510_052);
+    xml.val("allowUnrestrictedCommunication", weak("vmci"));
+    xml.val("filterEnable", true);
     xml.close(tag);
     if config.passthrough {
         xml.open_typed(tag, "VirtualPCIPassthrough");
@@ -47,7 +59,6 @@ pub(super) fn list(world: &World, entity: &Entity, config: &Config, tag: &str, x
         xml.val("unitNumber", 18);
         xml.close(tag);
     }
-    let weak = |setting: &str| world.hardening.is_weak(entity.id, setting);
     unneeded(&weak, tag, xml);
     for controller in &config.controllers {
         xml.open_typed(tag, controller_class(controller.kind));

@@ -4,8 +4,7 @@ use crate::props::value::Value;
 use crate::world::entity::Host;
 use crate::world::{Entity, World};
 
-use super::Of;
-use super::host_options;
+use super::{Of, host_hardware, host_options};
 
 pub(super) const PATHS: &[&str] = &[
     "capability",
@@ -24,6 +23,9 @@ pub(super) const PATHS: &[&str] = &[
     "config.hyperThread.available",
     "config.hyperThread.active",
     "config.hyperThread.config",
+    "config.storageDevice",
+    "config.storageDevice.hostBusAdapter",
+    "config.storageDevice.softwareInternetScsiEnabled",
     "config.network",
     "config.network.vswitch",
     "config.network.portgroup",
@@ -52,6 +54,10 @@ pub(super) const PATHS: &[&str] = &[
     "config.lockdownMode",
     "config.authenticationManagerInfo",
     "config.authenticationManagerInfo.authConfig",
+    "hardware.biosInfo",
+    "hardware.biosInfo.biosVersion",
+    "hardware.biosInfo.releaseDate",
+    "hardware.biosInfo.firmwareType",
     "runtime",
     "runtime.standbyMode",
     "runtime.inQuarantineMode",
@@ -313,6 +319,7 @@ fn config(of: Of<'_>, host: &Host, member: &str) -> Option<Value> {
             "HostHyperThreadScheduleInfo",
             ["available", "active", "config"].map(|name| (name, Value::bool(true))).into(),
         ),
+        "storageDevice" => host_hardware::storage(of),
         "network" => network(of),
         "service" => services(of),
         "firewall" => firewall(of),
@@ -345,6 +352,7 @@ fn config(of: Of<'_>, host: &Host, member: &str) -> Option<Value> {
 const CONFIG: &[&str] = &[
     "product",
     "hyperThread",
+    "storageDevice",
     "network",
     "service",
     "firewall",
@@ -424,6 +432,7 @@ pub(super) fn value(world: &World, entity: &Entity, host: &Host, path: &str) -> 
     }
     match first {
         "capability" => capability(of).at(rest).cloned(),
+        "hardware" => host_hardware::hardware(of).at(rest).cloned(),
         "summary" => {
             let (second, rest) = rest.split_once('.').unwrap_or((rest, ""));
             match second {

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod host;
+mod host_hardware;
 mod host_options;
 mod portgroup;
 mod vm;
