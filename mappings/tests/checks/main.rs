@@ -2,6 +2,7 @@
 //!
 //! What objects look like is data: `vm.toml`, `host.toml`, `cluster.toml` and `portgroup.toml` beside this file.
 
+mod book;
 mod catalogue;
 mod fixtures;
 mod object;
