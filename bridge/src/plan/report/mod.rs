@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use mappings::checks::RuleSet;
 
 use super::snapshots::Scene;
 use super::{Capability, CapabilityVerdict, Plan, Reason, hindered, planned};
@@ -29,6 +30,8 @@ pub struct ReportPolicy {
     pub compliance: ComplianceSettings,
     /// Security Hub.
     pub findings: FindingsSettings,
+    /// What VMs, hosts, clusters and port groups are held against.
+    pub rules: Arc<RuleSet>,
 }
 
 impl ReportPolicy {
@@ -39,6 +42,7 @@ impl ReportPolicy {
             inventory: config.inventory.clone(),
             compliance: config.compliance.clone(),
             findings: config.findings.clone(),
+            rules: Arc::clone(&config.rules),
         }
     }
 
@@ -49,6 +53,7 @@ impl ReportPolicy {
             inventory: InventorySettings::off(),
             compliance: ComplianceSettings::off(),
             findings: FindingsSettings::off(),
+            rules: Arc::default(),
         }
     }
 }
