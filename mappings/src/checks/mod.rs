@@ -5,6 +5,10 @@
 //! them costs no call of its own: they come with the watch. What arrives is reduced at once to small [`Reading`]s, one for
 //! each [`Read`] of the object's kind ([`RuleSet::reads`] is the order of the slots), and the rest is thrown away.
 //!
+//! An object of which vCenter knows no configuration (a VM whose files cannot be reached, a host that was never connected)
+//! has no values that could be missing: every set of rules also reads one thing that each such object has, and without it
+//! nothing is known of the rest.
+//!
 //! A value that could not be read is never taken for a good or a bad one: the outcome then is [`Status::NotReadable`], and
 //! whoever keeps findings leaves them as they are.
 

@@ -79,6 +79,8 @@ struct Ready {
     slot: usize,
     /// The slots of the conditions.
     when: Vec<usize>,
+    /// Whether it says something of what the anchor is part of.
+    is_anchored: bool,
     /// The suppressions that may be about it.
     suppressions: Vec<usize>,
 }
@@ -94,6 +96,8 @@ struct Property {
 struct OfKind {
     rules: Vec<Ready>,
     reads: Vec<Read>,
+    /// The slot of the anchor.
+    anchor: usize,
     properties: Vec<Property>,
 }
 
@@ -221,20 +225,27 @@ impl RuleSet {
         let mut kinds: [OfKind; Kind::ALL.len()] = Default::default();
         for kind in Kind::ALL {
             let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.kind == *kind).collect();
-            let reads: BTreeSet<&Read> = rules.iter().flat_map(|rule| rule.reads()).collect();
+            if rules.is_empty() {
+                continue;
+            }
+            let anchor = anchor(*kind);
+            let reads: BTreeSet<&Read> =
+                rules.iter().flat_map(|rule| rule.reads()).chain(std::iter::once(&anchor)).collect();
             let reads: Vec<Read> = reads.into_iter().cloned().collect();
             let properties = properties(&reads);
             let slot = |read: &Read| reads.binary_search(read).unwrap_or(usize::MAX);
             let ready = |rule: &&Rule| Ready {
                 slot: slot(&rule.read),
                 when: rule.when.iter().map(|condition| slot(&condition.read)).collect(),
+                is_anchored: rule.reads().any(|read| root(read) == root(&anchor)),
                 suppressions: (0..suppressions.len())
                     .filter(|at| suppressions[*at].scope.covers(rule))
                     .collect(),
                 rule: (*rule).clone(),
             };
             let rules = rules.iter().map(ready).collect();
-            kinds[*kind as usize] = OfKind { rules, reads, properties };
+            let anchor = slot(&anchor);
+            kinds[*kind as usize] = OfKind { rules, anchor, reads, properties };
         }
         Self { kinds, suppressions }
     }
@@ -303,6 +314,18 @@ impl RuleSet {
             None if !rule.applies.is_everything() => return (Status::NotReadable(Unread::Version), None),
             _ => {}
         }
+        let of_kind = &self.kinds[subject.kind as usize];
+        if ready.is_anchored && reading(of_kind.anchor).values().is_empty() {
+            return (
+                of_kind
+                    .reads
+                    .get(of_kind.anchor)
+                    .map_or(Status::NotReadable(Unread::Value(&rule.read)), |anchor| {
+                        Status::NotReadable(Unread::Value(anchor))
+                    }),
+                None,
+            );
+        }
         let mut unknown = None;
         for (condition, slot) in rule.when.iter().zip(&ready.when) {
             match condition.expect.judge(reading(*slot), now) {
@@ -346,6 +369,23 @@ impl RuleSet {
         }
         unknown.map_or(Status::Failed, |key| Status::NotReadable(Unread::Suppression(key)))
     }
+}
+
+/// What every object of a kind has that is there at all. A VM whose files cannot be reached has no `config`, and a value in it
+/// that is not set then means nothing; without this, half of the rules would find fault with it.
+fn anchor(kind: Kind) -> Read {
+    let path = match kind {
+        Kind::Vm => "config.instanceUuid",
+        Kind::Host => "config.product.name",
+        Kind::Cluster => "configurationEx",
+        Kind::Portgroup => "config.key",
+    };
+    Read { path: path.into(), pick: Pick::Whole }
+}
+
+/// The first name of a path.
+fn root(read: &Read) -> &str {
+    read.path.split('.').next().unwrap_or_default()
 }
 
 /// The properties behind reads, which are sorted by their paths.

@@ -9,7 +9,7 @@ use mappings::checks::{
 use mappings::selector::{Fact, Key};
 
 use crate::fixtures::{all, defaults as set, now};
-use crate::object::{Facts, readings};
+use crate::object::{Facts, bare, readings};
 
 const V8: ApiVersion = ApiVersion::new([8, 0, 3, 0]);
 
@@ -95,7 +95,7 @@ fn rules_that_read_the_same_behave_differently() {
 fn a_missing_setting_is_judged_by_the_version() {
     let rules = set();
     let facts = Facts::default();
-    let readings = vec![Reading::Missing; rules.reads(Kind::Vm).len()];
+    let readings = bare(&rules, Kind::Vm);
     for (version, wanted) in
         [(Some("7.0.3"), "failed"), (Some("8.0"), "passed"), (Some("9.0"), "passed"), (None, "not-readable")]
     {
@@ -141,6 +141,25 @@ fn what_was_not_read_is_neither_good_nor_bad() {
             );
             assert!(fine, "{}: {:?}", outcome.rule.id, outcome.status);
         }
+    }
+}
+
+/// A VM whose files cannot be reached has no configuration: that is no finding of every rule about one.
+#[test]
+fn an_object_without_a_configuration_has_no_findings_about_it() {
+    let rules = set();
+    let facts = Facts::default();
+    for kind in Kind::ALL {
+        let subject = Subject { kind: *kind, version: Some(V8), is_provider_managed: false, facts: &facts };
+        let readings = vec![Reading::Missing; rules.reads(*kind).len()];
+        for outcome in rules.evaluate(&subject, &readings, now()) {
+            let fine = matches!(outcome.status.word(), "not-readable" | "not-applicable")
+                || !outcome.rule.read.path.starts_with("config");
+            assert!(fine, "{}: {:?}", outcome.rule.id, outcome.status);
+        }
+        let bare = bare(&rules, *kind);
+        let failed = rules.evaluate(&subject, &bare, now());
+        assert!(failed.filter(|outcome| outcome.status == Status::Failed).count() > 0, "{kind}");
     }
 }
 
@@ -213,7 +232,7 @@ fn own(facts: &Facts, at: &str) -> (String, String) {
     let sources = Sources { files: vec![parse("acme.toml", OWN).unwrap()], ..Sources::default() };
     let rules = RuleSet::new(sources).unwrap();
     let subject = Subject { kind: Kind::Vm, version: None, is_provider_managed: true, facts };
-    let readings = vec![Reading::Missing; rules.reads(Kind::Vm).len()];
+    let readings = bare(&rules, Kind::Vm);
     let outcomes = rules.evaluate(&subject, &readings, at.parse().unwrap());
     let outcome = outcomes.filter(|outcome| outcome.rule.id.as_str() == "acme-vm-owner").last().unwrap();
     (outcome.status.word().to_owned(), outcome.evidence())
