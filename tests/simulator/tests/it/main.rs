@@ -20,6 +20,7 @@ mod guest;
 mod json;
 mod reading;
 mod rest;
+mod setup;
 mod tasks;
 mod vmc;
 mod watching;
