@@ -137,6 +137,13 @@ pub enum Reason {
     Snapshot(Box<Say>),
     /// No window that patches reaches it in the time that is looked at.
     NoWindow,
+    /// It changed again too soon after it was told.
+    ToldLately {
+        /// When it is told.
+        until: Timestamp,
+    },
+    /// Something that is told of it has not been read yet.
+    NotRead(&'static str),
 }
 
 /// So many failures in a row make a quarantine.
@@ -185,6 +192,8 @@ impl Reason {
             Self::EnrolQuarantined(_) => "enrolQuarantined",
             Self::Snapshot(say) => say.word(),
             Self::NoWindow => "noWindow",
+            Self::ToldLately { .. } => "toldLately",
+            Self::NotRead(_) => "notRead",
         }
     }
 
@@ -229,6 +238,8 @@ impl Reason {
             | Self::BackupUnderWay { .. }
             | Self::Enrolling(_)
             | Self::NoWindow
+            | Self::ToldLately { .. }
+            | Self::NotRead(_)
             | Self::InStep => false,
         }
     }
@@ -257,6 +268,7 @@ impl Reason {
                 | Self::WaitsForOthers
                 | Self::Enrolling(_)
                 | Self::EnrolFailed { .. }
+                | Self::ToldLately { .. }
         )
     }
 
@@ -341,6 +353,10 @@ impl Reason {
             Self::EnrolQuarantined(problem) => format!("in quarantine: {}", problem.sentence),
             Self::Snapshot(say) => say.sentence(),
             Self::NoWindow => "no window that changes it comes in the time that is looked at".to_owned(),
+            Self::ToldLately { until } => {
+                format!("it changed again soon after it was told; the change is told at {until:.0}")
+            }
+            Self::NotRead(what) => format!("{what} have not been read yet"),
         }
     }
 
@@ -417,6 +433,8 @@ impl Reason {
             | Self::EnrolQuarantined(_)
             | Self::Snapshot(_)
             | Self::NoWindow
+            | Self::ToldLately { .. }
+            | Self::NotRead(_)
             | Self::InStep => {
                 return None;
             }

@@ -6,6 +6,7 @@ mod enrol;
 mod faults;
 mod guests;
 mod idle;
+mod reports;
 mod snapshots;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub(super) struct World {
     vms: Vec<TestVm>,
     aws: FakeAws,
     services: Services,
+    reports: FakeReports,
     target: AwsTarget,
     nudge: Arc<Notify>,
     policy: Policy,
@@ -77,7 +79,7 @@ impl World {
             aws.clone(),
             aws.clone(),
             reports.clone(),
-            reports,
+            reports.clone(),
         );
         let target = AwsTarget {
             name: "main".into(),
@@ -127,7 +129,21 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let nudge = Arc::default();
         let guests = FakeGuests::new(&vms, aws.clone(), clock);
-        Self { directory, clock, fleet, cloud, vcenter, vms, aws, services, target, nudge, policy, guests }
+        Self {
+            directory,
+            clock,
+            fleet,
+            cloud,
+            vcenter,
+            vms,
+            aws,
+            services,
+            reports,
+            target,
+            nudge,
+            policy,
+            guests,
+        }
     }
 
     async fn engine(&self) -> Engine {
