@@ -30,7 +30,7 @@ mod version;
 pub use catalogue::markdown as catalogue;
 pub use evidence::LONGEST as LONGEST_EVIDENCE;
 pub use expect::{Expect, Predicate};
-pub use file::{RuleFile, parse};
+pub use file::{LONGEST as LONGEST_FILE, RuleFile, parse};
 pub use kind::Kind;
 pub use mistake::Mistake;
 pub use outcome::{Inapplicable, Outcome, Status, Unread};
@@ -38,7 +38,7 @@ pub use read::{FieldPath, Pick, Read, Take, Tree};
 pub use reading::Reading;
 pub use rule::{Case, Condition, Family, Missing, References, Rule, RuleId, Severity};
 pub use set::{Keep, RuleSet, Sources, Subject, defaults};
-pub use suppress::{Scope, Suppression};
+pub use suppress::{Scope, Suppression, end_of_day};
 pub use version::{ApiVersion, Versions, VersionsError};
 
 /// The rules that come with the program: the name of each file and its text.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mappings::checks::{
-    ApiVersion, Inapplicable, Keep, Kind, Pick, Reading, Rule, RuleSet, Sources, Status, Subject, Unread,
-    catalogue, defaults, parse,
+    ApiVersion, Inapplicable, Keep, Kind, Pick, Reading, Rule, RuleSet, Scope, Sources, Status, Subject,
+    Suppression, Unread, catalogue, defaults, end_of_day, parse,
 };
 use mappings::selector::{Fact, Key};
 
@@ -202,7 +202,7 @@ fn slots_are_sorted_and_every_key_that_is_read_is_kept() {
 
 #[test]
 fn only_the_families_that_are_wanted_are_read() {
-    let sources = Sources { families: Some(vec!["boot".into()]), ..Sources::default() };
+    let sources = Sources { families: vec!["boot".parse().unwrap()], ..Sources::default() };
     let rules = RuleSet::new(sources).unwrap();
     assert!(rules.all().all(|rule| rule.family.as_str() == "boot"));
     assert!(rules.properties(Kind::Vm).all(|(path, _)| path != "config.extraConfig"));
@@ -261,6 +261,30 @@ fn whether_it_is_accepted_may_not_be_known() {
     assert_eq!(own(&somewhere, "2027-12-01T00:00:00Z").0, "failed");
 }
 
+fn accepted(rules: &[&str]) -> Suppression {
+    Suppression {
+        name: Some("lab".into()),
+        scope: Scope::Rules(rules.iter().map(|rule| rule.parse().unwrap()).collect()),
+        objects: "all".parse().unwrap(),
+        reason: "it is a lab".into(),
+        until: end_of_day(jiff::civil::date(2026, 12, 31)).unwrap(),
+    }
+}
+
+#[test]
+fn rules_that_are_disabled_are_not_there_and_read_nothing() {
+    let sources = Sources {
+        families: vec!["bo*".parse().unwrap(), "devices".parse().unwrap()],
+        disable: vec!["vm-device-*".parse().unwrap()],
+        suppressions: vec![accepted(&["vm-secure-boot", "vm-device-*"])],
+        ..Sources::default()
+    };
+    let rules = RuleSet::new(sources).unwrap();
+    assert!(rules.all().count() > 0 && rules.all().all(|rule| !rule.id.as_str().starts_with("vm-device-")));
+    assert!(rules.all().any(|rule| rule.family.as_str() == "boot"));
+    assert_eq!(rules.suppressions().len(), 1, "what a disabled rule is called is known still");
+}
+
 #[test]
 fn rules_of_people_do_not_take_the_names_of_others() {
     let file = |text: &str| parse("acme.toml", text).unwrap();
@@ -281,11 +305,22 @@ fn rules_of_people_do_not_take_the_names_of_others() {
         ),
         (
             Sources { files: vec![file(&unknown)], ..Sources::default() },
-            "suppress: no rule is called `acme-host-*`; docs/checks.md lists the rules and their families",
+            "acme.toml: suppress: no rule is called `acme-host-*`; docs/checks.md lists the rules and their families",
         ),
         (
-            Sources { families: Some(vec!["devises".into()]), ..Sources::default() },
+            Sources { families: vec!["devises".parse().unwrap()], ..Sources::default() },
             "families: no rule is of the family `devises`; did you mean `devices`?",
+        ),
+        (
+            Sources { disable: vec!["vm-secure-bot".parse().unwrap()], ..Sources::default() },
+            "disable: no rule is called `vm-secure-bot`; did you mean `vm-secure-boot`?",
+        ),
+        (
+            Sources {
+                suppressions: vec![accepted(&["vm-*"]), accepted(&["vm-*", "none-*"])],
+                ..Sources::default()
+            },
+            "suppress[2]: no rule is called `none-*`; docs/checks.md lists the rules and their families",
         ),
     ] {
         let mistakes = RuleSet::new(sources).unwrap_err();

@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use mappings::checks::RuleSet;
 use mappings::inventory::{ContentHash, Stored};
 
 use super::snapshots::Scene;
@@ -33,6 +34,8 @@ pub struct ReportPolicy {
     pub compliance: ComplianceSettings,
     /// Security Hub.
     pub findings: FindingsSettings,
+    /// What VMs, hosts, clusters and port groups are held against.
+    pub rules: Arc<RuleSet>,
 }
 
 impl ReportPolicy {
@@ -43,6 +46,7 @@ impl ReportPolicy {
             inventory: config.inventory.clone(),
             compliance: config.compliance.clone(),
             findings: config.findings.clone(),
+            rules: Arc::clone(&config.rules),
         }
     }
 
@@ -53,6 +57,7 @@ impl ReportPolicy {
             inventory: InventorySettings::off(),
             compliance: ComplianceSettings::off(),
             findings: FindingsSettings::off(),
+            rules: Arc::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::suppress::Suppression;
 use table::{Told, View};
 
 /// The longest file, in bytes.
-const LONGEST: usize = 4 << 20;
+pub const LONGEST: usize = 4 << 20;
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
