@@ -51,7 +51,7 @@ impl Hardening {
             is_provider_managed: one.part.is_provider_managed(),
             facts: one.view,
         };
-        let (made, is_general) = list(rules, &subject, readings, now);
+        let (made, is_general) = list(rules, &subject, &readings, now);
         if is_general {
             self.made.insert(key, made.clone());
         }
