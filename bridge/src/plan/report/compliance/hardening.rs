@@ -19,7 +19,8 @@ pub(super) struct Hardening {
     made: HashMap<Key, Made>,
 }
 
-type Key = (*const RuleSet, *const checks::Reading, Option<ApiVersion>);
+/// The rules by their address, which is theirs alone while the fleet is being read; the readings by their values.
+type Key = (*const RuleSet, Option<ApiVersion>, Vec<checks::Reading>);
 
 #[derive(Debug, Clone)]
 struct Made {
@@ -40,8 +41,7 @@ impl Hardening {
         let Some(readings) = one.view.readings() else { return Wanted::NotRead("its settings") };
         let api = || one.part.about().and_then(|about| ApiVersion::parse(&about.api_version));
         let version = one.view.checked_version().or_else(api);
-        // The fleet is being read all the while, so that an address stands for one and the same thing.
-        let key = (Arc::as_ptr(rules), readings.as_ptr(), version);
+        let key = (Arc::as_ptr(rules), version, readings);
         if let Some(Made { list, until }) = self.made.get(&key).cloned() {
             return Wanted::List { list, until };
         }
@@ -51,7 +51,7 @@ impl Hardening {
             is_provider_managed: one.part.is_provider_managed(),
             facts: one.view,
         };
-        let (made, is_general) = list(rules, &subject, &readings, now);
+        let (made, is_general) = list(rules, &subject, &key.2, now);
         if is_general {
             self.made.insert(key, made.clone());
         }
