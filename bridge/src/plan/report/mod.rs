@@ -119,7 +119,8 @@ pub(super) fn plan<'f>(scene: &Scene<'_, 'f>, fleet: &'f Fleet, plan: &mut Plan)
         return out;
     }
     let look = Look { scene, fleet, policy, busy: scene.memory.busy(), now: scene.now };
-    let (mut inventory, mut compliance) = (inventory::Inventory::default(), compliance::Compliance::of(&look));
+    let (mut inventory, mut compliance) =
+        (inventory::Inventory::default(), compliance::Compliance::of(&look));
     for number in 0..scene.candidates.len() {
         let verdicts = match reported(scene, number) {
             Ok(one) => {
