@@ -264,7 +264,9 @@ async fn a_program_that_is_killed_again_and_again_tells_everything_once() {
         tasks.spawn(async move { engine.run(CancellationToken::new()).await });
         tokio::time::sleep(Duration::from_millis(pause)).await;
         tasks.shutdown().await;
-        told.push((1..=NODES as u32).filter(|one| world.reports.item(&node(*one), VM_TYPE).is_some()).count());
+        told.push(
+            (1..=NODES as u32).filter(|one| world.reports.item(&node(*one), VM_TYPE).is_some()).count(),
+        );
     }
     assert!(told[0] < NODES && told[1] > told[0], "it was killed in the middle: {told:?}");
     let engine = world.engine_on(disk).await;
@@ -287,7 +289,8 @@ async fn what_is_refused_is_tried_again_ever_more_rarely_and_holds_up_nobody_els
             assert_eq!(word(&plan, 1, Capability::Inventory), Some("inStep"));
             assert_eq!(word(&plan, 2, Capability::Compliance), Some("inStep"), "it has failures of its own");
             let vm = plan.vms.iter().find(|vm| &*vm.vm.vm == "vm-2").unwrap();
-            let Some(Reason::Failed { retry_at, .. }) = vm.verdict(Capability::Inventory).reason.clone() else {
+            let Some(Reason::Failed { retry_at, .. }) = vm.verdict(Capability::Inventory).reason.clone()
+            else {
                 panic!("{:?}", vm.verdicts)
             };
             let distance = Duration::try_from(retry_at.duration_since(world.clock.now())).unwrap();

@@ -49,15 +49,16 @@ impl<'f> Inventory<'f> {
         let (mut puts, mut items, mut waits) = (Vec::new(), Vec::new(), None::<Timestamp>);
         let mut put = |item: &Item| {
             let before = stored(owned.and_then(|owned| owned.get(item.type_name)));
-            let confirmed = match needs_put(&item.content_hash, before.as_ref(), look.now, &Refresh::INVENTORY) {
-                Put::Whole => false,
-                Put::HashOnly => true,
-                Put::Nothing => return,
-                Put::NotBefore(until) => {
-                    waits = Some(waits.map_or(until, |known| known.min(until)));
-                    return;
-                }
-            };
+            let confirmed =
+                match needs_put(&item.content_hash, before.as_ref(), look.now, &Refresh::INVENTORY) {
+                    Put::Whole => false,
+                    Put::HashOnly => true,
+                    Put::Nothing => return,
+                    Put::NotBefore(until) => {
+                        waits = Some(waits.map_or(until, |known| known.min(until)));
+                        return;
+                    }
+                };
             puts.push(told(item, before.as_ref().map(|before| before.hash.as_str()), confirmed));
             items.push(item.clone());
         };

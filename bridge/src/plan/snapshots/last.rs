@@ -53,8 +53,7 @@ pub(in crate::plan) struct LastWindows<'a>(HashMap<&'a VmId, (&'a Run, Entered)>
 impl<'a> LastWindows<'a> {
     /// Those that are remembered.
     pub(in crate::plan) fn of(memory: &'a Memory, now: Timestamp) -> Self {
-        let mut opened: Vec<&Scope> =
-            memory.scopes.values().filter(|scope| scope.run.opens <= now).collect();
+        let mut opened: Vec<&Scope> = memory.scopes.values().filter(|scope| scope.run.opens <= now).collect();
         let order = |scope: &&Scope| -> (Timestamp, Arc<str>) { (scope.run.opens, scope.run.window.clone()) };
         opened.sort_by_key(order);
         let mut last = HashMap::default();

@@ -63,7 +63,9 @@ pub(super) fn wanted(look: &Look<'_, '_, '_>, one: &Reported<'_, '_>, windows: &
     let list = List::new(Kind::Protection, checks(&facts, now, OLD_AFTER));
     // The next snapshot that becomes old makes another list.
     let ages = match &snapshots {
-        Fact::Known(snapshots) => snapshots.iter().filter_map(|snapshot| old_at(snapshot.created?, now)).min(),
+        Fact::Known(snapshots) => {
+            snapshots.iter().filter_map(|snapshot| old_at(snapshot.created?, now)).min()
+        }
         Fact::Absent | Fact::Unknown => None,
     };
     let until = ages.into_iter().chain(silent_at).min();
