@@ -212,7 +212,13 @@ impl View<'_> {
     /// The same without what is to be reported: that takes longer than all the rest.
     #[must_use]
     pub fn plan_without_reports(&self) -> Plan {
-        plan_of(self.fleet, self.cloud, self.memory, self.policy, self.now, false)
+        plan_of(self.fleet, self.cloud, self.memory, self.policy, self.now, Extent::WithoutReports)
+    }
+
+    /// The same, with the protection of every VM that is a managed node in the place of reports.
+    #[must_use]
+    pub(crate) fn plan_with_protections(&self) -> Plan {
+        plan_of(self.fleet, self.cloud, self.memory, self.policy, self.now, Extent::Protections)
     }
 }
 
@@ -342,6 +348,8 @@ pub struct Plan {
     pub ports: Vec<PortWanted>,
     /// The windows that come, as far as they are looked at.
     pub windows: Vec<WindowPlan>,
+    /// The protection of VMs that are managed nodes, where it was asked for.
+    pub(crate) protection_lists: HashMap<VmId, Arc<mappings::compliance::List>>,
     /// When there may be something else to do, if nothing else happens before.
     pub next: Option<Timestamp>,
 }
@@ -366,7 +374,15 @@ pub fn plan<'a>(
     policy: &'a Policy,
     now: Timestamp,
 ) -> Plan {
-    plan_of(fleet, cloud, memory, policy, now, true)
+    plan_of(fleet, cloud, memory, policy, now, Extent::Everything)
+}
+
+/// What a plan has beside what is to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    WithoutReports,
+    Everything,
+    Protections,
 }
 
 fn plan_of<'a>(
@@ -375,7 +391,7 @@ fn plan_of<'a>(
     memory: &'a Memory,
     policy: &'a Policy,
     now: Timestamp,
-    with_reports: bool,
+    extent: Extent,
 ) -> Plan {
     let mut plan = Plan::default();
     if memory.copied {
@@ -451,8 +467,12 @@ fn plan_of<'a>(
         now,
     };
     let mut protected = snapshots::plan(&scene, &mut plan);
-    let mut reports =
-        if with_reports { report::plan(&scene, fleet, &mut plan) } else { report::Reports::default() };
+    let mut reports = report::Reports::default();
+    match extent {
+        Extent::Everything => reports = report::plan(&scene, fleet, &mut plan),
+        Extent::Protections => plan.protection_lists = report::protections(&scene, fleet),
+        Extent::WithoutReports => {}
+    }
     let mut planner = Planner {
         memory,
         policy,
