@@ -38,6 +38,8 @@ pub(crate) struct Source {
     pub scope: Selector,
     /// Whether tag events are used.
     pub events: bool,
+    /// Whether it is that of an SDDC of VMware Cloud on AWS.
+    pub is_sddc: bool,
 }
 
 /// A password, or where it is.
@@ -68,7 +70,17 @@ impl fmt::Debug for Password {
     }
 }
 
+/// Where the vCenters of VMware Cloud on AWS are.
+const PROVIDER_DOMAIN: &str = ".vmwarevmc.com";
+
 impl Source {
+    /// Whether a provider looks after the hosts: the vCenter of an SDDC, whether it was found there or configured by itself.
+    #[must_use]
+    pub(crate) fn is_provider_managed(&self) -> bool {
+        let by_name = || self.url.host_str().is_some_and(|host| host.ends_with(PROVIDER_DOMAIN));
+        self.is_sddc || by_name()
+    }
+
     /// The vCenter of a `[[vcenter]]` entry.
     #[must_use]
     pub(crate) fn of_vcenter(entry: &config::Vcenter) -> Self {
@@ -81,6 +93,7 @@ impl Source {
             thumbprints: entry.thumbprints.clone(),
             scope: entry.scope.clone(),
             events: entry.events,
+            is_sddc: false,
         }
     }
 
@@ -105,6 +118,7 @@ impl Source {
             thumbprints: entry.vcenter.thumbprints.clone(),
             scope: entry.scope.clone(),
             events: entry.events,
+            is_sddc: true,
         })
     }
 

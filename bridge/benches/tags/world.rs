@@ -46,7 +46,7 @@ fn instance(vm: u32) -> String {
 }
 
 fn entered(object: MoRef, properties: ObjectProperties) -> ObjectReport {
-    ObjectReport { object, kind: ReportKind::Entered, properties }
+    ObjectReport { object, kind: ReportKind::Entered, properties, extras: Vec::new() }
 }
 
 fn places() -> Vec<ObjectReport> {

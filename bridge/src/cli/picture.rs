@@ -18,7 +18,7 @@ pub(super) async fn first(
 ) -> Result<(Observers, bool), Failure> {
     let bars = can_show_progress(&context.environment).then(Bars::new);
     context.start_log(bars.as_ref().map(Bars::multi))?;
-    let observers = observe::start(config, context.environment.clone(), fleet.clone(), mode);
+    let observers = observe::start(config, context.environment.clone(), fleet.clone(), mode, None);
     let progress = async {
         match &bars {
             Some(bars) => bars.follow(observers.progress()).await,

@@ -113,6 +113,7 @@ impl World {
             object: MoRef::new("VirtualMachine", &format!("vm-{number}")),
             kind: ReportKind::Modified,
             properties: ObjectProperties::VirtualMachine(Box::new(vm)),
+            extras: Vec::new(),
         };
         self.vcenter.fleet.apply(&self.vcenter.name, FleetUpdate::Objects(vec![report]), self.now());
     }

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use mappings::checks::Reading;
 use mappings::guest;
 use mappings::selector::{Fact, GuestFamily, PowerState, TagsKnown, VmFacts};
 use vsphere_client::ids::{BiosUuid, InstanceUuid, MoKind, MoRef, VcenterUuid};
@@ -163,6 +164,19 @@ impl<'a> VmView<'a> {
     pub fn custom_attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let named = |(key, value): &'a (i32, Box<str>)| Some((&**self.lookup.fields.get(key)?, &**value));
         self.vm.custom_values.iter().filter_map(named).filter(|(_, value)| !value.is_empty())
+    }
+
+    /// What hardening rules read of it, by slot; nothing while they are not checked, or before it was read for them.
+    #[must_use]
+    pub fn readings(&self) -> Option<&'a [Reading]> {
+        self.vm.readings.as_deref()
+    }
+
+    /// The version of ESXi on its host.
+    #[must_use]
+    pub fn host_version(&self) -> Option<&'a str> {
+        let host = self.lookup.node(self.vm.host.as_ref()?)?.host()?;
+        host.product.as_deref().map(|product| product.version.as_str())
     }
 
     /// Everything that is known, as one document.

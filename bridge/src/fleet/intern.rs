@@ -1,15 +1,18 @@
-//! One copy of what thousands of VMs have in common: names of guest systems, hardware versions, references to hosts.
+//! One copy of what thousands of VMs have in common: names of guest systems, hardware versions, references to hosts, how they are
+//! set up.
 
 use std::sync::Arc;
 
 use foldhash::HashSet;
+use mappings::checks::Reading;
 use vsphere_client::ids::MoRef;
 
-/// Strings and references of one part.
+/// Strings, references and readings of one part.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     strings: HashSet<Arc<str>>,
     refs: HashSet<MoRef>,
+    readings: HashSet<Arc<[Reading]>>,
 }
 
 impl Interner {
@@ -32,8 +35,27 @@ impl Interner {
         reference
     }
 
+    /// The shared copy of the readings of an object. Those that are new share their texts with all others.
+    pub(super) fn readings(&mut self, readings: Vec<Reading>) -> Arc<[Reading]> {
+        if let Some(shared) = self.readings.get(&readings[..]) {
+            return shared.clone();
+        }
+        let shared: Arc<[Reading]> = readings
+            .into_iter()
+            .map(|reading| match reading {
+                Reading::One(text) => Reading::One(self.text(&text)),
+                Reading::Many(texts) => Reading::Many(texts.iter().map(|text| self.text(text)).collect()),
+                other => other,
+            })
+            .collect();
+        self.readings.insert(shared.clone());
+        shared
+    }
+
     /// Forgets strings that nobody uses any more. References to infrastructure stay: there are few.
     pub(super) fn purge(&mut self) {
+        self.readings.retain(|readings| Arc::strong_count(readings) > 1);
+        self.readings.shrink_to_fit();
         self.strings.retain(|text| Arc::strong_count(text) > 1);
         self.strings.shrink_to_fit();
     }

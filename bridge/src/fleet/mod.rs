@@ -13,6 +13,8 @@ mod intern;
 mod node;
 mod part;
 mod place;
+mod readings;
+mod setup;
 mod shared;
 mod take;
 #[cfg(test)]
@@ -38,6 +40,8 @@ pub use document::{
 };
 pub use facts::VmView;
 pub use part::{Counts, Part, Trouble};
+pub use readings::Reads;
+pub use setup::SetupView;
 pub use shared::{Changes, Reading, SharedFleet};
 pub use update::{FleetUpdate, TagName, TagUpdate, VmTags};
 

@@ -7,6 +7,7 @@ use vsphere_client::model::{AboutInfo, CustomValue, HostConnectionState, unescap
 use vsphere_client::property::{Change, Datastore, HostSystem, ObjectProperties};
 use vsphere_client::xml::Named;
 
+use super::readings::Readings;
 use super::take::Take;
 
 /// An object of the inventory.
@@ -15,6 +16,7 @@ pub(super) struct Node {
     pub(super) name: Option<Arc<str>>,
     pub(super) parent: Option<MoRef>,
     pub(super) body: Body,
+    pub(super) readings: Readings,
 }
 
 /// What is particular to its type.
@@ -79,7 +81,7 @@ impl Node {
             MoKind::Datastore => Body::Store(Box::default()),
             _ => Body::Plain,
         };
-        Self { name: None, parent: None, body }
+        Self { name: None, parent: None, body, readings: None }
     }
 
     /// Takes over what a report says.
@@ -114,11 +116,16 @@ impl Node {
             }
             ObjectProperties::Datacenter(report) => (report.name, report.parent),
             ObjectProperties::Folder(report) => (report.name, report.parent),
-            ObjectProperties::Network(report) => (report.name, Change::NotMentioned),
+            ObjectProperties::Network(report) => (report.name, report.parent),
             _ => return,
         };
         take.put(name, &mut self.name, |name| unescape_name(&name).into());
         take.reference(parent, &mut self.parent);
+    }
+
+    /// Whether vCenter can read its configuration: it never had that of a host that it never reached.
+    pub(super) fn has_configuration(&self) -> bool {
+        self.host().is_none_or(|host| host.product.is_some())
     }
 
     pub(super) fn host(&self) -> Option<&Host> {

@@ -12,7 +12,8 @@ use serde_json::Value;
 use vsphere_client::ids::{MoKind, MoRef, VcenterUuid};
 use vsphere_client::model::{AboutInfo, CustomFieldDef, PowerState};
 use vsphere_client::property::{
-    Change as PropertyChange, ObjectProperties, ObjectReport, Properties as _, ReportKind, VirtualMachine,
+    Change as PropertyChange, ExtraReport, ObjectProperties, ObjectReport, Properties as _, ReportKind,
+    VirtualMachine,
 };
 
 use super::change::{Change, ObjectChange, ObjectType, SourceChange, What};
@@ -21,6 +22,8 @@ use super::facts::VmView;
 use super::intern::Interner;
 use super::node::Node;
 use super::place::{Lookup, Places};
+use super::readings::{self, Present, Readings, Reads};
+use super::setup::SetupView;
 use super::take::Take;
 use super::update::{FleetUpdate, TagName, TagUpdate};
 use super::vm::Vm;
@@ -52,6 +55,9 @@ pub struct Part {
     vm_fields: HashMap<Box<str>, i32>,
     places: Places,
     intern: Interner,
+    /// What is read for hardening rules.
+    reads: Option<Arc<Reads>>,
+    is_provider_managed: bool,
 }
 
 #[derive(Debug)]
@@ -118,6 +124,8 @@ impl Part {
             vm_fields: HashMap::default(),
             places: Places::default(),
             intern: Interner::default(),
+            reads: None,
+            is_provider_managed: false,
         }
     }
 
@@ -249,6 +257,30 @@ impl Part {
         self.nodes_of(|moref, node| DatastoreDocument::new(self, moref, node, self.lookup()))
     }
 
+    /// What is read for hardening rules, if they are checked here.
+    #[must_use]
+    pub fn reads(&self) -> Option<&Arc<Reads>> {
+        self.reads.as_ref()
+    }
+
+    /// Whether a provider looks after the hosts (VMware Cloud on AWS).
+    #[must_use]
+    pub fn is_provider_managed(&self) -> bool {
+        self.is_provider_managed
+    }
+
+    /// How the hosts, clusters and port groups are set up, by kind and reference. VMs tell of themselves.
+    #[must_use]
+    pub fn setups(&self) -> Vec<SetupView<'_>> {
+        let mut setups: Vec<_> = self
+            .nodes
+            .iter()
+            .filter_map(|(moref, node)| SetupView::new(self, moref, node, self.lookup()))
+            .collect();
+        setups.sort_by_cached_key(|setup| (setup.kind(), order(setup.moref())));
+        setups
+    }
+
     fn nodes_of<'a, D>(&'a self, document: impl Fn(&'a MoRef, &'a Node) -> Option<D>) -> Vec<D> {
         let mut documents: Vec<_> =
             self.nodes.iter().filter_map(|(moref, node)| Some((moref, document(moref, node)?))).collect();
@@ -365,6 +397,10 @@ impl Part {
     pub(super) fn apply(&mut self, update: FleetUpdate, gather: &mut Gather) {
         let now = gather.time;
         match update {
+            FleetUpdate::Setup { reads, is_provider_managed } => {
+                self.is_provider_managed = is_provider_managed;
+                self.set_reads(reads);
+            }
             FleetUpdate::Started { about } => self.start(about),
             FleetUpdate::Objects(reports) => {
                 // Before the first picture is complete, everything is new and nothing a change.
@@ -424,7 +460,12 @@ impl Part {
                 before = ?self.uuid, now = ?uuid,
                 "another vCenter answers at this address; what was known of the former one is forgotten"
             );
-            *self = Self { reading: self.reading, ..Self::new(self.name.clone(), self.scope.clone()) };
+            *self = Self {
+                reading: self.reading,
+                reads: self.reads.take(),
+                is_provider_managed: self.is_provider_managed,
+                ..Self::new(self.name.clone(), self.scope.clone())
+            };
         }
         self.uuid = uuid;
         self.about = Some(about);
@@ -482,7 +523,7 @@ impl Part {
     }
 
     fn report(&mut self, report: ObjectReport, gather: &mut Gather) {
-        let ObjectReport { object, kind, properties } = report;
+        let ObjectReport { object, kind, properties, extras } = report;
         match (kind, properties) {
             (ReportKind::Left, _) if *object.mo_kind() == MoKind::VirtualMachine => {
                 self.vm_left(&object, gather);
@@ -500,7 +541,10 @@ impl Part {
                     (Some(known), true) => Box::new(Vm { tags: known.tags.clone(), ..Vm::default() }),
                     (None, _) => Box::default(),
                 };
+                let before = known.is_some_and(|known| known.has_configuration());
                 vm.take(*report, &mut Take { whole, intern: &mut self.intern });
+                let present = Present { before, after: vm.has_configuration() };
+                vm.readings = self.readings(&object, &vm.readings, extras, (whole, present));
                 self.set_vm(object, vm, gather);
             }
             (_, ObjectProperties::CustomFields(report)) => {
@@ -513,11 +557,41 @@ impl Part {
                 let whole = kind == ReportKind::Entered;
                 let known = self.nodes.get(&object).filter(|_| !whole).cloned();
                 let mut node = known.unwrap_or_else(|| Node::new(object.mo_kind()));
+                let before = node.has_configuration();
                 node.take(properties, &mut Take { whole, intern: &mut self.intern });
+                let present = Present { before, after: node.has_configuration() };
+                node.readings = self.readings(&object, &node.readings, extras, (whole, present));
                 self.nodes_seen.insert(object.clone());
                 self.set_node(&object, Some(node), gather);
             }
         }
+    }
+
+    /// The readings of an object after a report on it.
+    fn readings(
+        &mut self,
+        object: &MoRef,
+        known: &Readings,
+        report: Vec<ExtraReport>,
+        how: (bool, Present),
+    ) -> Readings {
+        let (reads, kind) = (self.reads.as_deref()?, readings::kind_of(object.mo_kind())?);
+        readings::take(reads, kind, known, report, how, &mut self.intern)
+    }
+
+    /// Reads for other rules from now on: what was read for those before has other slots.
+    fn set_reads(&mut self, reads: Option<Arc<Reads>>) {
+        if self.reads == reads {
+            return;
+        }
+        self.reads = reads;
+        for entry in self.vms.values_mut() {
+            entry.value.readings = None;
+        }
+        for node in self.nodes.values_mut() {
+            node.readings = None;
+        }
+        self.intern.purge();
     }
 
     fn set_vm(&mut self, moref: MoRef, vm: Box<Vm>, gather: &mut Gather) {

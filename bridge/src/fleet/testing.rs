@@ -76,7 +76,7 @@ impl TestVm {
             ..VirtualMachine::default()
         };
         let properties = ObjectProperties::VirtualMachine(Box::new(vm));
-        ObjectReport { object: self.moref(), kind: ReportKind::Modified, properties }
+        ObjectReport { object: self.moref(), kind: ReportKind::Modified, properties, extras: Vec::new() }
     }
 
     fn report(&self) -> ObjectReport {
@@ -103,6 +103,7 @@ impl TestVm {
             object: self.moref(),
             kind: ReportKind::Entered,
             properties: ObjectProperties::VirtualMachine(Box::new(vm)),
+            extras: Vec::new(),
         }
     }
 }
@@ -139,6 +140,7 @@ impl TestVcenter {
             object: MoRef::new(kind, id),
             kind: ReportKind::Entered,
             properties,
+            extras: Vec::new(),
         };
         let datacenter = Datacenter { name: Property::Set("dc one".into()), parent: Property::NotMentioned };
         let folder = Folder {
@@ -162,7 +164,12 @@ impl TestVcenter {
                 ..Datastore::default()
             };
             let properties = ObjectProperties::Datastore(Box::new(store));
-            ObjectReport { object: datastore(number), kind: ReportKind::Entered, properties }
+            ObjectReport {
+                object: datastore(number),
+                kind: ReportKind::Entered,
+                properties,
+                extras: Vec::new(),
+            }
         });
         let places = places.into_iter().chain(stores);
         apply(FleetUpdate::Objects(places.chain(vms.iter().map(TestVm::report)).collect()));
@@ -176,6 +183,7 @@ impl TestVcenter {
             object: object.clone(),
             kind: ReportKind::Left,
             properties: ObjectProperties::VirtualMachine(Box::default()),
+            extras: Vec::new(),
         });
         let reports: Vec<ObjectReport> = changed.iter().map(TestVm::changes).chain(gone).collect();
         if !reports.is_empty() {

@@ -45,7 +45,7 @@ fn moref(text: &str) -> MoRef {
 }
 
 fn report(object: &str, kind: ReportKind, properties: ObjectProperties) -> ObjectReport {
-    ObjectReport { object: moref(object), kind, properties }
+    ObjectReport { object: moref(object), kind, properties, extras: Vec::new() }
 }
 
 fn entered(object: &str, properties: ObjectProperties) -> ObjectReport {
@@ -127,7 +127,10 @@ fn places() -> Vec<ObjectReport> {
         ),
         entered("vapp-1", vapp("outer", "resgroup-1", Some("group-v2"))),
         entered("vapp-2", vapp("inner", "vapp-1", None)),
-        entered("network-1", ObjectProperties::Network(Network { name: set("VM Network") })),
+        entered(
+            "network-1",
+            ObjectProperties::Network(Network { name: set("VM Network"), ..Network::default() }),
+        ),
     ]
 }
 

@@ -7,9 +7,18 @@ use vsphere_client::ids::MoRef;
 use vsphere_client::model::{AboutInfo, CustomFieldDef};
 use vsphere_client::property::ObjectReport;
 
+use super::readings::Reads;
+
 /// One piece of news on one part of the fleet.
 #[derive(Debug)]
 pub enum FleetUpdate {
+    /// How the vCenter will be followed. Comes before anything else; what was known stays, but for readings of other rules.
+    Setup {
+        /// What is read for hardening rules, if they are checked.
+        reads: Option<Arc<Reads>>,
+        /// Whether a provider looks after the hosts (VMware Cloud on AWS).
+        is_provider_managed: bool,
+    },
     /// Everything is about to be reported from the beginning.
     Started {
         /// The server.

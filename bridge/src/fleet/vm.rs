@@ -12,6 +12,7 @@ use vsphere_client::property::{Change, VirtualMachine};
 use vsphere_client::xml::Named;
 
 use super::intern::Interner;
+use super::readings::Readings;
 use super::take::{Take, Unreadable};
 use super::update::TagName;
 
@@ -56,6 +57,7 @@ pub(super) struct Vm {
     /// Sorted; nothing while the tags are not known.
     pub(super) tags: Option<Box<[TagName]>>,
     pub(super) unreadable: Unreadable,
+    pub(super) readings: Readings,
 }
 
 /// What every plan asks of every VM: together, so that it is not looked for all over the memory.
@@ -112,6 +114,11 @@ pub(super) struct GuestNic {
 }
 
 impl Vm {
+    /// Whether vCenter can read its configuration.
+    pub(super) fn has_configuration(&self) -> bool {
+        self.core.template.is_some()
+    }
+
     /// Takes over what a report says. The tags stay as they are: reports do not tell them.
     pub(super) fn take(&mut self, report: VirtualMachine, take: &mut Take<'_>) {
         self.unreadable.take(&report, take.whole);

@@ -19,12 +19,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mappings::checks::RuleSet;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Environment, Limits};
-use crate::fleet::{SharedFleet, VcenterName};
+use crate::fleet::{Reads, SharedFleet, VcenterName};
 use crate::secret::SecretResolver;
 use crate::source::Source;
 pub use connected::Connected;
@@ -53,6 +54,8 @@ struct Context {
     mode: Mode,
     board: Board,
     connected: Connected,
+    /// What is read for hardening rules, if they are checked.
+    reads: Option<Arc<Reads>>,
 }
 
 /// The running observers of everything that is configured.
@@ -65,6 +68,7 @@ pub struct Observers {
 struct Running {
     what: What,
     limits: Limits,
+    reads: Option<Arc<Reads>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -97,7 +101,7 @@ impl Running {
                 What::Vmc(vmc) => tokio::spawn(vmc::follow(*vmc, context, stop)),
             }
         });
-        Self { what, limits, stop, task }
+        Self { what, limits, reads: context.reads.clone(), stop, task }
     }
 
     /// Stops it and waits until its sessions are ended, but not for ever.
@@ -115,9 +119,15 @@ impl Running {
     }
 }
 
-/// Starts to observe everything in `config`.
+/// Starts to observe everything in `config`, and with it what the hardening `rules` read, if they are checked.
 #[must_use]
-pub fn start(config: &Config, environment: Environment, fleet: SharedFleet, mode: Mode) -> Observers {
+pub fn start(
+    config: &Config,
+    environment: Environment,
+    fleet: SharedFleet,
+    mode: Mode,
+    rules: Option<Arc<RuleSet>>,
+) -> Observers {
     let context = Context {
         fleet,
         secrets: Arc::new(SecretResolver::new(environment)),
@@ -125,6 +135,7 @@ pub fn start(config: &Config, environment: Environment, fleet: SharedFleet, mode
         mode,
         board: Board::new(),
         connected: Connected::default(),
+        reads: rules.map(|rules| Arc::new(Reads::new(rules))),
     };
     let sources =
         entries(config).into_iter().map(|(name, what)| (name, Running::start(&context, what))).collect();
@@ -162,9 +173,14 @@ impl Observers {
         self.context.connected.clone()
     }
 
-    /// Follows a new configuration: what is no longer in it ends, what is new or changed starts, the rest goes on.
-    pub async fn reload(&mut self, config: &Config) {
+    /// Follows a new configuration: what is no longer in it ends, what is new or changed starts, the rest goes on. Other `rules`
+    /// read something else, so that everything starts anew.
+    pub async fn reload(&mut self, config: &Config, rules: Option<Arc<RuleSet>>) {
         self.context.limits = config.limits.clone();
+        let reads = rules.map(|rules| Arc::new(Reads::new(rules)));
+        if self.context.reads != reads {
+            self.context.reads = reads;
+        }
         let wanted = entries(config);
         let ending: Vec<String> = self
             .sources
@@ -172,6 +188,7 @@ impl Observers {
             .filter(|(name, running)| {
                 wanted.get(*name) != Some(&running.what)
                     || running.limits != config.limits
+                    || running.reads != self.context.reads
                     || running.task.is_finished()
             })
             .map(|(name, _)| name.clone())

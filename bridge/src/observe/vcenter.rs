@@ -25,6 +25,10 @@ const FIRST_DELAY: Duration = Duration::from_secs(1);
 pub(super) async fn follow(source: Source, context: Context, stop: CancellationToken) {
     let observer = Observer { part: part(&source.name), source, context, reading: AtomicBool::new(true) };
     observer.context.fleet.add(&observer.part, &observer.source.scope);
+    observer.tell(FleetUpdate::Setup {
+        reads: observer.context.reads.clone(),
+        is_provider_managed: observer.source.is_provider_managed(),
+    });
     tracing::info!(vcenter = %observer.part, url = %observer.source.url, "following");
     let mut pace = Backoff::new(FIRST_DELAY, observer.context.limits.max_retry_delay);
     loop {
@@ -80,6 +84,7 @@ impl Observer {
             once: !live,
             page: u32::try_from(self.context.limits.page_size).unwrap_or(u32::MAX),
             event_types: events,
+            extra: self.context.reads.as_ref().map(|reads| reads.properties()).unwrap_or_default(),
             retry: (FIRST_DELAY, self.context.limits.max_retry_delay),
             ..WatchOptions::default()
         });

@@ -88,7 +88,7 @@ pub async fn serve(origin: Origin, config: Config, stop: impl Future<Output = ()
         true => Some(Assembly::start(&config, &origin.environment, &fleet).await?),
         false => None,
     };
-    let observers = observe::start(&config, origin.environment.clone(), fleet, Mode::Live);
+    let observers = observe::start(&config, origin.environment.clone(), fleet, Mode::Live, None);
     if let Some(assembly) = &assembly {
         status.follow_engine(assembly);
         assembly.use_sessions(&observers);
@@ -190,7 +190,7 @@ impl Service {
             }
         }
         *self.status.stale_after.lock().unwrap_or_else(PoisonError::into_inner) = config.limits.stale_after;
-        self.observers.reload(&config).await;
+        self.observers.reload(&config, None).await;
         let followed = match &mut self.assembly {
             Some(assembly) => assembly.reload(&config).await,
             None if config.uses_state() => {

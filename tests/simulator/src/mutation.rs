@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::MutateError;
 use crate::dice::Dice;
 use crate::tasks::{Operation, TaskOutcome, TaskScript, TaskSetting, span};
+use crate::world::hardening::Policy;
 use crate::world::tags::{Cardinality, TagError};
 use crate::world::vm::{Connection, Power};
 use crate::world::{Kind, ObjId, World};
@@ -114,6 +115,34 @@ pub enum Mutation {
     HostCertificate { id: String, told: bool },
     /// Makes the guest of a VM different.
     SetGuest { id: String, guest: crate::GuestSetting },
+    /// Sets an advanced setting of a VM or a host; without a value it is removed.
+    SetOption {
+        id: String,
+        key: String,
+        #[serde(default)]
+        value: Option<String>,
+    },
+    /// Starts or stops a service of a host (`TSM-SSH`), or changes when it starts (`on`, `off`, `automatic`).
+    SetService {
+        id: String,
+        service: String,
+        #[serde(default)]
+        running: Option<bool>,
+        #[serde(default)]
+        policy: Option<String>,
+    },
+    /// Changes what a port group of a distributed switch permits.
+    SetPortgroupPolicy {
+        id: String,
+        #[serde(default)]
+        promiscuous: Option<bool>,
+        #[serde(default)]
+        mac_changes: Option<bool>,
+        #[serde(default)]
+        forged_transmits: Option<bool>,
+    },
+    /// Sets up a VM, host, cluster or port group as badly as can be, or well.
+    SetWeak { id: String, weak: bool },
     /// Moves the disks of a VM to another datastore.
     Relocate { id: String, datastore: String },
     /// Changes how long tasks take, how many run at once, and the like.
@@ -260,6 +289,19 @@ impl Mutation {
                 let known = world.get(object(id)?).and_then(crate::world::Entity::vm);
                 known.ok_or_else(|| MutateError::NoSuchObject(id.clone()))?;
             }
+            Self::SetOption { id, key, value } => world.set_option(object(id)?, key, value.as_deref())?,
+            Self::SetService { id, service, running, policy } => {
+                world.set_service(object(id)?, service, *running, policy.as_deref())?;
+            }
+            Self::SetPortgroupPolicy { id, promiscuous, mac_changes, forged_transmits } => {
+                let policy = Policy {
+                    promiscuous: *promiscuous,
+                    mac_changes: *mac_changes,
+                    forged_transmits: *forged_transmits,
+                };
+                world.set_policy(object(id)?, policy)?;
+            }
+            Self::SetWeak { id, weak } => world.set_weak(object(id)?, *weak)?,
             Self::Relocate { id, datastore } => world.relocate(object(id)?, object(datastore)?)?,
             Self::SetTasks { tasks } => world.tasks.set(tasks),
             Self::ScriptTasks { scripts, clear } => {

@@ -211,6 +211,8 @@ properties! {
     pub struct Network of "Network" {
         /// Name.
         name: Box<str> = "name",
+        /// Folder.
+        parent: MoRef = "parent",
     }
 }
 

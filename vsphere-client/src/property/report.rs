@@ -1,6 +1,6 @@
 //! Reports on objects, as the property collector sends them: the first state of each, then every change.
 
-use super::ObjectProperties;
+use super::{Extra, ExtraChange, ExtraReport, ObjectProperties, Unreadable};
 use crate::ids::MoRef;
 use crate::xml::{Decoder, XmlError, XmlErrorKind};
 
@@ -13,6 +13,8 @@ pub struct ObjectReport {
     pub kind: ReportKind,
     /// What is known of its properties; empty when it has left.
     pub properties: ObjectProperties,
+    /// What is known of properties that are read beside those; nothing unless some are.
+    pub extras: Vec<ExtraReport>,
 }
 
 /// What happened to an object.
@@ -75,6 +77,18 @@ impl ReportSink {
 /// When the answer is malformed, or with the error of `each`.
 pub fn decode_retrieve_result(
     d: &mut Decoder,
+    each: impl FnMut(&Decoder, ObjectReport) -> Result<(), XmlError>,
+) -> Result<Option<String>, XmlError> {
+    decode_retrieve_result_with(d, &Extra::default(), each)
+}
+
+/// The same, with properties beside the built-in ones.
+///
+/// # Errors
+/// When the answer is malformed, or with the error of `each`.
+pub fn decode_retrieve_result_with(
+    d: &mut Decoder,
+    extra: &Extra,
     mut each: impl FnMut(&Decoder, ObjectReport) -> Result<(), XmlError>,
 ) -> Result<Option<String>, XmlError> {
     let mut token = None;
@@ -85,7 +99,7 @@ pub fn decode_retrieve_result(
                     match d.name() {
                         "token" => token = Some(d.read()?),
                         "objects" => {
-                            let report = object_content(d)?;
+                            let report = object_content(d, extra)?;
                             each(d, report)?;
                         }
                         _ => d.skip()?,
@@ -113,6 +127,18 @@ pub struct UpdatePage {
 /// When the answer is malformed, or with the error of `each`.
 pub fn decode_update_set(
     d: &mut Decoder,
+    each: impl FnMut(&Decoder, ObjectReport) -> Result<(), XmlError>,
+) -> Result<UpdatePage, XmlError> {
+    decode_update_set_with(d, &Extra::default(), each)
+}
+
+/// The same, with properties beside the built-in ones.
+///
+/// # Errors
+/// When the answer is malformed, or with the error of `each`.
+pub fn decode_update_set_with(
+    d: &mut Decoder,
+    extra: &Extra,
     mut each: impl FnMut(&Decoder, ObjectReport) -> Result<(), XmlError>,
 ) -> Result<UpdatePage, XmlError> {
     let mut page = UpdatePage::default();
@@ -127,11 +153,11 @@ pub fn decode_update_set(
                             while d.child()? {
                                 match d.name() {
                                     "objectSet" => {
-                                        let report = object_update(d)?;
+                                        let report = object_update(d, extra)?;
                                         each(d, report)?;
                                     }
                                     "missingSet" => {
-                                        let report = missing_object(d)?;
+                                        let report = missing_object(d, extra)?;
                                         each(d, report)?;
                                     }
                                     _ => d.skip()?,
@@ -148,8 +174,8 @@ pub fn decode_update_set(
     Ok(page)
 }
 
-fn object_content(d: &mut Decoder) -> Result<ObjectReport, XmlError> {
-    let mut report = Pending::new(ReportKind::Entered);
+fn object_content(d: &mut Decoder, extra: &Extra) -> Result<ObjectReport, XmlError> {
+    let mut report = Pending::new(extra, ReportKind::Entered);
     while d.child()? {
         match d.name() {
             "obj" => report.object = Some(ObjectReport::first(d, ReportKind::Entered)?),
@@ -161,8 +187,8 @@ fn object_content(d: &mut Decoder) -> Result<ObjectReport, XmlError> {
     report.finish(d)
 }
 
-fn object_update(d: &mut Decoder) -> Result<ObjectReport, XmlError> {
-    let mut report = Pending::new(ReportKind::Modified);
+fn object_update(d: &mut Decoder, extra: &Extra) -> Result<ObjectReport, XmlError> {
+    let mut report = Pending::new(extra, ReportKind::Modified);
     while d.child()? {
         match d.name() {
             "kind" => {
@@ -183,8 +209,8 @@ fn object_update(d: &mut Decoder) -> Result<ObjectReport, XmlError> {
 }
 
 /// Reads a `MissingObject`: one that a filter asks for and the server cannot find.
-fn missing_object(d: &mut Decoder) -> Result<ObjectReport, XmlError> {
-    let mut report = Pending::new(ReportKind::Left);
+fn missing_object(d: &mut Decoder, extra: &Extra) -> Result<ObjectReport, XmlError> {
+    let mut report = Pending::new(extra, ReportKind::Left);
     while d.child()? {
         match d.name() {
             "obj" => report.object = Some(ObjectReport::first(d, ReportKind::Left)?),
@@ -198,20 +224,21 @@ impl ObjectReport {
     fn first(d: &mut Decoder, kind: ReportKind) -> Result<Self, XmlError> {
         let object: MoRef = d.read()?;
         let properties = ObjectProperties::empty(object.mo_kind());
-        Ok(Self { object, kind, properties })
+        Ok(Self { object, kind, properties, extras: Vec::new() })
     }
 }
 
 /// A report while it is being read. The API sends the object before its properties.
-struct Pending {
+struct Pending<'e> {
+    extra: &'e Extra,
     kind: ReportKind,
     object: Option<ObjectReport>,
     path: String,
 }
 
-impl Pending {
-    fn new(kind: ReportKind) -> Self {
-        Self { kind, object: None, path: String::new() }
+impl<'e> Pending<'e> {
+    fn new(extra: &'e Extra, kind: ReportKind) -> Self {
+        Self { extra, kind, object: None, path: String::new() }
     }
 
     fn report<'a>(&'a mut self, d: &Decoder) -> Result<&'a mut ObjectReport, XmlError> {
@@ -228,7 +255,7 @@ impl Pending {
             match d.name() {
                 "name" => path.push_str(d.text()?),
                 "val" => {
-                    self.report(d)?.properties.set(&path, d)?;
+                    self.set(&path, d)?;
                     has_value = true;
                 }
                 // Without partial updates the operations are assign (with a value, or none to unset it) and removals (none).
@@ -237,8 +264,33 @@ impl Pending {
         }
         if !has_value {
             self.report(d)?.properties.unset(&path);
+            self.other(d, &path, ExtraChange::Unset)?;
         }
         self.path = path;
+        Ok(())
+    }
+
+    fn set(&mut self, path: &str, d: &mut Decoder) -> Result<(), XmlError> {
+        let extra = self.extra;
+        let report = self.report(d)?;
+        match extra.find(report.object.mo_kind(), path) {
+            None => report.properties.set(path, d),
+            Some((index, keep)) => {
+                let set = |d: &mut Decoder| report.properties.set(path, d);
+                let told = ExtraReport::read(d, index, keep, set)?;
+                report.extras.push(told);
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes what has become of a property that has no value, if it is one of those that are read beside the built-in ones.
+    fn other(&mut self, d: &Decoder, path: &str, change: ExtraChange) -> Result<(), XmlError> {
+        let extra = self.extra;
+        let report = self.report(d)?;
+        if let Some((index, _)) = extra.find(report.object.mo_kind(), path) {
+            report.extras.push(ExtraReport { index, change });
+        }
         Ok(())
     }
 
@@ -251,11 +303,16 @@ impl Pending {
             }
         }
         self.report(d)?.properties.unreadable(&path);
-        Ok(())
+        self.other(d, &path, ExtraChange::Unreadable(Unreadable::NotPermitted))
     }
 
     fn finish(mut self, d: &Decoder) -> Result<ObjectReport, XmlError> {
-        self.report(d)?.kind = self.kind;
+        let (extra, kind) = (self.extra, self.kind);
+        let report = self.report(d)?;
+        report.kind = kind;
+        if kind == ReportKind::Entered {
+            report.extras.extend(extra.unknown(report.object.mo_kind()));
+        }
         match self.object {
             Some(report) => Ok(report),
             None => Err(d.error(XmlErrorKind::Expected { expected: "obj", found: "nothing".into() })),

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ComputeResource, CustomFields, Datacenter, Datastore, EventCollector, Folder, HostSystem, Network,
+    ComputeResource, CustomFields, Datacenter, Datastore, EventCollector, Extra, Folder, HostSystem, Network,
     Properties, ResourcePool, VirtualApp, VirtualMachine,
 };
-use crate::ids::MoRef;
+use crate::ids::{MoKind, MoRef};
 use crate::xml::Element;
 
 /// The types a container view of the whole inventory holds. Subtypes come with them.
@@ -29,14 +29,26 @@ pub(crate) struct FleetSpec {
     pub(crate) others: Vec<MoRef>,
     /// Paths that this server does not know.
     pub(crate) without: BTreeSet<String>,
+    /// What is read beside the built-in sets.
+    pub(crate) extra: Extra,
 }
 
-fn property_set<P: Properties>(without: &BTreeSet<String>) -> Option<Element> {
-    let paths: Vec<_> = P::PATHS.iter().filter(|path| !without.contains(**path)).collect();
+/// One type with the paths to read of it.
+type Wanted<'a> = (&'a str, Vec<&'a str>);
+
+fn built_in<'a, P: Properties>(without: &BTreeSet<String>) -> Wanted<'a> {
+    known(P::TYPE, P::PATHS, without)
+}
+
+fn known<'a>(of: &'a str, paths: &[&'a str], without: &BTreeSet<String>) -> Wanted<'a> {
+    (of, paths.iter().copied().filter(|path| !without.contains(*path)).collect())
+}
+
+fn property_set((of, paths): Wanted<'_>) -> Option<Element> {
     // A set without paths would ask for nothing and be refused.
     (!paths.is_empty()).then(|| {
         Element::new("propSet")
-            .text("type", P::TYPE)
+            .text("type", of)
             .text("all", false)
             .each(paths, |set, path| set.text("pathSet", path))
     })
@@ -67,23 +79,34 @@ pub(crate) fn is_known_path(path: &str) -> bool {
 }
 
 impl FleetSpec {
+    /// The types with what is to be read of each.
+    fn wanted(&self) -> Vec<Wanted<'_>> {
+        let mut wanted: Vec<Wanted<'_>> =
+            built_in_paths().map(|(of, paths)| known(of, paths, &self.without)).collect();
+        for (kind, paths) in self.extra.asked() {
+            let at = wanted.iter().position(|(of, _)| *of == kind.as_str()).unwrap_or_else(|| {
+                // Servers differ in whether an object has the sets of its base types, too: the set of a derived type is whole.
+                let base = wanted.iter().find(|(of, _)| kind.is_a(&MoKind::from(*of)));
+                let paths = base.map(|(_, paths)| paths.clone()).unwrap_or_default();
+                wanted.push((kind.as_str(), paths));
+                wanted.len() - 1
+            });
+            let set = &mut wanted[at].1;
+            for path in paths {
+                if !set.contains(&path) {
+                    set.push(path);
+                }
+            }
+        }
+        wanted
+    }
+
     /// The `PropertyFilterSpec`, as an element called `name`.
     pub(crate) fn filter(&self, name: &'static str) -> Element {
-        let without = &self.without;
-        let sets = [
-            property_set::<VirtualMachine>(without),
-            property_set::<HostSystem>(without),
-            property_set::<ComputeResource>(without),
-            property_set::<Datastore>(without),
-            property_set::<Datacenter>(without),
-            property_set::<Folder>(without),
-            property_set::<ResourcePool>(without),
-            property_set::<VirtualApp>(without),
-            property_set::<Network>(without),
-        ];
+        let sets = self.wanted().into_iter().filter_map(property_set);
         let others = self.others.iter().filter_map(|object| match object.kind() {
-            CustomFields::TYPE => property_set::<CustomFields>(without),
-            EventCollector::TYPE => property_set::<EventCollector>(without),
+            CustomFields::TYPE => property_set(built_in::<CustomFields>(&self.without)),
+            EventCollector::TYPE => property_set(built_in::<EventCollector>(&self.without)),
             _ => None,
         });
         let traversal = Element::typed("selectSet", "TraversalSpec")
@@ -93,7 +116,7 @@ impl FleetSpec {
             .text("skip", false);
         let view = Element::new("objectSet").moref("obj", &self.view).text("skip", true).child(traversal);
         Element::new(name)
-            .each(sets.into_iter().flatten().chain(others), Element::child)
+            .each(sets.chain(others), Element::child)
             .child(view)
             .each(&self.others, |spec, object| {
                 spec.child(Element::new("objectSet").moref("obj", object).text("skip", false))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Lease, Vcenter, returnval};
 use crate::error::Error;
 use crate::ids::MoRef;
-use crate::property::{ObjectReport, UpdatePage, decode_update_set};
+use crate::property::{Extra, ObjectReport, UpdatePage, decode_update_set_with};
 use crate::soap::operation;
 use crate::xml::{Decoder, Element, XmlError};
 
@@ -14,6 +14,14 @@ use crate::xml::{Decoder, Element, XmlError};
 pub(crate) struct Collector {
     lease: Lease,
     object: MoRef,
+    extra: Extra,
+}
+
+impl Collector {
+    /// The same, when its filters ask for these properties beside the built-in ones.
+    pub(crate) fn with(self, extra: Extra) -> Self {
+        Self { extra, ..self }
+    }
 }
 
 impl Vcenter {
@@ -24,7 +32,7 @@ impl Vcenter {
         let request = Element::new("CreatePropertyCollector").moref("_this", parent);
         let made = self.call_in(lease, operation, request, Duration::ZERO, returnval).await?;
         let object = made.ok_or_else(|| self.lacks(operation, "a property collector"))?;
-        Ok(Collector { lease: lease.clone(), object })
+        Ok(Collector { lease: lease.clone(), object, extra: Extra::default() })
     }
 
     /// Adds a filter, given as an element called `spec`. Whole values are told, not parts of them.
@@ -60,8 +68,9 @@ impl Vcenter {
             .moref("_this", &collector.object)
             .text("version", version)
             .child(options);
+        let extra = collector.extra.clone();
         let read = move |d: &mut Decoder| {
-            let page = decode_update_set(d, |d, report| each(&mut gathered, d, report))?;
+            let page = decode_update_set_with(d, &extra, |d, report| each(&mut gathered, d, report))?;
             Ok((page, rest(gathered)))
         };
         self.call_in(&collector.lease, operation!("WaitForUpdatesEx"), request, wait, read).await
@@ -75,7 +84,7 @@ impl Vcenter {
         collector: &Collector,
         waiting: bool,
     ) -> [Result<(), Error>; 2] {
-        let Collector { lease, object } = collector;
+        let Collector { lease, object, .. } = collector;
         let cancelled = if waiting {
             let operation = operation!("CancelWaitForUpdates");
             self.destroy(lease, operation, "CancelWaitForUpdates", object).await

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::model::{AboutInfo, Event};
-use crate::property::ObjectReport;
+use crate::property::{Extra, ObjectReport};
 use crate::retry::{Classify as _, Verdict};
 use crate::vcenter::Vcenter;
 use pace::Pace;
@@ -40,6 +40,8 @@ pub struct WatchOptions {
     pub max_wait: Duration,
     /// Types of events to report; none for no events.
     pub event_types: Vec<String>,
+    /// Properties to read beside those that describe a fleet. One that the server does not know is reported as unreadable.
+    pub extra: Extra,
     /// First and longest delay before another try.
     pub retry: (Duration, Duration),
     /// Shortest delay after the server refused the log-in, so that a wrong password does not lock the account.
@@ -55,6 +57,7 @@ impl Default for WatchOptions {
             page: 500,
             max_wait: Duration::from_secs(30),
             event_types: Vec::new(),
+            extra: Extra::default(),
             retry: (Duration::from_secs(1), Duration::from_secs(60)),
             refused_login_delay: Duration::from_secs(300),
             attempts: 3,

@@ -12,8 +12,8 @@ use super::{WatchEvent, WatchOptions};
 use crate::error::{Error, ErrorKind};
 use crate::ids::MoRef;
 use crate::property::{
-    FleetSpec, ObjectProperties, ObjectReport, ReportSink, UpdatePage, VIEW_TYPES, decode_retrieve_result,
-    is_known_path,
+    Extra, FleetSpec, ObjectProperties, ObjectReport, ReportSink, UpdatePage, VIEW_TYPES,
+    decode_retrieve_result_with, is_known_path,
 };
 use crate::soap::{FaultKind, operation};
 use crate::vcenter::{Collector, EventHistory, Lease, Vcenter, View};
@@ -39,6 +39,8 @@ pub(super) struct Pass {
     stop: CancellationToken,
     /// Paths the server turned out not to know.
     without: BTreeSet<String>,
+    /// What is read beside the built-in properties, as far as the server knows it.
+    extra: Extra,
     news: News,
     complete: bool,
 }
@@ -74,8 +76,9 @@ impl Pass {
         out: mpsc::Sender<WatchEvent>,
         stop: CancellationToken,
     ) -> Self {
-        let options = options.clone();
-        Self { vcenter, options, out, stop, without: BTreeSet::new(), news: News::default(), complete: false }
+        let (options, extra) = (options.clone(), options.extra.clone());
+        let news = News::default();
+        Self { vcenter, options, out, stop, without: BTreeSet::new(), extra, news, complete: false }
     }
 
     pub(super) async fn run(&mut self) -> PassEnd {
@@ -106,8 +109,12 @@ impl Pass {
         let view = self.vcenter.container_view_in(held.lease.clone(), None, &VIEW_TYPES).await?;
         let mut others: Vec<MoRef> =
             held.lease.session.content.custom_fields_manager.clone().into_iter().collect();
-        let mut spec =
-            FleetSpec { view: view.object.clone(), others: Vec::new(), without: self.without.clone() };
+        let mut spec = FleetSpec {
+            view: view.object.clone(),
+            others: Vec::new(),
+            without: self.without.clone(),
+            extra: self.extra.clone(),
+        };
         held.view = Some(view);
         if !self.options.once {
             held.events = self.event_history(&held.lease).await?;
@@ -122,7 +129,10 @@ impl Pass {
                 if self.options.once { self.once(held, &spec).await } else { self.live(held, &spec).await };
             match end {
                 // A server of another version may not know all paths. Each can be unknown only once, so this ends.
-                Err(Stop::Error(error)) if self.forget_path(&error) => spec.without.clone_from(&self.without),
+                Err(Stop::Error(error)) if self.forget_path(&error) => {
+                    spec.without.clone_from(&self.without);
+                    spec.extra.clone_from(&self.extra);
+                }
                 end => return end,
             }
         }
@@ -130,10 +140,13 @@ impl Pass {
 
     fn forget_path(&mut self, error: &Error) -> bool {
         let Some(FaultKind::InvalidProperty(path)) = error.fault() else { return false };
-        if !is_known_path(path) || !self.without.insert(path.clone()) {
+        let is_built_in = is_known_path(path) && self.without.insert(path.clone());
+        let (extra, left_out) = self.extra.without(path, is_built_in);
+        if !is_built_in && left_out.is_empty() {
             return false;
         }
-        tracing::warn!(path, "the server does not know this property; going on without it");
+        self.extra = extra;
+        tracing::warn!(path, also = ?left_out, "the server does not know this property; going on without it");
         true
     }
 
@@ -164,9 +177,9 @@ impl Pass {
             .moref("_this", &collector)
             .child(spec.filter("specSet"))
             .child(options);
-        let mut sink = self.sink();
+        let (mut sink, extra) = (self.sink(), spec.extra.clone());
         let read = move |d: &mut crate::xml::Decoder| {
-            let token = decode_retrieve_result(d, |d, report| sink.push(d, report))?;
+            let token = decode_retrieve_result_with(d, &extra, |d, report| sink.push(d, report))?;
             Ok((token, sink.rest()))
         };
         let (mut token, rest) =
@@ -176,9 +189,9 @@ impl Pass {
         while let Some(next) = token {
             let request =
                 Element::new("ContinueRetrievePropertiesEx").moref("_this", &collector).text("token", &next);
-            let mut sink = self.sink();
+            let (mut sink, extra) = (self.sink(), spec.extra.clone());
             let read = move |d: &mut crate::xml::Decoder| {
-                let token = decode_retrieve_result(d, |d, report| sink.push(d, report))?;
+                let token = decode_retrieve_result_with(d, &extra, |d, report| sink.push(d, report))?;
                 Ok((token, sink.rest()))
             };
             let operation = operation!("ContinueRetrievePropertiesEx");
@@ -198,6 +211,7 @@ impl Pass {
             Some(collector) => collector.clone(),
             None => held.collector.insert(self.vcenter.create_collector(&held.lease).await?).clone(),
         };
+        let collector = collector.with(spec.extra.clone());
         self.vcenter.create_filter(&collector, spec.filter("spec")).await?;
         let mut version = String::new();
         loop {

@@ -6,6 +6,7 @@ use quick_xml::{Reader, XmlVersion};
 
 use super::body::{Body, LimitExceeded};
 use super::error::{XmlError, XmlErrorKind, shorten};
+use super::tree::{Keys, Recorder, TooLarge, Tree, TreeLimits};
 
 /// Walks forward over an XML body.
 ///
@@ -39,6 +40,8 @@ pub struct Decoder {
     xsi_type: String,
     mo_type: String,
     text: String,
+    /// Writes down what the walk goes over, while somebody wants that.
+    recorder: Option<Box<Recorder>>,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -63,6 +66,7 @@ impl Decoder {
             xsi_type: String::new(),
             mo_type: String::new(),
             text: String::new(),
+            recorder: None,
         }
     }
 
@@ -77,7 +81,7 @@ impl Decoder {
     #[inline]
     #[must_use]
     pub fn xsi_type(&self) -> &str {
-        self.xsi_type.rsplit(':').next().unwrap_or_default()
+        without_prefix(&self.xsi_type)
     }
 
     /// Its `type` attribute, which on a managed object reference names the object's type; or nothing.
@@ -117,16 +121,23 @@ impl Decoder {
                     if let Err(kind) = attributes {
                         return Err(self.error(kind));
                     }
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.open(&self.name, without_prefix(&self.xsi_type));
+                    }
                     return self.enter();
                 }
                 Ok(Event::End(_)) => {
                     self.depth = self.depth.saturating_sub(1);
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.close();
+                    }
                     return Ok(false);
                 }
                 Ok(Event::Eof) if self.depth > 0 => return Err(self.error(XmlErrorKind::UnexpectedEnd)),
                 Ok(Event::Eof) => return Ok(false),
                 Ok(event) => {
-                    if let Err(kind) = ignorable(&event) {
+                    let recorded = write_down(self.recorder.as_deref_mut(), &event);
+                    if let Err(kind) = recorded.and_then(|()| ignorable(&event)) {
                         return Err(self.error(kind));
                     }
                 }
@@ -145,14 +156,17 @@ impl Decoder {
             self.buffer.clear();
             self.reader.get_mut().token_done();
             match self.reader.read_event_into(&mut self.buffer) {
-                Ok(Event::Start(_)) => {
+                Ok(Event::Start(start)) => {
+                    if let Err(kind) = write_down_start(self.recorder.as_deref_mut(), &start) {
+                        return Err(self.error(kind));
+                    }
                     self.enter()?;
                 }
-                Ok(Event::End(_)) => self.depth -= 1,
-                Ok(Event::Text(_) | Event::GeneralRef(_)) => {}
+                Ok(Event::End(_)) => self.leave(),
                 Ok(Event::Eof) => return Err(self.error(XmlErrorKind::UnexpectedEnd)),
                 Ok(event) => {
-                    if let Err(kind) = ignorable(&event) {
+                    let recorded = write_down(self.recorder.as_deref_mut(), &event);
+                    if let Err(kind) = recorded.and_then(|()| ignorable(&event)) {
                         return Err(self.error(kind));
                     }
                 }
@@ -184,26 +198,35 @@ impl Decoder {
             }
             self.reader.get_mut().token_done();
             let inside_other = self.depth > outside + 1;
-            match self.reader.read_event_into(&mut self.buffer) {
-                Ok(Event::End(_)) => self.depth -= 1,
-                Ok(Event::Text(_) | Event::GeneralRef(_) | Event::CData(_)) if inside_other => {}
-                Ok(Event::Text(text)) => self.text.push_str(&text.xml10_content()),
-                Ok(Event::CData(text)) => self.text.push_str(&text.xml10_content()),
-                Ok(Event::GeneralRef(reference)) => {
+            let event = match self.reader.read_event_into(&mut self.buffer) {
+                Ok(event) => event,
+                Err(error) => return Err(self.reader_error(error)),
+            };
+            if let Err(kind) = write_down(self.recorder.as_deref_mut(), &event) {
+                return Err(self.error(kind));
+            }
+            match event {
+                Event::End(_) => self.leave(),
+                Event::Text(_) | Event::GeneralRef(_) | Event::CData(_) if inside_other => {}
+                Event::Text(text) => self.text.push_str(&text.xml10_content()),
+                Event::CData(text) => self.text.push_str(&text.xml10_content()),
+                Event::GeneralRef(reference) => {
                     if let Err(kind) = resolve(&reference, &mut self.text) {
                         return Err(self.error(kind));
                     }
                 }
-                Ok(Event::Start(_)) => {
+                Event::Start(start) => {
+                    if let Err(kind) = write_down_start(self.recorder.as_deref_mut(), &start) {
+                        return Err(self.error(kind));
+                    }
                     self.enter()?;
                 }
-                Ok(Event::Eof) => return Err(self.error(XmlErrorKind::UnexpectedEnd)),
-                Ok(event) => {
+                Event::Eof => return Err(self.error(XmlErrorKind::UnexpectedEnd)),
+                event => {
                     if let Err(kind) = ignorable(&event) {
                         return Err(self.error(kind));
                     }
                 }
-                Err(error) => return Err(self.reader_error(error)),
             }
         }
         Ok(&self.text)
@@ -219,6 +242,40 @@ impl Decoder {
             return Err(self.error(XmlErrorKind::Expected { expected: "end of the document", found }));
         }
         Ok(())
+    }
+
+    /// From here on the current element is written down, whoever reads it, until [`recorded`](Self::recorded) takes it. Of a list
+    /// only the elements with one of `keys` are kept.
+    pub(crate) fn record(&mut self, keys: Option<Keys>, limits: TreeLimits) {
+        let mut recorder = Box::new(Recorder::new(keys, limits));
+        recorder.open(&self.name, self.xsi_type());
+        self.recorder = Some(recorder);
+    }
+
+    /// What was written down, once the element is used up.
+    pub(crate) fn recorded(&mut self) -> Result<Tree, TooLarge> {
+        self.recorder.take().map_or_else(|| Ok(Tree::default()), |recorder| recorder.finish())
+    }
+
+    /// Reads the current element as a value of any type.
+    ///
+    /// # Errors
+    /// As [`child`](Self::child). What is merely too large is told inside.
+    pub fn tree(
+        &mut self,
+        keys: Option<Keys>,
+        limits: TreeLimits,
+    ) -> Result<Result<Tree, TooLarge>, XmlError> {
+        self.record(keys, limits);
+        self.skip()?;
+        Ok(self.recorded())
+    }
+
+    fn leave(&mut self) {
+        self.depth -= 1;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.close();
+        }
     }
 
     fn enter(&mut self) -> Result<bool, XmlError> {
@@ -251,6 +308,40 @@ impl Decoder {
         }
         self.error(XmlErrorKind::Syntax(error))
     }
+}
+
+fn without_prefix(name: &str) -> &str {
+    name.rsplit(':').next().unwrap_or_default()
+}
+
+/// Writes down the beginning of an element that the walk itself does not look at.
+fn write_down_start(recorder: Option<&mut Recorder>, start: &BytesStart<'_>) -> Result<(), XmlErrorKind> {
+    let Some(recorder) = recorder else { return Ok(()) };
+    if recorder.passes() {
+        recorder.open("", "");
+        return Ok(());
+    }
+    let (mut xsi_type, mut mo_type) = (String::new(), String::new());
+    keep_types(start, &mut xsi_type, &mut mo_type).map_err(XmlErrorKind::Syntax)?;
+    recorder.open(start.local_name().into_inner(), without_prefix(&xsi_type));
+    Ok(())
+}
+
+/// Writes down text, as [`Decoder::text`] reads it.
+#[inline]
+fn write_down(recorder: Option<&mut Recorder>, event: &Event<'_>) -> Result<(), XmlErrorKind> {
+    let Some(recorder) = recorder else { return Ok(()) };
+    match event {
+        Event::Text(text) => recorder.text(&text.xml10_content()),
+        Event::CData(text) => recorder.text(&text.xml10_content()),
+        Event::GeneralRef(reference) => {
+            let mut piece = String::new();
+            resolve(reference, &mut piece)?;
+            recorder.text(&piece);
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Keeps the two attributes that mean something in SOAP answers.

@@ -17,14 +17,14 @@ pub(crate) fn trust(simulator: &Simulator) -> TlsTrust {
     TlsTrust { extra_ca_pem: Some(simulator.ca_pem().as_bytes().to_vec()), pins: Vec::new() }
 }
 
-fn client(simulator: &Simulator) -> Vcenter {
+pub(crate) fn client(simulator: &Simulator) -> Vcenter {
     let vcenter = &simulator.vcenters()[0];
     let password = SecretString::from(vcenter.password().to_owned());
     let url = vcenter.url().parse().unwrap();
     Vcenter::new(ConnectOptions::new(url, vcenter.username().to_owned(), password, trust(simulator))).unwrap()
 }
 
-async fn simulator(vms: usize) -> Simulator {
+pub(crate) async fn simulator(vms: usize) -> Simulator {
     Simulator::start(SimulatorConfig::single(vms, 3)).await.unwrap()
 }
 

@@ -4,6 +4,7 @@
 
 mod cloud;
 mod custom_fields;
+mod extra;
 mod guest;
 mod hostile;
 mod live;

@@ -18,6 +18,7 @@ const PLAIN: &[(&str, i32, &str)] = &[
 
 /// Writes all devices, each as an element called `tag`.
 pub(super) fn list(world: &World, entity: &Entity, config: &Config, tag: &str, xml: &mut Xml) {
+    let weak = |setting: &str| world.hardening.is_weak(entity.id, setting);
     for (bus, (class, key, label)) in PLAIN.iter().enumerate() {
         xml.open_typed(tag, class);
         head(*key, label, label, xml);
@@ -36,6 +37,17 @@ pub(super) fn list(world: &World, entity: &Entity, config: &Config, tag: &str, x
     xml.val("videoRamSizeInKB", 4096);
     xml.val("numDisplays", 1);
     xml.val("useAutoDetect", false);
+    xml.val("enable3DSupport", weak("3d"));
+    xml.val("use3dRenderer", "automatic");
+    xml.val("graphicsMemorySizeInKB", 262_144);
+    xml.close(tag);
+    xml.open_typed(tag, "VirtualMachineVMCIDevice");
+    head(12000, "VMCI device", "Device on the virtual machine PCI bus", xml);
+    xml.val("controllerKey", 100);
+    xml.val("unitNumber", 17);
+    xml.val("id", 1_190_510_052);
+    xml.val("allowUnrestrictedCommunication", weak("vmci"));
+    xml.val("filterEnable", true);
     xml.close(tag);
     if config.passthrough {
         xml.open_typed(tag, "VirtualPCIPassthrough");
@@ -47,6 +59,7 @@ pub(super) fn list(world: &World, entity: &Entity, config: &Config, tag: &str, x
         xml.val("unitNumber", 18);
         xml.close(tag);
     }
+    unneeded(&weak, tag, xml);
     for controller in &config.controllers {
         xml.open_typed(tag, controller_class(controller.kind));
         write_controller(controller, config, xml);
@@ -59,12 +72,7 @@ pub(super) fn list(world: &World, entity: &Entity, config: &Config, tag: &str, x
     xml.val("useAutoDetect", false);
     xml.val("exclusive", false);
     xml.close("backing");
-    xml.open("connectable");
-    xml.val("startConnected", false);
-    xml.val("allowGuestControl", true);
-    xml.val("connected", false);
-    xml.val("status", "untried");
-    xml.close("connectable");
+    connectable(weak("cd"), xml);
     xml.val("controllerKey", 200);
     xml.val("unitNumber", 0);
     xml.close(tag);
@@ -76,6 +84,50 @@ pub(super) fn list(world: &World, entity: &Entity, config: &Config, tag: &str, x
     for (at, nic) in config.nics.iter().enumerate() {
         xml.open_typed(tag, nic.model);
         write_nic(world, nic, at, xml);
+        xml.close(tag);
+    }
+}
+
+/// How a removable device is connected.
+fn connectable(connected: bool, xml: &mut Xml) {
+    xml.open("connectable");
+    xml.val("startConnected", connected);
+    xml.val("allowGuestControl", true);
+    xml.val("connected", connected);
+    xml.val("status", if connected { "ok" } else { "untried" });
+    xml.close("connectable");
+}
+
+/// Devices that old templates have and nobody needs.
+fn unneeded(has: &dyn Fn(&str) -> bool, tag: &str, xml: &mut Xml) {
+    const DEVICES: &[(&str, &str, i32, &str, &str)] = &[
+        ("floppy", "VirtualFloppy", 8000, "Floppy drive 1", "VirtualFloppyRemoteDeviceBackingInfo"),
+        ("serial", "VirtualSerialPort", 9000, "Serial port 1", "VirtualSerialPortDeviceBackingInfo"),
+        ("parallel", "VirtualParallelPort", 10000, "Parallel port 1", "VirtualParallelPortDeviceBackingInfo"),
+    ];
+    for (setting, class, key, label, backing) in DEVICES.iter().filter(|(setting, ..)| has(setting)) {
+        xml.open_typed(tag, class);
+        head(*key, label, "Remote", xml);
+        xml.open_typed("backing", backing);
+        xml.text("deviceName", "");
+        xml.val("useAutoDetect", false);
+        xml.close("backing");
+        connectable(true, xml);
+        xml.val("controllerKey", 400);
+        xml.val("unitNumber", 0);
+        if *setting == "serial" {
+            xml.val("yieldOnPoll", true);
+        }
+        xml.close(tag);
+    }
+    if has("usb") {
+        xml.open_typed(tag, "VirtualUSBController");
+        head(7000, "USB controller", "Auto connect Enabled", xml);
+        xml.val("controllerKey", 100);
+        xml.val("unitNumber", 22);
+        xml.val("busNumber", 0);
+        xml.val("autoConnectDevices", true);
+        xml.val("ehciEnabled", true);
         xml.close(tag);
     }
 }

@@ -8,12 +8,15 @@ mod guest;
 
 mod layout;
 mod other;
+mod settings;
 mod snapshot;
 mod task;
+mod value;
 mod vm;
 
 pub(crate) use self::guest::mac;
 pub(crate) use self::other::field_definition;
+pub(crate) use self::settings::has_service;
 use crate::world::{Body, Kind, ObjId, World};
 use crate::xml::Xml;
 
@@ -111,7 +114,7 @@ fn lineage(type_name: &str) -> &'static [&'static str] {
 
 /// All properties of a type, its bases included.
 pub(crate) fn all_paths(type_name: &str) -> impl Iterator<Item = &'static str> {
-    lineage(type_name).iter().flat_map(|t| own_paths(t).iter().copied())
+    lineage(type_name).iter().flat_map(|t| own_paths(t).iter().chain(settings::paths(t)).copied())
 }
 
 /// The property called so, when the type (or a base of it) has it.
@@ -162,10 +165,11 @@ pub(crate) fn write(world: &World, id: ObjId, path: &str, tag: &str, xml: &mut X
         "recentTask" => xml.moref_array(tag, world.tasks.recent(Some(id))),
         "availableField" => other::field_definitions(world, Some(id.kind), tag, xml),
         _ => {
-            return match &entity.body {
+            let written = match &entity.body {
                 Body::Vm(machine) => vm::write(world, entity, machine, path, tag, xml),
                 _ => other::write(world, entity, path, tag, xml),
             };
+            return written || settings::write(world, entity, path, tag, xml);
         }
     }
     true

@@ -247,14 +247,6 @@ fn write_config(
             devices::list(world, entity, config, "VirtualDevice", xml);
             xml.close(tag);
         }
-        "extraConfig" => {
-            xml.open_typed(tag, "ArrayOfOptionValue");
-            xml.open_typed("OptionValue", "OptionValue");
-            xml.text("key", "nvram");
-            xml.typed_text("value", "xsd:string", &format!("{}.nvram", entity.name));
-            xml.close("OptionValue");
-            xml.close(tag);
-        }
         _ => return false,
     }
     true

@@ -6,6 +6,7 @@
 pub(crate) mod changes;
 pub(crate) mod entity;
 pub(crate) mod events;
+pub(crate) mod hardening;
 mod id;
 pub(crate) mod mutate;
 pub(crate) mod tags;
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) tasks: Tasks,
     pub(crate) log: ChangeLog,
     pub(crate) clock_skew: i64,
+    pub(crate) hardening: hardening::Hardening,
     /// The hosts as far as files of guests go over them.
     pub(crate) doors: Arc<Doors>,
     next: u32,
@@ -58,6 +60,7 @@ impl World {
             tasks: Tasks::default(),
             log: ChangeLog::new(log_limit),
             clock_skew,
+            hardening: hardening::Hardening::new(instance_uuid.as_u64_pair().0),
             doors: Arc::default(),
             next: first + 1,
         };

@@ -253,6 +253,7 @@ impl World {
             config.template = false;
             config.managed_by = None;
         }
+        self.hardening.copy(id, new);
         self.create(copy);
         self.post_vm("VmClonedEvent", new, "was cloned");
         Ok(new)
