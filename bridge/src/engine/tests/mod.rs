@@ -165,6 +165,7 @@ impl World {
             nudge: self.nudge.clone(),
             clock: self.clock,
             windows: None,
+            hub: None,
         }
     }
 
