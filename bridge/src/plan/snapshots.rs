@@ -34,7 +34,7 @@ use crate::store::{ScopeChange, VmId};
 pub(super) use hold::Hold;
 pub(crate) use on_demand::{OnDemand, Unfit, kept_for, new_id, on_demand};
 use runs::Runs;
-pub(super) use subjects::policy_of;
+pub(in crate::plan) use subjects::policy_of;
 
 /// What is remembered of an opening is forgotten so long after its end.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);

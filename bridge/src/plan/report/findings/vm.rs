@@ -63,8 +63,8 @@ pub(super) enum Found {
 }
 
 /// One VM.
-pub(super) struct Look<'l> {
-    pub view: &'l VmView<'l>,
+pub(super) struct Look<'l, 'v> {
+    pub view: &'l VmView<'v>,
     pub id: &'l VmId,
     /// What enrolment says of it.
     pub enrol: Option<&'l Reason>,
@@ -79,7 +79,7 @@ pub(super) struct Look<'l> {
     pub now: Timestamp,
 }
 
-impl Look<'_> {
+impl Look<'_, '_> {
     /// What came of each rule that is to be told.
     pub(super) fn found(&self, settings: &FindingsSettings) -> Vec<(&'static Own, Found)> {
         let mut found = Vec::new();
