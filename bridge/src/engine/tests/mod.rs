@@ -4,6 +4,7 @@ mod aws;
 mod disk;
 mod enrol;
 mod faults;
+mod findings;
 mod guests;
 mod idle;
 mod snapshots;
@@ -19,6 +20,7 @@ use crate::config::{AwsTarget, Guard, Mode, WritebackSettings};
 use crate::fleet::testing::{TestVcenter, TestVm};
 use crate::lane::LaneLimits;
 use crate::observe::aws::Watcher;
+use crate::observe::findings::HubPace;
 use crate::plan::TargetPolicy;
 use aws::{FAULTS, FakeAws, Fault};
 use guests::FakeGuests;
@@ -34,6 +36,7 @@ pub(super) struct World {
     vms: Vec<TestVm>,
     aws: FakeAws,
     services: Services,
+    reports: FakeReports,
     target: AwsTarget,
     nudge: Arc<Notify>,
     policy: Policy,
@@ -77,7 +80,7 @@ impl World {
             aws.clone(),
             aws.clone(),
             reports.clone(),
-            reports,
+            reports.clone(),
         );
         let target = AwsTarget {
             name: "main".into(),
@@ -127,7 +130,21 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let nudge = Arc::default();
         let guests = FakeGuests::new(&vms, aws.clone(), clock);
-        Self { directory, clock, fleet, cloud, vcenter, vms, aws, services, target, nudge, policy, guests }
+        Self {
+            directory,
+            clock,
+            fleet,
+            cloud,
+            vcenter,
+            vms,
+            aws,
+            services,
+            reports,
+            target,
+            nudge,
+            policy,
+            guests,
+        }
     }
 
     async fn engine(&self) -> Engine {
@@ -165,7 +182,7 @@ impl World {
             nudge: self.nudge.clone(),
             clock: self.clock,
             windows: None,
-            hub: None,
+            hub: HubPace::of(&self.policy.report.findings),
         }
     }
 
