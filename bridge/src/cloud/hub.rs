@@ -101,9 +101,9 @@ impl HubView {
         }
         if self.ours.as_of.is_none() {
             let why = self.ours.error.clone();
-            return Some(
-                why.unwrap_or_else(|| "the findings that are there are being read for the first time".to_owned()),
-            );
+            return Some(why.unwrap_or_else(|| {
+                "the findings that are there are being read for the first time".to_owned()
+            }));
         }
         None
     }

@@ -95,9 +95,7 @@ fn is_over(action: &Action, memory: &Memory, planned: Option<Timestamp>, now: Ti
 
 /// Whether all of these go on from what is known now.
 pub(super) fn goes_on(changes: &[life::Change], memory: &Memory) -> bool {
-    changes.iter().all(|change| {
-        memory.findings.records.get(&change.record.id) == change.before.as_deref()
-    })
+    changes.iter().all(|change| memory.findings.records.get(&change.record.id) == change.before.as_deref())
 }
 
 impl<S: Records> Inner<S> {
@@ -109,9 +107,8 @@ impl<S: Records> Inner<S> {
         let _keeping = self.keeping.lock().await;
         let current: Vec<FindingChange> = {
             let memory = self.memory();
-            let known = |step: &&FindingStep| {
-                memory.findings.records.get(&step.change.id) == step.before.as_ref()
-            };
+            let known =
+                |step: &&FindingStep| memory.findings.records.get(&step.change.id) == step.before.as_ref();
             plan.finding_steps.iter().filter(known).map(|step| step.change.clone()).collect()
         };
         if !current.is_empty() {

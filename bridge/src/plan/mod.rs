@@ -31,8 +31,8 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{Action, ActionKind, EnrolStep, Sent, TagRemoval, TagWrite, Told, Why};
 pub use document::{
-    ActionDocument, CapabilityDocument, ChangeDocument, FindingsDocument, HeldDocument, LinkDocument, LoneNodeDocument,
-    NoteDocument, PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
+    ActionDocument, CapabilityDocument, ChangeDocument, FindingsDocument, HeldDocument, LinkDocument,
+    LoneNodeDocument, NoteDocument, PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
 };
 pub use enrol::{CredentialsPolicy, EnrolPolicy};
 pub use identity::{Link, LoneNode};

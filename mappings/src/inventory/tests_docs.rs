@@ -39,10 +39,8 @@ fn the_page_lists_every_column() {
 fn queries_name_columns_that_there_are() {
     let columns: BTreeSet<String> =
         vm_columns().chain(host_columns()).map(|column| column.name.to_ascii_lowercase()).collect();
-    let pages = [
-        include_str!("../../../docs/ssm-inventory.md"),
-        include_str!("../../../docs/ssm-compliance.md"),
-    ];
+    let pages =
+        [include_str!("../../../docs/ssm-inventory.md"), include_str!("../../../docs/ssm-compliance.md")];
     let queries: Vec<&str> = pages
         .iter()
         .flat_map(|page| page.split("```sql\n").skip(1))
@@ -51,7 +49,9 @@ fn queries_name_columns_that_there_are() {
     assert!(queries.len() >= 8);
     for query in queries {
         let mut named = 0;
-        for word in query.split(|character: char| !(character.is_ascii_alphanumeric() || "._".contains(character))) {
+        for word in
+            query.split(|character: char| !(character.is_ascii_alphanumeric() || "._".contains(character)))
+        {
             let column = word.strip_prefix("vm.").unwrap_or(word);
             if columns.contains(column) {
                 named += 1;

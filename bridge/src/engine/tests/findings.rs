@@ -226,7 +226,10 @@ async fn nothing_is_sent_while_it_is_only_observed_and_the_plan_says_how_many_th
     let plan = engine.plan();
     assert_eq!(plan.actions.len(), 1, "one call for both");
     let document = PlanDocument::of(&plan, &engine.policy(), world.clock.now(), |_| true);
-    assert_eq!((document.findings[0].full, document.findings[0].folded, document.findings[0].open), (2, 2, 0));
+    assert_eq!(
+        (document.findings[0].full, document.findings[0].folded, document.findings[0].open),
+        (2, 2, 0)
+    );
     let mut out = Vec::new();
     crate::plan::write_plan(&mut out, &document).unwrap();
     let out = String::from_utf8(out).unwrap();
@@ -372,10 +375,7 @@ async fn unmanaged_vms_old_snapshots_and_missing_patches_are_told() {
         told.sort();
         told
     };
-    assert_eq!(
-        told(&world),
-        ["vmbridge/old-snapshot", "vmbridge/patches-missing", "vmbridge/vm-unmanaged"]
-    );
+    assert_eq!(told(&world), ["vmbridge/old-snapshot", "vmbridge/patches-missing", "vmbridge/vm-unmanaged"]);
     // All of it is seen to.
     world.aws.register(&world.vms[1].clone());
     world.vms[0].machine.snapshots = None;
@@ -412,9 +412,10 @@ async fn failed_checks_are_told_and_folded_by_family() {
     let engine = world.engine().await;
     settle(&engine).await;
     let kinds = |world: &World| -> BTreeMap<String, usize> {
-        let kinds = world.active().into_iter().map(|one| {
-            one.whole.unwrap().content.product_fields["vmbridge/kind"].clone()
-        });
+        let kinds = world
+            .active()
+            .into_iter()
+            .map(|one| one.whole.unwrap().content.product_fields["vmbridge/kind"].clone());
         kinds.fold(BTreeMap::new(), |mut counts, kind| {
             *counts.entry(kind).or_default() += 1;
             counts
@@ -431,9 +432,12 @@ async fn failed_checks_are_told_and_folded_by_family() {
     engine.set_policy(policy(&world, FindingsSettings { folding: FindingFolding::Folded, ..full() }));
     settle(&engine).await;
     assert_eq!(world.active().len(), folded);
-    assert!(world.active().iter().all(|one| {
-        one.whole.as_ref().unwrap().content.generator_id.starts_with("vmbridge/family/")
-    }));
+    assert!(
+        world
+            .active()
+            .iter()
+            .all(|one| { one.whole.as_ref().unwrap().content.generator_id.starts_with("vmbridge/family/") })
+    );
     // Rules are not read any more: what was told of them is over.
     world.fleet.apply(
         &world.vcenter.name,
@@ -467,9 +471,8 @@ async fn findings_of_patch_manager_say_which_vm_they_mean_and_are_resolved_once(
     world.reports.calls();
     settle(&engine).await;
     assert_eq!(world.writes(), (0, 1));
-    let of = |id: &str| {
-        world.reports.all_findings().into_iter().find(|seen| seen.key.id.as_str() == id).unwrap()
-    };
+    let of =
+        |id: &str| world.reports.all_findings().into_iter().find(|seen| seen.key.id.as_str() == id).unwrap();
     let seen = of("first");
     assert_eq!((&*seen.fields["vmbridge/vm"], &*seen.fields["ticket"]), ("web-1", "7"));
     assert!(seen.note.unwrap().text.contains("web-1"));
@@ -539,4 +542,61 @@ async fn an_idle_day_costs_a_few_listings() {
     assert!(of("findings") <= 1 && of("aggregation") <= 1 && of("import") == 0, "{calls:?}");
     // A page of the fake has few nodes: two calls for 60 nodes, an hour.
     assert!(of("patches") <= 24 * 2 * 20, "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_moved_to_another_vcenter_is_told_there() {
+    let world = told(2, full()).await;
+    let engine = world.engine().await;
+    world.ping([1], Ping::ConnectionLost).await;
+    settle(&engine).await;
+    let other = TestVcenter::new(&world.fleet, "dc2", 2);
+    other.read(&[], world.clock.now());
+    settle(&engine).await;
+    // Where it went cannot be seen yet.
+    let interrupted = FleetUpdate::Interrupted { error: "gone".to_owned(), retry_at: None };
+    world.fleet.apply(&other.name, interrupted, world.clock.now());
+    world.vcenter.tell(&[], &[world.vms[0].moref()], world.clock.now());
+    settle(&engine).await;
+    assert_eq!(world.only().state, Some(RecordState::Active));
+    other.read(&world.vms[..1], world.clock.now());
+    settle(&engine).await;
+    let all = world.reports.all_findings();
+    let (open, over): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|seen| seen.state == Some(RecordState::Active));
+    let fields = |seen: &FindingSeen| seen.whole.as_ref().unwrap().content.product_fields.clone();
+    assert_eq!((open.len(), over.len()), (1, 1));
+    assert_eq!(fields(&open[0])["vmbridge/vcenter"], other.uuid);
+    assert_eq!(fields(&over[0])["vmbridge/resolution"], "replaced");
+}
+
+/// Wherever the program is killed, it ends in the same state, and no finding is lost or there twice.
+#[tokio::test(start_paused = true)]
+async fn it_may_be_killed_anywhere() {
+    for step in 0..40_u64 {
+        let world = told(4, full()).await;
+        let disk = Disk::new();
+        world.ping([1, 2, 3], Ping::ConnectionLost).await;
+        for turn in 0..3 {
+            if turn == 1 {
+                world.ping([1, 2], Ping::Online).await;
+            } else if turn == 2 {
+                world.ping([2, 4], Ping::Inactive).await;
+            }
+            let engine = world.engine_on(disk.clone()).await;
+            let running = tokio::spawn(async move { engine.run(CancellationToken::new()).await });
+            tokio::time::sleep(Duration::from_millis(step * 3 + turn)).await;
+            running.abort();
+            let _ = running.await;
+        }
+        let engine = world.engine_on(disk).await;
+        world.go_on(SOON).await;
+        settle(&engine).await;
+        let open: Vec<Arc<str>> = world.active().iter().map(|seen| seen.resources[1].clone()).collect();
+        let wanted: Vec<Arc<str>> = [2, 3, 4].map(|number| node(number).as_str().into()).to_vec();
+        assert_eq!(open, wanted, "killed after step {step}");
+        let over = world.reports.all_findings().into_iter();
+        let over = over.filter(|seen| seen.state == Some(RecordState::Archived));
+        assert!(over.into_iter().all(|seen| seen.workflow == Some(WorkflowStatus::Resolved)), "{step}");
+    }
 }

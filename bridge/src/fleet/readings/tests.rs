@@ -30,7 +30,9 @@ fn rules(reads: &[&str]) -> Arc<RuleSet> {
     };
     let text: String = reads.iter().enumerate().map(rule).collect();
     let file = parse("test.toml", &text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
-    Arc::new(RuleSet::new(Sources { without_defaults: true, files: vec![file], ..Sources::default() }).unwrap())
+    Arc::new(
+        RuleSet::new(Sources { without_defaults: true, files: vec![file], ..Sources::default() }).unwrap(),
+    )
 }
 
 const READS: &[&str] = &[
@@ -112,7 +114,11 @@ fn a_report_fills_the_slots_of_what_it_mentions() {
     vc.tell("modify", "vm-1", &set("config.flags.enableLogging", "true"));
     assert_eq!(vc.readings("vm-1").unwrap(), [Reading::Missing, one("two"), one("true")]);
     vc.tell("modify", "vm-1", &options(&[("a", "one")]));
-    assert_eq!(vc.readings("vm-1").unwrap(), [one("one"), Reading::Missing, one("true")], "a list is told whole");
+    assert_eq!(
+        vc.readings("vm-1").unwrap(),
+        [one("one"), Reading::Missing, one("true")],
+        "a list is told whole"
+    );
     vc.tell("modify", "vm-1", &set("name", "other"));
     assert_eq!(vc.readings("vm-1").unwrap(), [one("one"), Reading::Missing, one("true")]);
     vc.tell(
@@ -141,7 +147,11 @@ fn a_vm_without_configuration_is_not_one_without_settings() {
     vc.tell("modify", "vm-1", &lost);
     assert_eq!(vc.readings("vm-1").unwrap(), all_unreadable, "and lost again");
     vc.tell("modify", "vm-2", &options(&[("b", "2")]));
-    assert_eq!(vc.readings("vm-2").unwrap()[2], Reading::Unreadable, "nothing was ever told of it as a whole");
+    assert_eq!(
+        vc.readings("vm-2").unwrap()[2],
+        Reading::Unreadable,
+        "nothing was ever told of it as a whole"
+    );
 }
 
 #[test]

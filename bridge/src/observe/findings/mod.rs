@@ -80,12 +80,7 @@ fn due<T>(known: &Known<T>, every: Duration, pace: &HubPace) -> Timestamp {
 }
 
 /// The same of something that windows change.
-fn due_after_windows<T>(
-    known: &Known<T>,
-    every: Duration,
-    view: &TargetView,
-    pace: &HubPace,
-) -> Timestamp {
+fn due_after_windows<T>(known: &Known<T>, every: Duration, view: &TargetView, pace: &HubPace) -> Timestamp {
     let due = due(known, every, pace);
     let Some(tried) = known.tried else { return due };
     let executions = view.windows.known.values().flat_map(|window| &window.executions);

@@ -86,10 +86,13 @@ pub(in crate::plan) fn plan(scene: &Scene<'_, '_>, fleet: &Fleet, plan: &mut Pla
     };
     let owner = (&*scene.memory.installation).into();
     let sight = |object: &Object, rule: &RuleId| sights.of(object, rule);
-    let mut life =
-        life::plan(&gathered.problems, &book, sight, &owner, &life_policy(settings), scene.now);
-    let able: BTreeSet<&Target> =
-        sinks.iter().flatten().filter(|sink| sink.hub.trouble().is_none()).map(|sink| &*sink.target).collect();
+    let mut life = life::plan(&gathered.problems, &book, sight, &owner, &life_policy(settings), scene.now);
+    let able: BTreeSet<&Target> = sinks
+        .iter()
+        .flatten()
+        .filter(|sink| sink.hub.trouble().is_none())
+        .map(|sink| &*sink.target)
+        .collect();
     life.changes.retain(|change| able.contains(&change.record.target) && !busy.contains(&change.record.id));
     life.held_back = life.changes.len().saturating_sub(settings.most_per_cycle);
     life.changes.truncate(settings.most_per_cycle);
@@ -211,12 +214,7 @@ fn label(changes: &[&Change]) -> Arc<str> {
     format!("{count} {} of {of}{more}", if count == 1 { "finding" } else { "findings" }).into()
 }
 
-fn hubs(
-    sinks: &[Option<Sink<'_>>],
-    problems: &[Problem],
-    book: &Book,
-    changes: &[Change],
-) -> Vec<HubPlan> {
+fn hubs(sinks: &[Option<Sink<'_>>], problems: &[Problem], book: &Book, changes: &[Change]) -> Vec<HubPlan> {
     type Counts<'p> = (usize, HashSet<(&'p Object, &'p Family)>, HashSet<(&'p Object, &'p RuleId)>);
     let mut counts: HashMap<&Target, Counts<'_>> = HashMap::new();
     for problem in problems {

@@ -24,10 +24,7 @@ impl Dictionary {
         self.0.entry(rule.id.as_str().into()).or_insert_with(|| Words {
             title: (&*rule.title).into(),
             rationale: (&*rule.rationale).into(),
-            advice: Advice {
-                text: (&*rule.remediation).into(),
-                url: rule.link.as_deref().map(Into::into),
-            },
+            advice: Advice { text: (&*rule.remediation).into(), url: rule.link.as_deref().map(Into::into) },
             requirements: rule.references.iter().map(Into::into).collect(),
         })
     }

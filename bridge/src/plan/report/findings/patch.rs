@@ -45,9 +45,7 @@ pub(super) fn plan(scene: &Scene<'_, '_>, sinks: &[Option<Sink<'_>>], plan: &mut
             left.findings.retain(|(id, _)| {
                 let holder = Holder::findings(&sink.place, id.as_str());
                 let owned = scene.memory.owned_by(&holder).and_then(|owned| owned.get(UPDATE));
-                !owned.is_some_and(|owned| {
-                    owned.value.as_deref() == Some(&*hash) && !is_shown(owned.written)
-                })
+                !owned.is_some_and(|owned| owned.value.as_deref() == Some(&*hash) && !is_shown(owned.written))
             });
             if left.findings.is_empty() {
                 continue;
@@ -107,7 +105,8 @@ fn linked(scene: &Scene<'_, '_>, at: usize, sink: &Sink<'_>) -> BTreeMap<NodeId,
 /// What is remembered of findings that nobody has to look at any more is forgotten.
 fn forget(scene: &Scene<'_, '_>, sinks: &[Option<Sink<'_>>], plan: &mut Plan) {
     // Targets may share a Security Hub, which then lists for each of them only its own.
-    let listings: Vec<_> = sinks.iter().flatten().map(|sink| (&sink.place, &sink.hub.patch_manager)).collect();
+    let listings: Vec<_> =
+        sinks.iter().flatten().map(|sink| (&sink.place, &sink.hub.patch_manager)).collect();
     for (holder, owned) in &scene.memory.owned {
         let Some(update) = owned.get(UPDATE).filter(|_| holder.kind == OwnedKind::Finding) else { continue };
         let here: Vec<_> = listings.iter().filter(|(place, _)| place.as_str() == &*holder.place).collect();

@@ -312,7 +312,9 @@ impl Look<'_, '_> {
 
 /// Whether all that its baseline asks for is there, and in force.
 pub(super) fn is_patched(patches: &Patches) -> bool {
-    [patches.missing, patches.failed, patches.pending_reboot, patches.rejected].iter().all(|count| *count == 0)
+    [patches.missing, patches.failed, patches.pending_reboot, patches.rejected]
+        .iter()
+        .all(|count| *count == 0)
 }
 
 enum LastWindow<'r> {
