@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use mappings::findings::life::{Book, Outcome, Plan, Policy, Sight, plan, settle};
+use mappings::findings::life::{Book, Change, Outcome, Plan, Policy, Sight, plan, settle};
 use mappings::findings::{
     Advice, Class, Folding, Kind, Node, Object, Owner, Problem, RuleId, Severity, Status, Subject, Tag,
     Target,
@@ -152,7 +152,7 @@ fn problem(dice: &mut Dice, subject: &Arc<Subject>, target: &Arc<Target>, rule: 
 }
 
 fn write(out: &mut impl std::io::Write, plan: &Plan, left: &mut usize) -> std::io::Result<()> {
-    for finding in plan.changes.iter().filter_map(|change| change.finding()).take(*left) {
+    for finding in plan.changes.iter().filter_map(Change::finding).take(*left) {
         writeln!(out, "{}", finding.json())?;
         *left -= 1;
     }

@@ -34,7 +34,7 @@ PATHS = {
     "Folder": ["name", "parent"],
     "ResourcePool": ["name", "parent"],
     "VirtualApp": ["name", "parent", "parentFolder"],
-    "Network": ["name"],
+    "Network": ["name", "parent"],
 }
 
 

@@ -25,6 +25,7 @@ SHAPES = botocore.session.get_session().get_service_model("securityhub")._shape_
 TEXTS = {
     "Id": (1, 512),
     "GeneratorId": (1, 512),
+    "ProductName": (1, 128),
     "ProductArn": (12, 2048),
     "AwsAccountId": (12, 12),
     "Title": (1, 256),
@@ -279,6 +280,35 @@ class Asff(unittest.TestCase):
             (["SourceUrl"], "x" * LARGEST),
         ]:
             self.assertNotEqual(judge(spoiled(path, value)), [], (path, str(value)[:40]))
+
+
+class Guide(unittest.TestCase):
+    """The commands of docs/security-hub.md are in the form that AWS takes."""
+
+    OPTIONS = {
+        ("get-findings", "filters"): "AwsSecurityFindingFilters",
+        ("create-automation-rule", "criteria"): "AutomationRulesFindingFilters",
+        ("create-automation-rule", "actions"): "ActionList",
+    }
+
+    def test_filters_and_rules(self):
+        text = (ROOT / "docs/security-hub.md").read_text()
+        commands = re.findall(r"^    aws securityhub (\S+)(.*(?:\n    .*)*)", text, re.M)
+        seen = set()
+        for command, rest in commands:
+            for option, value in re.findall(r"--(\S+) '([\[{][^']*)'", rest):
+                problems = []
+                walk(json.loads(value), self.OPTIONS[command, option], "", problems)
+                self.assertEqual(problems, [], (command, option))
+                seen.add((command, option))
+        self.assertEqual(seen, set(self.OPTIONS))
+
+    def test_every_filter_of_the_table(self):
+        table = (ROOT / "docs/security-hub.md").read_text().split("\n| Wanted |")[1].split("\n\n")[0]
+        filters = SHAPES["AwsSecurityFindingFilters"]["members"]
+        used = set(re.findall(r"`([A-Z][A-Za-z]+)`", table))
+        self.assertGreater(len(used), 3)
+        self.assertLessEqual(used - set(SHAPES["StringFilterComparison"]["enum"]), set(filters))
 
 
 if __name__ == "__main__":

@@ -379,6 +379,46 @@ class Compliance(Report):
         self.refused("InvalidFilter", self.ssm.describe_instance_patches, InstanceId=hybrid, Filters=[{"Key": "Title", "Values": ["x"]}])
 
 
+class Policies(Report):
+    def test_every_action_needs_its_own_permission(self):
+        node = self.mutate("addNode")
+        item = {"TypeName": VM, "SchemaVersion": "1.0", "CaptureTime": CAPTURED, "Content": []}
+        identifier = {"Id": "a", "ProductArn": "arn:aws:securityhub:eu-central-1::product/aws/ssm-patch-manager"}
+        aggregator = f"arn:aws:securityhub:{self.aws.region}:{self.account}:finding-aggregator/01234567-89ab-4cde-8f01-0123456789ab"
+        calls = {
+            "ssm:PutInventory": (self.ssm.put_inventory, {"InstanceId": node, "Items": [item]}),
+            "ssm:GetInventory": (self.ssm.get_inventory, {}),
+            "ssm:ListInventoryEntries": (self.ssm.list_inventory_entries, {"InstanceId": node, "TypeName": "AWS:InstanceInformation"}),
+            "ssm:GetInventorySchema": (self.ssm.get_inventory_schema, {}),
+            "ssm:DeleteInventory": (self.ssm.delete_inventory, {"TypeName": VM}),
+            "ssm:DescribeInventoryDeletions": (self.ssm.describe_inventory_deletions, {}),
+            "ssm:PutComplianceItems": (self.ssm.put_compliance_items, {
+                "ResourceId": node, "ResourceType": "ManagedInstance", "ComplianceType": HARDENING,
+                "ExecutionSummary": {"ExecutionTime": AT}, "Items": []}),
+            "ssm:ListComplianceItems": (self.ssm.list_compliance_items, {"ResourceIds": [node]}),
+            "ssm:ListComplianceSummaries": (self.ssm.list_compliance_summaries, {}),
+            "ssm:ListResourceComplianceSummaries": (self.ssm.list_resource_compliance_summaries, {}),
+            "ssm:DescribeInstancePatches": (self.ssm.describe_instance_patches, {"InstanceId": node}),
+            "ssm:DescribeInstanceAssociationsStatus": (self.ssm.describe_instance_associations_status, {"InstanceId": node}),
+            "securityhub:BatchUpdateFindings": (self.hub.batch_update_findings, {"FindingIdentifiers": [identifier]}),
+            "securityhub:ListFindingAggregators": (self.hub.list_finding_aggregators, {}),
+            "securityhub:GetFindingAggregator": (self.hub.get_finding_aggregator, {"FindingAggregatorArn": aggregator}),
+        }
+        resources = {"securityhub:GetFindingAggregator": aggregator}
+        user = self.aws.accounts[0]["userArn"]
+        for action, (call, arguments) in calls.items():
+            others = [{"Effect": "Allow", "Action": other, "Resource": "*"} for other in calls if other != action]
+            own = {"Effect": "Allow", "Action": action, "Resource": resources.get(action, "*")}
+            with self.subTest(action):
+                self.aws.control("POST", "/aws/policy", {"principal": user, "policy": {"Version": "2012-10-17", "Statement": others}})
+                self.refused("AccessDeniedException", call, status=403 if action.startswith("securityhub") else 400, **arguments)
+                self.aws.control("POST", "/aws/policy", {"principal": user, "policy": {"Version": "2012-10-17", "Statement": [own]}})
+                try:
+                    call(**arguments)
+                except ClientError as error:
+                    self.assertEqual((action, error.response["Error"]["Code"]), ("securityhub:GetFindingAggregator", "ResourceNotFoundException"))
+
+
 class Findings(Report):
     def setUp(self):
         super().setUp()

@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE))
 import endpoint  # noqa: E402
 import govc_inventory  # noqa: E402
 import pyvmomi_client  # noqa: E402
+import pyvmomi_inventory  # noqa: E402
 
 Collector = vmodl.query.PropertyCollector
 TAKES = {"createSnapshot": 400, "removeSnapshot": 200, "removeAllSnapshots": 200, "revert": 100, "consolidate": 100}
@@ -34,6 +35,17 @@ def program(variable, place, how):
     if not path.is_file():
         raise RuntimeError(f"{path} is missing; build it with: {how}")
     return path
+
+
+def leaves(value, at=""):
+    """What a value says, as {path: text}: the clients name types differently, and leave out what is false or zero."""
+    if isinstance(value, dict):
+        inner = [leaves(it, f"{at}.{name.lower()}") for name, it in value.items() if name not in ("_type", "_typeName")]
+    elif isinstance(value, list):
+        inner = [leaves(it, f"{at}[{number}]") for number, it in enumerate(value)]
+    else:
+        return {} if value in (None, False, 0, "") else {at: str(value)}
+    return {path: text for found in inner for path, text in found.items()}
 
 
 class Tasks(unittest.TestCase):
@@ -111,6 +123,35 @@ class Tasks(unittest.TestCase):
         )
         self.assertEqual(done.returncode != 0, fails, f"govc {arguments}: {done.stdout}{done.stderr}")
         return done.stdout + done.stderr
+
+    def test_both_read_how_objects_are_set_up(self):
+        vm = self.vm()
+        self.mutate({"op": "setOption", "vm": vm, "key": "isolation.tools.copy.disable", "value": "a<b"})
+        wanted = {
+            vim.VirtualMachine: ["config.extraConfig", "config.bootOptions", "config.flags.enableLogging"],
+            vim.HostSystem: ["config.option", "config.service.service", "config.dateTimeInfo", "config.lockdownMode", "config.storageDevice"],
+            vim.ClusterComputeResource: ["configurationEx", "configuration.dasConfig.enabled"],
+            vim.dvs.DistributedVirtualPortgroup: ["config.defaultPortConfig", "config.policy"],
+        }
+        with pyvmomi_client.connected(self.target) as service:
+            found = {}
+            for content in pyvmomi_client.retrieve(service, wanted):
+                kind, moref = content.obj._wsdlName, content.obj._GetMoId()
+                values = {item.name: pyvmomi_inventory.plain(item.val) for item in content.propSet}
+                found.setdefault(kind, {})[moref] = values
+        self.assertEqual(
+            sorted(found), ["ClusterComputeResource", "DistributedVirtualPortgroup", "HostSystem", "VirtualMachine"]
+        )
+        options = {option["key"]: option["value"] for option in found["VirtualMachine"][vm]["config.extraConfig"]}
+        self.assertEqual(options["isolation.tools.copy.disable"], "a<b")
+        govc = govc_inventory.Govc(self.govc_program, self.target)
+        for managed, paths in wanted.items():
+            objects = found[managed._wsdlName]
+            moref = vm if managed is vim.VirtualMachine else next(it for it, values in objects.items() if values)
+            self.assertEqual(sorted(objects[moref]), sorted(paths), moref)
+            seen = govc.properties(f"{managed._wsdlName}:{moref}", *paths)
+            for path in paths:
+                self.assertEqual(leaves(seen[path]), leaves(objects[moref][path]), f"{moref} {path}")
 
     def test_govc_creates_shows_reverts_and_removes(self):
         vm = self.vm()

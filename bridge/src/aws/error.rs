@@ -146,6 +146,12 @@ impl AwsError {
         Self { operation: "the listing", object: Some(what.to_owned()), kind: AwsErrorKind::Lost, detail }
     }
 
+    /// A call that could not be made, or whose answer could not be read, for want of something in this machine.
+    pub(super) fn unread(operation: &'static str, error: &std::io::Error) -> Self {
+        let detail = format!("this machine: {error}");
+        Self { operation, object: None, kind: AwsErrorKind::Lost, detail }
+    }
+
     /// An answer that lacks what it has to hold.
     pub(super) fn incomplete(operation: &'static str, what: &str) -> Self {
         Self {

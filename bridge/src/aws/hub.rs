@@ -12,7 +12,7 @@ use mappings::findings::life::{Listed, Outcome, WorkflowStatus};
 use mappings::findings::patches::{self, Note, PatchFinding, PatchUpdate};
 use mappings::findings::{FindingId, PREFIX, RecordState};
 
-use super::{AwsErrorKind, Place, ProductArn, partition_of};
+use super::{AwsError, AwsErrorKind, Place, ProductArn, partition_of};
 
 /// `BatchImportFindings` and `BatchUpdateFindings` take so many findings at once, `GetFindings` gives so many.
 pub const FINDINGS_AT_ONCE: usize = 100;
@@ -145,8 +145,14 @@ impl FindingFault {
         }
     }
 
+    /// A call that was about one finding and was refused.
+    pub(crate) fn of_call(error: &AwsError) -> Self {
+        let message = error.detail.chars().take(1000).collect::<String>().into_boxed_str();
+        Self { kind: error.kind, code: "Call".into(), message }
+    }
+
     /// An answer that does not say what became of a finding.
-    pub(super) fn unmentioned() -> Self {
+    pub(crate) fn unmentioned() -> Self {
         let message = "the answer does not say what became of it".into();
         Self { kind: AwsErrorKind::Lost, code: "".into(), message }
     }

@@ -6,6 +6,7 @@
 //! its effect all the same.
 
 mod connect;
+mod deep_stack;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -25,6 +26,8 @@ mod sdk_hub;
 mod sdk_reports;
 mod sdk_windows;
 mod window;
+#[cfg(test)]
+mod wire;
 
 use std::sync::Arc;
 

@@ -18,6 +18,7 @@ pub(super) fn told(finding: &Finding) -> sdk::AwsSecurityFinding {
         schema_version,
         id,
         product_arn,
+        product_name,
         generator_id,
         aws_account_id,
         title,
@@ -34,6 +35,7 @@ pub(super) fn told(finding: &Finding) -> sdk::AwsSecurityFinding {
         .schema_version(schema_version)
         .id(id.as_str())
         .product_arn(product_arn)
+        .product_name(product_name)
         .generator_id(generator_id)
         .aws_account_id(aws_account_id)
         .title(title)
@@ -112,6 +114,7 @@ pub(super) fn whole(told: &sdk::AwsSecurityFinding) -> Option<Listed> {
         schema_version: told.schema_version.clone()?,
         id: told.id.as_deref()?.into(),
         product_arn: told.product_arn.clone()?,
+        product_name: told.product_name.clone().unwrap_or_default(),
         generator_id: told.generator_id.clone()?,
         aws_account_id: told.aws_account_id.clone()?,
         title: told.title.clone()?,

@@ -11,6 +11,7 @@ use mappings::findings::life::WorkflowStatus;
 use mappings::findings::patches::Note;
 use mappings::findings::{Finding, RecordState};
 
+use super::deep_stack::on_deep_stack;
 use super::hub::{
     Aggregation, FILTER_VALUES, FINDINGS_AT_ONCE, FindingFault, FindingFilter, FindingKey, FindingOutcome,
     FindingSeen, FindingUpdate, HubState, Linked,
@@ -144,18 +145,23 @@ impl SecurityHub for hub::Client {
         filter: &'a FindingFilter,
         next: Option<String>,
     ) -> Answer<'a, Page<FindingSeen>> {
+        const NAME: &str = "securityhub:GetFindings";
         Box::pin(async move {
             debug_assert!(filter.ids.len() <= FILTER_VALUES && filter.workflow.len() <= FILTER_VALUES);
-            let answer = self
+            let request = self
                 .get_findings()
                 .filters(filters(filter))
                 .max_results(i32::try_from(FINDINGS_AT_ONCE).unwrap_or(i32::MAX))
-                .set_next_token(next)
-                .send()
-                .await
-                .map_err(|error| AwsError::of("securityhub:GetFindings", None, &error))?;
-            let items = answer.findings.unwrap_or_default();
-            Ok(Page { items: items.into_iter().filter_map(seen).collect(), next: more(answer.next_token) })
+                .set_next_token(next);
+            let asked = on_deep_stack(async move {
+                let answer = request.send().await.map_err(|error| AwsError::of(NAME, None, &error))?;
+                let items = answer.findings.unwrap_or_default();
+                Ok(Page {
+                    items: items.into_iter().filter_map(seen).collect(),
+                    next: more(answer.next_token),
+                })
+            });
+            asked.await.unwrap_or_else(|error| Err(AwsError::unread(NAME, &error)))
         })
     }
 }
@@ -202,8 +208,9 @@ fn filters(wanted: &FindingFilter) -> AwsSecurityFindingFilters {
 /// A finding without its identity or its time is of no use: nothing could be done with it.
 fn seen(told: AwsSecurityFinding) -> Option<FindingSeen> {
     let whole = whole(&told).map(Box::new);
-    let note = told.note.and_then(|note| {
-        Some(Note { text: note.text.unwrap_or_default(), updated_by: note.updated_by.unwrap_or_default() })
+    let note = told.note.map(|note| Note {
+        text: note.text.unwrap_or_default(),
+        updated_by: note.updated_by.unwrap_or_default(),
     });
     Some(FindingSeen {
         key: FindingKey { id: told.id?.into(), product: told.product_arn?.into() },

@@ -46,7 +46,8 @@ impl Counter {
         let (engine, hands) = assemble(&config, &context.environment, &fleet, &cloud, &targets)
             .await
             .map_err(Failure::Engine)?;
-        let (observers, complete) = picture::first(context, &config, &fleet, mode, stop).await?;
+        let (observers, complete) =
+            picture::first(context, &config, &fleet, mode, config.observed_rules(), stop).await?;
         let read = async {
             tokio::select! {
                 () = targets.read_once() => true,

@@ -28,7 +28,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
     let (config, filter) = select.apply(config)?;
     let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
     let fleet = SharedFleet::new();
-    let (observers, complete) = picture::first(context, &config, &fleet, Mode::Once, &stop).await?;
+    let (observers, complete) = picture::first(context, &config, &fleet, Mode::Once, None, &stop).await?;
     observers.close().await;
     if !complete {
         return Ok(stop.or(Exit::Problem));

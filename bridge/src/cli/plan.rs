@@ -74,7 +74,8 @@ impl Known {
         let (fleet, cloud) = (SharedFleet::new(), SharedCloud::new());
         let targets = Targets::connect(config, &cloud).await.map_err(Failure::Engine)?;
         // The whole fleet is read whatever is shown of it: which node is which VM depends on all of it.
-        let (observers, complete) = picture::first(context, config, &fleet, Mode::Once, stop).await?;
+        let (observers, complete) =
+            picture::first(context, config, &fleet, Mode::Once, config.observed_rules(), stop).await?;
         observers.close().await;
         if !complete {
             return Ok(None);

@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
     let (config, filter) = arguments.select.apply(config)?;
     let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
     let fleet = SharedFleet::new();
-    let (observers, complete) = picture::first(context, &config, &fleet, Mode::Live, &stop).await?;
+    let (observers, complete) = picture::first(context, &config, &fleet, Mode::Live, None, &stop).await?;
     let printed = if complete {
         let changes = fleet.changes();
         let watching = Watching::new(fleet, &config, filter, arguments.json);

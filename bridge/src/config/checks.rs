@@ -1,15 +1,19 @@
 //! `[checks]`: which rules VMs, hosts, clusters and port groups are held against.
 //!
-//! Only what can be known without the rules is checked here: the files are read, and the names of rules and families looked
-//! up, where the rules are put together, so that a rule file is not part of the configuration.
+//! The files of rules are read with the configuration and are as much a part of it: a mistake in one is a mistake of the
+//! configuration, told with its file and line beside all others, and a service that reads its configuration again takes new
+//! rules or none.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::civil::Date;
+use mappings::checks::{Mistake, RuleSet, Sources, end_of_day};
 use mappings::glob::NamePattern;
 use mappings::selector::Selector;
 
 use super::reader::TableReader;
+use super::rule_file;
 use super::schema::{Key, Need, Section, Shape};
 use super::values::{Boolean, Day, FilePaths, Name, NamePatterns, Scope, Text};
 
@@ -64,7 +68,7 @@ static FAMILIES: Key<NamePatterns> = Key {
     kind: NamePatterns,
     need: Need::Default(""),
     doc: "The families whose rules apply, or patterns of them. Left out: all.",
-    example: "[\"isolation\", \"network-*\"]",
+    example: "[\"isolation\", \"boot\"]",
 };
 
 static DISABLE: Key<NamePatterns> = Key {
@@ -72,7 +76,7 @@ static DISABLE: Key<NamePatterns> = Key {
     kind: NamePatterns,
     need: Need::Default(""),
     doc: "Ids of rules that do not apply anywhere, or patterns of them. What a rule reads is then not read either. To accept a failure on some VMs only, write a `[[checks.suppress]]`.",
-    example: "[\"vm-3d-graphics\"]",
+    example: "[\"vm-3d-disabled\"]",
 };
 
 static NAME: Key<Name> = Key {
@@ -88,7 +92,7 @@ static RULES: Key<NamePatterns> = Key {
     kind: NamePatterns,
     need: Need::Required,
     doc: "Ids of the rules, or patterns of them.",
-    example: "[\"vm-secure-boot\", \"vm-device-*\"]",
+    example: "[\"vm-secure-boot\", \"vm-no-*\"]",
 };
 
 static VMS: Key<Scope> = Key {
@@ -131,7 +135,7 @@ pub(super) static SECTION: Section = Section {
     sections: &[&SUPPRESS],
 };
 
-pub(super) fn read(table: &TableReader<'_>) -> Option<CheckSettings> {
+pub(super) fn read(table: &TableReader<'_>) -> Option<(CheckSettings, Arc<RuleSet>)> {
     let defaults = table.get(&WITH_DEFAULTS);
     let files = table.get(&FILES);
     let families = table.get(&FAMILIES);
@@ -139,13 +143,76 @@ pub(super) fn read(table: &TableReader<'_>) -> Option<CheckSettings> {
     let tables = table.sections(&SUPPRESS);
     super::refuse_same_names(tables.iter(), "a [[checks.suppress]] has a name of its own, or none");
     let suppressions: Vec<Option<Suppression>> = tables.iter().map(suppression).collect();
-    Some(CheckSettings {
+    let settings = CheckSettings {
         defaults: defaults?,
         files: files?,
         families: families?,
         disable: disable?,
         suppressions: suppressions.into_iter().collect::<Option<_>>()?,
-    })
+    };
+    let rules = settings.rules().map_err(|mistakes| {
+        for mistake in mistakes {
+            tell(table, &tables, &mistake);
+        }
+    });
+    Some((settings, Arc::new(rules.ok()?)))
+}
+
+impl CheckSettings {
+    /// Reads the files and puts the rules together.
+    fn rules(&self) -> Result<RuleSet, Vec<Mistake>> {
+        let mut files = Vec::new();
+        let mut mistakes = Vec::new();
+        for path in &self.files {
+            match rule_file::read(path) {
+                Ok(file) => files.push(file),
+                Err(found) => mistakes.extend(found),
+            }
+        }
+        // Names that seem to be unknown may stand in the file that could not be read.
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        RuleSet::new(Sources {
+            without_defaults: !self.defaults,
+            files,
+            suppressions: self.suppressions.iter().map(Suppression::of_rules).collect(),
+            families: self.families.clone(),
+            disable: self.disable.clone(),
+        })
+    }
+}
+
+impl Suppression {
+    /// The same as rules have it.
+    fn of_rules(&self) -> mappings::checks::Suppression {
+        mappings::checks::Suppression {
+            name: self.name.as_deref().map(Into::into),
+            scope: mappings::checks::Scope::Rules(self.rules.clone()),
+            objects: self.vms.clone(),
+            reason: self.reason.as_str().into(),
+            // A day at the end of time has no end that could be written down.
+            until: end_of_day(self.until).unwrap_or(jiff::Timestamp::MAX),
+        }
+    }
+}
+
+/// Reports a mistake of rules where it was written: in a file of rules, or in this section.
+fn tell(table: &TableReader<'_>, suppressions: &[TableReader<'_>], mistake: &Mistake) {
+    let Mistake { file, key, message, help, .. } = mistake;
+    if !file.is_empty() {
+        let whole = Mistake { help: String::new(), ..mistake.clone() }.to_string();
+        table.wrong(FILES.name, whole.trim_end_matches("; "), help);
+        return;
+    }
+    let key = key.as_deref().unwrap_or_default();
+    let number = key.strip_prefix("suppress[").and_then(|rest| rest.strip_suffix(']')?.parse::<usize>().ok());
+    match number.and_then(|number| suppressions.get(number.checked_sub(1)?)) {
+        Some(suppression) => suppression.wrong(RULES.name, message, help),
+        None if key == DISABLE.name => table.wrong(DISABLE.name, message, help),
+        None if key == FAMILIES.name => table.wrong(FAMILIES.name, message, help),
+        None => table.wrong(FILES.name, message, help),
+    }
 }
 
 fn suppression(table: &TableReader<'_>) -> Option<Suppression> {

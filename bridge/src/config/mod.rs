@@ -27,6 +27,7 @@ mod node;
 mod overrides;
 mod reader;
 mod reference;
+mod rule_file;
 mod schema;
 mod snapshots;
 mod source;
@@ -42,7 +43,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
+use mappings::checks::RuleSet;
 use toml::de::DeTable;
 
 pub use aws::AwsTarget;
@@ -61,6 +64,7 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use overrides::PROGRAM_VARIABLES;
 pub use reference::reference_markdown;
+pub use rule_file::read as read_rule_file;
 pub use snapshots::{OwnWindow, ProbeKind, SnapshotPolicy, SnapshotSettings};
 pub use state::StateSettings;
 pub use tags::TagsSettings;
@@ -108,6 +112,8 @@ pub struct Config {
     pub compliance: ComplianceSettings,
     /// Which rules VMs, hosts, clusters and port groups are held against.
     pub checks: CheckSettings,
+    /// These rules, ready.
+    pub rules: Arc<RuleSet>,
     /// What Security Hub is told.
     pub findings: FindingsSettings,
     /// What people in the vSphere client see of AWS.
@@ -123,6 +129,15 @@ impl Config {
     #[must_use]
     pub fn uses_state(&self) -> bool {
         !self.aws.is_empty()
+    }
+
+    /// The rules, if anything is said of what comes of them: only then is what they read observed.
+    #[must_use]
+    pub fn observed_rules(&self) -> Option<Arc<RuleSet>> {
+        let Self { compliance, findings, rules, .. } = self;
+        let compliance = compliance.mode != Mode::Off && compliance.hardening;
+        let findings = findings.mode != Mode::Off && findings.checks;
+        (self.uses_state() && (compliance || findings)).then(|| Arc::clone(rules))
     }
 }
 
@@ -255,6 +270,7 @@ fn read(root: &TableReader<'_>) -> Option<Config> {
     let limits = root.section_or_empty(&limits::SECTION).as_ref().and_then(limits::read);
     let log = root.section_or_empty(&log::SECTION).as_ref().and_then(log::read);
     let http = root.section_or_empty(&http::SECTION).as_ref().and_then(http::read);
+    let (checks, rules) = checks?;
     Some(Config {
         log: log?,
         http: http?,
@@ -268,7 +284,8 @@ fn read(root: &TableReader<'_>) -> Option<Config> {
         snapshots: snapshots?,
         inventory: inventory?,
         compliance: compliance?,
-        checks: checks?,
+        checks,
+        rules,
         findings: findings?,
         writeback: writeback?,
         guard: guard?,

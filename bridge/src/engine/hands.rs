@@ -336,10 +336,9 @@ impl Hands for RealHands {
             },
             Action::PutInventory { place, .. }
             | Action::PutCompliance { place, .. }
+            | Action::UpdatePatchFindings { place, .. }
             | Action::DeregisterNode { place, .. } => self.settle_of(place),
-            Action::ImportFindings { place, .. }
-            | Action::CloseFindings { place, .. }
-            | Action::UpdatePatchFindings { place, .. } => {
+            Action::ImportFindings { place, .. } | Action::CloseFindings { place, .. } => {
                 self.hub_arm(place).map_or(UNKNOWN_SETTLE, |arm| arm.settle)
             }
         }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mappings::findings::life::{self, Book, Closing, Outcome as Told, WorkflowStatus};
-use mappings::findings::{FindingId, RecordState};
+use mappings::findings::{Finding, FindingId, RecordState};
 use tokio::time::Instant;
 
 use super::hands::{EffectError, Gain, RealHands, Trace};
 use super::{Engine, Inner, PLANNING_SHARE, Records};
 use crate::aws::{
-    AwsErrorKind, FILTER_VALUES, FindingFilter, FindingKey, FindingOutcome, FindingSeen, FindingUpdate,
-    InventoryPut, Place, ProductArn, SecurityHub,
+    AwsError, AwsErrorKind, FILTER_VALUES, FindingFault, FindingFilter, FindingKey, FindingOutcome,
+    FindingSeen, FindingUpdate, InventoryPut, Place, ProductArn, SecurityHub,
 };
 use crate::memory::Memory;
 use crate::observe::aws::listing;
@@ -229,7 +229,7 @@ pub(super) async fn perform(hands: &RealHands, action: &Action) -> Result<Gain, 
             if findings.len() != changes.len() || findings.is_empty() {
                 return Err(gone());
             }
-            let outcomes = hub.import(&findings).await?;
+            let outcomes = import(&*hub, &findings).await?;
             let ids = changes.iter().map(|change| change.record.id.clone());
             Ok(Gain::Findings(ids.zip(outcomes).map(|(id, outcome)| (id, told(outcome))).collect()))
         }
@@ -238,7 +238,7 @@ pub(super) async fn perform(hands: &RealHands, action: &Action) -> Result<Gain, 
             close(&*hub, place, changes).await
         }
         Action::UpdatePatchFindings { place, update, .. } => {
-            let hub = hands.hub_arm(place)?.services.hub;
+            let hub = hands.arm(place)?.services.hub;
             let update = update.as_ref().ok_or_else(gone)?;
             let (keys, change) = FindingUpdate::of_patch_manager(update);
             for outcome in hub.update(&keys, &change).await? {
@@ -253,6 +253,28 @@ pub(super) async fn perform(hands: &RealHands, action: &Action) -> Result<Gain, 
         }
         _ => Err(gone()),
     }
+}
+
+/// Sends findings. One that is refused with the whole call must not take the others with it: the halves are tried by themselves,
+/// until it stands alone.
+async fn import(hub: &dyn SecurityHub, findings: &[Finding]) -> Result<Vec<FindingOutcome>, AwsError> {
+    let mut out = Vec::with_capacity(findings.len());
+    let mut parts = vec![findings];
+    while let Some(part) = parts.pop() {
+        match hub.import(part).await {
+            Ok(outcomes) => out.extend(outcomes),
+            Err(error) if error.kind == AwsErrorKind::Invalid && part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+            Err(error) if error.kind == AwsErrorKind::Invalid => out.push(Err(FindingFault::of_call(&error))),
+            Err(error) if out.is_empty() => return Err(error),
+            // What was sent before is known; of the rest nobody knows, and it is sent again.
+            Err(_) => break,
+        }
+    }
+    out.resize_with(findings.len(), || Err(FindingFault::unmentioned()));
+    Ok(out)
 }
 
 /// Says of findings that they are dealt with, where nobody has decided otherwise.

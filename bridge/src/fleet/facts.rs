@@ -14,6 +14,7 @@ use vsphere_client::xml::Named;
 use super::VcenterName;
 use super::document::VmDocument;
 use super::place::{Lookup, Place};
+use super::readings;
 use super::vm::Vm;
 
 /// A VM of the fleet, for as long as the fleet is being read.
@@ -172,10 +173,11 @@ impl<'a> VmView<'a> {
         self.vm.custom_values.iter().filter_map(named).filter(|(_, value)| !value.is_empty())
     }
 
-    /// What hardening rules read of it, by slot; nothing while they are not checked, or before it was read for them.
+    /// What hardening rules read of it, by slot; nothing while they are not checked, or before it was read for them. Put together
+    /// when it is asked for.
     #[must_use]
-    pub fn readings(&self) -> Option<&'a [Reading]> {
-        self.vm.readings.as_deref()
+    pub fn readings(&self) -> Option<Vec<Reading>> {
+        readings::all(&self.vm.readings)
     }
 
     /// The version of ESXi on its host.

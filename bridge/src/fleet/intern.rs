@@ -35,17 +35,18 @@ impl Interner {
         reference
     }
 
-    /// The shared copy of the readings of an object. Those that are new share their texts with all others.
-    pub(super) fn readings(&mut self, readings: Vec<Reading>) -> Arc<[Reading]> {
-        if let Some(shared) = self.readings.get(&readings[..]) {
+    /// The shared copy of some readings of an object. Those that are new share their texts with all others.
+    pub(super) fn readings(&mut self, readings: &[Reading]) -> Arc<[Reading]> {
+        if let Some(shared) = self.readings.get(readings) {
             return shared.clone();
         }
         let shared: Arc<[Reading]> = readings
-            .into_iter()
+            .iter()
             .map(|reading| match reading {
-                Reading::One(text) => Reading::One(self.text(&text)),
+                Reading::One(text) => Reading::One(self.text(text)),
                 Reading::Many(texts) => Reading::Many(texts.iter().map(|text| self.text(text)).collect()),
-                other => other,
+                Reading::Missing => Reading::Missing,
+                Reading::Unreadable => Reading::Unreadable,
             })
             .collect();
         self.readings.insert(shared.clone());

@@ -14,6 +14,7 @@ mod node;
 mod part;
 mod place;
 mod readings;
+mod report;
 mod setup;
 mod shared;
 mod take;
@@ -41,6 +42,7 @@ pub use document::{
 pub use facts::VmView;
 pub use part::{Counts, Part, Trouble};
 pub use readings::Reads;
+pub use report::{ReportIds, ToolsAge};
 pub use setup::SetupView;
 pub use shared::{Changes, Reading, SharedFleet};
 pub use update::{FleetUpdate, TagName, TagUpdate, VmTags};

@@ -1,8 +1,8 @@
 //! What hardening rules read of the objects of a fleet, reduced to what they ask.
 //!
 //! The properties come with the watch. What they say is reduced as soon as it arrives, to one small reading for each thing that a rule
-//! reads; most objects of a kind have equal ones, which they share. With 45,000 VMs that is a pointer and a length for each VM,
-//! and some kilobytes for each way in which VMs are set up.
+//! reads. Hardly two VMs are alike in all of them, but nearly all are in any few of them, so that runs of a few readings are kept
+//! once and shared: for the 50 readings of the rules that come with the program 7 pointers a VM, 5 MB for 45,000 VMs.
 
 use std::sync::Arc;
 
@@ -73,7 +73,15 @@ pub(super) fn kind_of(kind: &MoKind) -> Option<Kind> {
 }
 
 /// The readings of one object, by slot; nothing while nobody reads them.
-pub(super) type Readings = Option<Arc<[Reading]>>;
+pub(super) type Readings = Option<Box<[Arc<[Reading]>]>>;
+
+/// Readings that are shared together.
+const RUN: usize = 8;
+
+/// All readings, one after the other.
+pub(super) fn all(readings: &Readings) -> Option<Vec<Reading>> {
+    Some(readings.as_ref()?.iter().flat_map(|run| run.iter().cloned()).collect())
+}
 
 /// Whether the object has anything that could be read, before and after a report. vCenter gives no configuration of a VM whose
 /// files it cannot reach, nor of a host that it never reached: that is not known, which differs from "not set".
@@ -99,11 +107,11 @@ pub(super) fn take(
     if !whole && report.is_empty() && present.before == present.after {
         return known.clone();
     }
-    let mut readings: Vec<Reading> = match known {
-        Some(known) if !whole && known.len() == wanted.len() => known.to_vec(),
+    let mut readings: Vec<Reading> = if whole {
+        vec![Reading::Missing; wanted.len()]
+    } else {
         // A change of something of which there was no first report leaves all else unknown.
-        _ if !whole => vec![Reading::Unreadable; wanted.len()],
-        _ => vec![Reading::Missing; wanted.len()],
+        all(known).unwrap_or_else(|| vec![Reading::Unreadable; wanted.len()])
     };
     let mut told = vec![false; wanted.len()];
     for ExtraReport { index, change } in report {
@@ -132,7 +140,7 @@ pub(super) fn take(
             _ => {}
         }
     }
-    Some(intern.readings(readings))
+    Some(readings.chunks(RUN).map(|run| intern.readings(run)).collect())
 }
 
 /// An element of a value, as rules look at it.

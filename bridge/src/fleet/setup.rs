@@ -94,8 +94,8 @@ impl<'a> SetupView<'a> {
 
     /// What hardening rules read of it, by slot; nothing while they are not checked, or before it was read for them.
     #[must_use]
-    pub fn readings(&self) -> Option<&'a [Reading]> {
-        self.node.readings.as_deref()
+    pub fn readings(&self) -> Option<Vec<Reading>> {
+        readings::all(&self.node.readings)
     }
 }
 

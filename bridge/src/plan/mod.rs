@@ -674,7 +674,7 @@ impl<'a> Planner<'a> {
         }
         let withheld: Vec<Arc<str>> = holds.iter().flat_map(snapshots::Hold::keys).cloned().collect();
         let memory = self.memory;
-        let was_withheld = |key: &str| memory.scopes.values().any(|scope| scope.takes(&candidate.id, key));
+        let was_withheld = |key: &str| snapshots::was_withheld(memory, &candidate.id, key, self.now);
         let subject = tags::Subject {
             place,
             node: &link.node,

@@ -144,6 +144,13 @@ pub enum Reason {
         /// Why, with the fix.
         why: String,
     },
+    /// It changed again too soon after it was told.
+    ToldLately {
+        /// When it is told.
+        until: Timestamp,
+    },
+    /// Something that is told of it has not been read yet.
+    NotRead(&'static str),
 }
 
 /// So many failures in a row make a quarantine.
@@ -193,6 +200,8 @@ impl Reason {
             Self::Snapshot(say) => say.word(),
             Self::NoWindow => "noWindow",
             Self::HubUnusable { .. } => "hubUnusable",
+            Self::ToldLately { .. } => "toldLately",
+            Self::NotRead(_) => "notRead",
         }
     }
 
@@ -238,6 +247,8 @@ impl Reason {
             | Self::BackupUnderWay { .. }
             | Self::Enrolling(_)
             | Self::NoWindow
+            | Self::ToldLately { .. }
+            | Self::NotRead(_)
             | Self::InStep => false,
         }
     }
@@ -266,6 +277,7 @@ impl Reason {
                 | Self::WaitsForOthers
                 | Self::Enrolling(_)
                 | Self::EnrolFailed { .. }
+                | Self::ToldLately { .. }
         )
     }
 
@@ -351,6 +363,10 @@ impl Reason {
             Self::Snapshot(say) => say.sentence(),
             Self::NoWindow => "no window that changes it comes in the time that is looked at".to_owned(),
             Self::HubUnusable { place, why } => format!("nothing can be told to {place}: {why}"),
+            Self::ToldLately { until } => {
+                format!("it changed again soon after it was told; the change is told at {until:.0}")
+            }
+            Self::NotRead(what) => format!("{what} have not been read yet"),
         }
     }
 
@@ -428,6 +444,8 @@ impl Reason {
             | Self::Snapshot(_)
             | Self::HubUnusable { .. }
             | Self::NoWindow
+            | Self::ToldLately { .. }
+            | Self::NotRead(_)
             | Self::InStep => {
                 return None;
             }

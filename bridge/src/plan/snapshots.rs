@@ -6,6 +6,7 @@
 
 mod hold;
 mod index;
+mod last;
 mod on_demand;
 mod runs;
 mod subjects;
@@ -32,12 +33,15 @@ use crate::snapshot::{HoldBy, Member, Scope};
 use crate::store::{ScopeChange, VmId};
 
 pub(super) use hold::Hold;
+pub(super) use last::{LastWindows, was_withheld};
 pub(crate) use on_demand::{OnDemand, Unfit, kept_for, new_id, on_demand};
 use runs::Runs;
-pub(in crate::plan) use subjects::policy_of;
+pub(super) use subjects::{own_mark, policy_of};
 
-/// What is remembered of an opening is forgotten so long after its end.
+/// What is remembered of an opening is forgotten so long after its end, if the window has opened again since.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+/// What is remembered of the last opening of a window is forgotten so long after its end: windows of a month come again before.
+const LAST_REMEMBERED: SignedDuration = SignedDuration::from_hours(24 * 35);
 
 /// An opening of a window, as far as it is planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -276,8 +280,12 @@ fn scopes(
                 vm: vm.clone(),
                 hold: HoldBy::NotAsked,
                 joined: known.is_some().then_some(scene.now),
+                entered: None,
             });
             member.hold = hold;
+            if forecast.run.opens <= scene.now {
+                member.entered = last::entered(scene, gathered, *subject, &forecast.run, &member.hold);
+            }
         }
         let scope = Scope {
             run: forecast.run.clone(),
@@ -290,7 +298,8 @@ fn scopes(
         }
     }
     for scope in scene.memory.scopes.values() {
-        let over = scope.run.closes.checked_add(REMEMBERED).unwrap_or(Timestamp::MAX) < scene.now;
+        let kept = if last::is_last(scene, scope) { LAST_REMEMBERED } else { REMEMBERED };
+        let over = scope.run.closes.checked_add(kept).unwrap_or(Timestamp::MAX) < scene.now;
         if over || runs::is_cancelled(scene, scope) {
             plan.scopes
                 .push(ScopeChange::Forget { window: scope.run.window.clone(), opens: scope.run.opens });

@@ -88,7 +88,8 @@ pub async fn serve(origin: Origin, config: Config, stop: impl Future<Output = ()
         true => Some(Assembly::start(&config, &origin.environment, &fleet).await?),
         false => None,
     };
-    let observers = observe::start(&config, origin.environment.clone(), fleet, Mode::Live, None);
+    let observers =
+        observe::start(&config, origin.environment.clone(), fleet, Mode::Live, config.observed_rules());
     if let Some(assembly) = &assembly {
         status.follow_engine(assembly);
         assembly.use_sessions(&observers);
@@ -190,7 +191,7 @@ impl Service {
             }
         }
         *self.status.stale_after.lock().unwrap_or_else(PoisonError::into_inner) = config.limits.stale_after;
-        self.observers.reload(&config, None).await;
+        self.observers.reload(&config, config.observed_rules()).await;
         let followed = match &mut self.assembly {
             Some(assembly) => assembly.reload(&config).await,
             None if config.uses_state() => {

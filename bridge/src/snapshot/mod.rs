@@ -40,6 +40,24 @@ pub struct Member {
     /// Since when it has been one, if it was not from the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined: Option<Timestamp>,
+    /// How it went into the window. None: that has not opened yet, or no policy asks for a snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered: Option<Entered>,
+}
+
+/// How a VM went into a window: what is left to say when the records of its snapshots are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "as", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Entered {
+    /// With a snapshot.
+    Protected {
+        /// When it was taken.
+        taken: Timestamp,
+    },
+    /// Not at all: it had no snapshot, and was kept out.
+    Held,
+    /// Without a snapshot.
+    Unprotected,
 }
 
 /// How a node is kept out of a window.

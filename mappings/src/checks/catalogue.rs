@@ -74,16 +74,16 @@ fn one(out: &mut String, rule: &Rule) -> fmt::Result {
     }
     for case in &rule.cases {
         let versions = if case.versions.is_everything() {
-            if rule.cases.len() > 1 { " in all other versions".to_owned() } else { String::new() }
+            if rule.cases.len() > 1 { "In all other versions it should" } else { "It should" }.to_owned()
         } else {
-            format!(" in vSphere {}", case.versions)
+            format!("In vSphere {} it should", case.versions)
         };
         let unset = match case.expect.missing {
             Missing::Pass => "not set is good",
             Missing::Fail => "not set is a finding",
             Missing::NotApplicable => "not set: the rule has nothing to say",
         };
-        writeln!(out, "- Should be{versions}: {} ({unset})", case.expect)?;
+        writeln!(out, "- {versions} be {} ({unset})", case.expect)?;
     }
     writeln!(out, "- What to do: {}", rule.remediation)?;
     let references: Vec<String> = rule.references.iter().collect();

@@ -113,3 +113,6 @@ fn cut(text: &str, most: usize) -> String {
     let end = (0..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     format!("{}…", &text[..end])
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,3 +234,6 @@ fn numbers(version: &str) -> Option<impl Iterator<Item = Option<u64>>> {
 pub(super) fn is_version(text: &str) -> bool {
     numbers(text).is_some_and(|mut numbers| numbers.all(|number| number.is_some()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -248,3 +248,6 @@ impl Values {
         if self.too_much { Reading::Unreadable } else { Reading::of(self.values) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Rules that fit together, made ready: which properties they need, and what they say of an object.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
@@ -14,10 +15,14 @@ use super::reading::Reading;
 use super::rule::{Rule, RuleId};
 use super::suppress::{Scope, Suppression};
 use super::version::ApiVersion;
+use crate::glob::NamePattern;
 use crate::selector::{Verdict, VmFacts};
 
 /// The most rules of all sources together.
 const MOST_RULES: usize = 2000;
+/// Half sentences for what nothing has.
+const OF_FAMILY: &str = "of the family";
+const CALLED: &str = "called";
 
 /// Where rules come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,8 +33,10 @@ pub struct Sources {
     pub files: Vec<RuleFile>,
     /// Suppressions beside those in the files.
     pub suppressions: Vec<Suppression>,
-    /// Only these families; nothing: all of them.
-    pub families: Option<Vec<String>>,
+    /// Only families that match any of these; nothing: all of them.
+    pub families: Vec<NamePattern>,
+    /// Without the rules whose names match any of these. What they alone read is not read.
+    pub disable: Vec<NamePattern>,
 }
 
 /// Which elements of a property are wanted.
@@ -72,6 +79,8 @@ struct Ready {
     slot: usize,
     /// The slots of the conditions.
     when: Vec<usize>,
+    /// Whether it says something of what the anchor is part of.
+    is_anchored: bool,
     /// The suppressions that may be about it.
     suppressions: Vec<usize>,
 }
@@ -87,6 +96,8 @@ struct Property {
 struct OfKind {
     rules: Vec<Ready>,
     reads: Vec<Read>,
+    /// The slot of the anchor.
+    anchor: usize,
     properties: Vec<Property>,
 }
 
@@ -102,21 +113,26 @@ pub struct RuleSet {
 /// # Errors
 /// Never in a program that passed its tests.
 pub fn defaults() -> Result<Vec<Rule>, Vec<Mistake>> {
-    let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
-    for (name, text) in super::DEFAULTS {
-        match parse(name, text) {
-            Ok(file) => rules.extend(file.rules.into_iter().map(|(rule, _)| rule)),
-            Err(found) => mistakes.extend(found),
+    // Their text never changes, and reading it takes longer than all the rest of a configuration.
+    static READ: LazyLock<Result<Vec<Rule>, Vec<Mistake>>> = LazyLock::new(|| {
+        let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
+        for (name, text) in super::DEFAULTS {
+            match parse(name, text) {
+                Ok(file) => rules.extend(file.rules.into_iter().map(|(rule, _)| rule)),
+                Err(found) => mistakes.extend(found),
+            }
         }
-    }
-    if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
+        if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
+    });
+    READ.clone()
 }
 
 impl RuleSet {
     /// Puts rules together.
     ///
     /// # Errors
-    /// With every mistake: names that are taken, families and rules that nothing has.
+    /// With every mistake: names that are taken, families and rules that nothing has. The key of one that is in no file says
+    /// which of the [`Sources`] it is in: `families`, `disable`, or, counted from 1, `suppress[1]`.
     pub fn new(sources: Sources) -> Result<Self, Vec<Mistake>> {
         let ours = defaults()?;
         let mut mistakes = Vec::new();
@@ -131,7 +147,13 @@ impl RuleSet {
         if sources.without_defaults {
             rules.clear();
         }
-        let mut suppressions = sources.suppressions;
+        let in_no_file = |at: usize| (String::new(), format!("suppress[{}]", at + 1));
+        let mut suppressions: Vec<((String, String), Suppression)> = sources
+            .suppressions
+            .into_iter()
+            .enumerate()
+            .map(|(at, suppression)| (in_no_file(at), suppression))
+            .collect();
         for file in sources.files {
             for (rule, line) in file.rules {
                 if let Some(first) = taken.get(&rule.id) {
@@ -149,25 +171,37 @@ impl RuleSet {
                 taken.insert(rule.id.clone(), format!("{}:{line}", file.name));
                 rules.push(rule);
             }
-            suppressions.extend(file.suppressions);
+            let place = (file.name, "suppress".to_owned());
+            suppressions.extend(file.suppressions.into_iter().map(|one| (place.clone(), one)));
         }
-        let family = |name: &str, mistakes: &mut Vec<Mistake>| {
-            if !known_families.contains(name) {
-                let words: Vec<&str> = known_families.iter().map(String::as_str).collect();
-                mistakes.push(alone("families", format!("no rule is of the family `{name}`"), name, &words));
+        let families: Vec<&str> = known_families.iter().map(String::as_str).collect();
+        let ids: Vec<&str> = taken.keys().map(RuleId::as_str).collect();
+        let mut unknown = |word: &str, names: &[&str], (file, key): (&str, &str), what: &str| {
+            let mistake = alone(key, format!("no rule is {what} `{word}`"), word, names);
+            mistakes.push(Mistake { file: file.to_owned(), ..mistake });
+        };
+        let mut known = |pattern: &NamePattern, names: &[&str], place: (&str, &str), what: &str| {
+            if !names.iter().any(|name| pattern.matches(name)) {
+                unknown(pattern.as_str(), names, place, what);
             }
         };
-        for name in sources.families.iter().flatten() {
-            family(name, &mut mistakes);
+        for pattern in &sources.families {
+            known(pattern, &families, ("", "families"), OF_FAMILY);
         }
-        for suppression in &suppressions {
+        for pattern in &sources.disable {
+            known(pattern, &ids, ("", "disable"), CALLED);
+        }
+        for ((file, key), suppression) in &suppressions {
             match &suppression.scope {
-                Scope::Family(name) => family(name.as_str(), &mut mistakes),
-                Scope::Rules(pattern) => {
-                    if !taken.keys().any(|id| pattern.matches(id.as_str())) {
-                        let words: Vec<&str> = taken.keys().map(RuleId::as_str).collect();
-                        let message = format!("no rule is called `{}`", pattern.as_str());
-                        mistakes.push(alone("suppress", message, pattern.as_str(), &words));
+                Scope::Family(name) => {
+                    // A name of a family holds no character that means anything in a pattern.
+                    if let Ok(pattern) = NamePattern::new(name.as_str()) {
+                        known(&pattern, &families, (file, key), OF_FAMILY);
+                    }
+                }
+                Scope::Rules(patterns) => {
+                    for pattern in patterns {
+                        known(pattern, &ids, (file, key), CALLED);
                     }
                 }
             }
@@ -178,9 +212,12 @@ impl RuleSet {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        if let Some(families) = &sources.families {
-            rules.retain(|rule| families.iter().any(|name| name == rule.family.as_str()));
-        }
+        let any = |patterns: &[NamePattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+        rules.retain(|rule| {
+            (sources.families.is_empty() || any(&sources.families, rule.family.as_str()))
+                && !any(&sources.disable, rule.id.as_str())
+        });
+        let suppressions = suppressions.into_iter().map(|(_, suppression)| suppression).collect();
         Ok(Self::made(&rules, suppressions))
     }
 
@@ -188,20 +225,27 @@ impl RuleSet {
         let mut kinds: [OfKind; Kind::ALL.len()] = Default::default();
         for kind in Kind::ALL {
             let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.kind == *kind).collect();
-            let reads: BTreeSet<&Read> = rules.iter().flat_map(|rule| rule.reads()).collect();
+            if rules.is_empty() {
+                continue;
+            }
+            let anchor = anchor(*kind);
+            let reads: BTreeSet<&Read> =
+                rules.iter().flat_map(|rule| rule.reads()).chain(std::iter::once(&anchor)).collect();
             let reads: Vec<Read> = reads.into_iter().cloned().collect();
             let properties = properties(&reads);
             let slot = |read: &Read| reads.binary_search(read).unwrap_or(usize::MAX);
             let ready = |rule: &&Rule| Ready {
                 slot: slot(&rule.read),
                 when: rule.when.iter().map(|condition| slot(&condition.read)).collect(),
+                is_anchored: rule.reads().any(|read| root(read) == root(&anchor)),
                 suppressions: (0..suppressions.len())
                     .filter(|at| suppressions[*at].scope.covers(rule))
                     .collect(),
                 rule: (*rule).clone(),
             };
             let rules = rules.iter().map(ready).collect();
-            kinds[*kind as usize] = OfKind { rules, reads, properties };
+            let anchor = slot(&anchor);
+            kinds[*kind as usize] = OfKind { rules, anchor, reads, properties };
         }
         Self { kinds, suppressions }
     }
@@ -270,6 +314,18 @@ impl RuleSet {
             None if !rule.applies.is_everything() => return (Status::NotReadable(Unread::Version), None),
             _ => {}
         }
+        let of_kind = &self.kinds[subject.kind as usize];
+        if ready.is_anchored && reading(of_kind.anchor).values().is_empty() {
+            return (
+                of_kind
+                    .reads
+                    .get(of_kind.anchor)
+                    .map_or(Status::NotReadable(Unread::Value(&rule.read)), |anchor| {
+                        Status::NotReadable(Unread::Value(anchor))
+                    }),
+                None,
+            );
+        }
         let mut unknown = None;
         for (condition, slot) in rule.when.iter().zip(&ready.when) {
             match condition.expect.judge(reading(*slot), now) {
@@ -313,6 +369,23 @@ impl RuleSet {
         }
         unknown.map_or(Status::Failed, |key| Status::NotReadable(Unread::Suppression(key)))
     }
+}
+
+/// What every object of a kind has that is there at all. A VM whose files cannot be reached has no `config`, and a value in it
+/// that is not set then means nothing; without this, half of the rules would find fault with it.
+fn anchor(kind: Kind) -> Read {
+    let path = match kind {
+        Kind::Vm => "config.instanceUuid",
+        Kind::Host => "config.product.name",
+        Kind::Cluster => "configurationEx",
+        Kind::Portgroup => "config.key",
+    };
+    Read { path: path.into(), pick: Pick::Whole }
+}
+
+/// The first name of a path.
+fn root(read: &Read) -> &str {
+    read.path.split('.').next().unwrap_or_default()
 }
 
 /// The properties behind reads, which are sorted by their paths.

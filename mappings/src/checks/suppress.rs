@@ -1,6 +1,8 @@
 //! What somebody accepts for a time.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::rule::{Family, Rule};
 use crate::glob::NamePattern;
@@ -9,8 +11,8 @@ use crate::selector::Selector;
 /// Which rules a suppression is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// Rules whose names match.
-    Rules(NamePattern),
+    /// Rules whose names match any of these.
+    Rules(Vec<NamePattern>),
     /// All rules of a family.
     Family(Family),
 }
@@ -20,15 +22,23 @@ impl Scope {
     #[must_use]
     pub fn covers(&self, rule: &Rule) -> bool {
         match self {
-            Self::Rules(pattern) => pattern.matches(rule.id.as_str()),
+            Self::Rules(patterns) => patterns.iter().any(|pattern| pattern.matches(rule.id.as_str())),
             Self::Family(family) => *family == rule.family,
         }
     }
 }
 
+/// The last moment of a day in UTC, as suppressions count it; none at the end of time.
+#[must_use]
+pub fn end_of_day(day: Date) -> Option<Timestamp> {
+    TimeZone::UTC.to_timestamp(day.at(23, 59, 59, 999_999_999)).ok()
+}
+
 /// Findings that somebody accepts, why, and how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppression {
+    /// Its name, where it has one.
+    pub name: Option<Box<str>>,
     /// Which rules.
     pub scope: Scope,
     /// Of which objects. What a selector asks that an object does not have (the power state of a host) does not select it.

@@ -54,7 +54,7 @@ pub struct Versions {
 
 /// A range that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a range of versions; write `>=7.0`, `<8.0` or `>=7.0, <8.0`")]
+#[error("`{0}` is not a range of versions")]
 pub struct VersionsError(String);
 
 impl Versions {
@@ -108,3 +108,6 @@ impl fmt::Display for Versions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,9 +91,11 @@ fn a_vm_of_which_everything_is_wrong() {
     assert_eq!(List::new(Kind::Protection, later).content_hash, list.content_hash);
 }
 
+type Change = (&'static str, fn(&mut Facts<'_>));
+
 #[test]
 fn each_protection_fails_by_itself() {
-    let changes: [(&str, fn(&mut Facts<'_>)); 9] = [
+    let changes: [Change; 9] = [
         ("agent-online", |facts| facts.agent = Fact::Known(Agent::Offline(None))),
         ("agent-online", |facts| facts.agent = Fact::Unknown),
         ("tools-running", |facts| facts.tools_running = Fact::Known(false)),

@@ -16,6 +16,9 @@ use super::problem::{Severity, Status};
 /// The version of the format that there is.
 pub const SCHEMA_VERSION: &str = "2018-10-08";
 
+/// What the product is called in consoles and filters.
+pub const PRODUCT_NAME: &str = "vmbridge";
+
 /// A finding without its times: what is compared to know whether it has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -26,6 +29,9 @@ pub struct Content {
     pub id: FindingId,
     /// The product: that of custom findings of the account.
     pub product_arn: String,
+    /// Always [`PRODUCT_NAME`]. Only custom products set it themselves; without it they are all called `Default`.
+    #[serde(default)]
+    pub product_name: String,
     /// `vmbridge/` and the rule or the family.
     pub generator_id: String,
     /// The account.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::asff::{
-    Compliance, Content, ContentHash, Details, ProviderFields, ProviderSeverity, Recommendation, RecordState,
-    Remediation, Resource, SCHEMA_VERSION,
+    Compliance, Content, ContentHash, Details, PRODUCT_NAME, ProviderFields, ProviderSeverity,
+    Recommendation, RecordState, Remediation, Resource, SCHEMA_VERSION,
 };
 use super::fold::{Group, Part};
-use super::ids::{FindingId, Owner};
+use super::ids::{FindingId, InstanceId, Owner};
 use super::name::{PREFIX, Scope, urn};
 use super::problem::{Node, Severity, Status, Subject, Target};
 use super::text::{fit, part, some, tag, units, url};
@@ -127,6 +127,7 @@ pub(super) fn build(
         schema_version: SCHEMA_VERSION.to_owned(),
         id: id.clone(),
         product_arn: group.target.product_arn(),
+        product_name: PRODUCT_NAME.to_owned(),
         generator_id: group.scope.generator(),
         aws_account_id: group.target.account.to_string(),
         description: some(&description, limit::DESCRIPTION).unwrap_or_else(|| title.clone()),
@@ -186,7 +187,7 @@ fn fields(group: &Group<'_>, owner: &Owner, parts: &[Part]) -> BTreeMap<String, 
     put(format!("{PREFIX}kind"), object.kind.word(), limit::FIELD);
     put(format!("{PREFIX}vcenter"), object.vcenter.as_str(), limit::FIELD);
     put(format!("{PREFIX}object"), object.moref.as_str(), limit::FIELD);
-    put(format!("{PREFIX}instance"), object.instance.as_ref().map_or("", |id| id.as_str()), limit::FIELD);
+    put(format!("{PREFIX}instance"), object.instance.as_ref().map_or("", InstanceId::as_str), limit::FIELD);
     put(format!("{PREFIX}name"), &subject.name, limit::DETAIL);
     put(format!("{PREFIX}vm-owner"), subject.owner.as_deref().unwrap_or(""), limit::DETAIL);
     match &group.scope {
@@ -245,7 +246,7 @@ fn resources(subject: &Subject, target: &Target) -> Vec<Resource> {
     put("vCenter", Some(&subject.vcenter_name));
     put("vCenterUuid", Some(object.vcenter.as_str()));
     put("moRef", Some(object.moref.as_str()));
-    put("instanceUuid", object.instance.as_ref().map(|instance| instance.as_str()));
+    put("instanceUuid", object.instance.as_ref().map(InstanceId::as_str));
     put("datacenter", subject.datacenter.as_deref());
     put("cluster", subject.cluster.as_deref());
     put(HOST_DETAIL, subject.host.as_deref());

@@ -115,8 +115,11 @@ pub fn host_item(host: &HostFacts<'_>, captured: Timestamp) -> Item {
     Item::new(HOST_TYPE, vec![filled(columns::HOST, host)], captured)
 }
 
+/// A column of rows about an `S`.
+type Of<S> = Column<fn(&S) -> String>;
+
 /// All columns of one subject.
-fn filled<S>(columns: &[Column<fn(&S) -> String>], subject: &S) -> Row {
+fn filled<S>(columns: &[Of<S>], subject: &S) -> Row {
     columns.iter().map(|column| (column.name.to_owned(), (column.value)(subject))).collect()
 }
 

@@ -434,7 +434,7 @@ fn any_vm(texts: &[String], numbers: &[i64], children: usize) -> VmFacts<'static
     let texts: &'static [String] = Vec::leak(texts.to_vec());
     let mut next = texts.iter().map(String::as_str).cycle();
     let mut text = move || next.next().unwrap_or("");
-    let mut next = numbers.to_vec().into_iter().cycle();
+    let mut next = numbers.iter().copied().cycle();
     let mut number = move || next.next().unwrap_or(0);
     let mut vm = VmFacts {
         vcenter: text(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use mappings::checks::{Kind, Read, Reading, RuleSet, Tree};
+use mappings::checks::{Kind, Pick, Read, Reading, RuleSet, Tree};
 use mappings::selector::{Fact, GuestFamily, PowerState, TagsKnown, VmFacts};
 use toml::{Table, Value};
 
@@ -94,6 +94,15 @@ impl Node {
     }
 }
 
+/// What every object has that is there at all; fixtures need not say it.
+pub(crate) const ANCHORS: &[&str] =
+    &["config.instanceUuid", "config.product.name", "configurationEx", "config.key"];
+
+/// The readings of an object of which nothing is set but what all have.
+pub(crate) fn bare(rules: &RuleSet, kind: Kind) -> Vec<Reading> {
+    readings(rules, kind, &Table::new(), &BTreeSet::new())
+}
+
 /// The readings of an object, by slot.
 pub(crate) fn readings(
     rules: &RuleSet,
@@ -104,6 +113,7 @@ pub(crate) fn readings(
     let reading = |read: &Read| match properties.get(&*read.path) {
         _ if unreadable.contains(&*read.path) => Reading::Unreadable,
         Some(value) => read.take(&Node::property(&read.path, value)),
+        None if ANCHORS.contains(&&*read.path) && read.pick == Pick::Whole => Reading::One("x".into()),
         None => Reading::Missing,
     };
     rules.reads(kind).iter().map(reading).collect()

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mappings::checks::{
-    ApiVersion, Inapplicable, Keep, Kind, Pick, Reading, Rule, RuleSet, Sources, Status, Subject, Unread,
-    catalogue, defaults, parse,
+    ApiVersion, Inapplicable, Keep, Kind, Pick, Reading, Rule, RuleSet, Scope, Sources, Status, Subject,
+    Suppression, Unread, catalogue, defaults, end_of_day, parse,
 };
 use mappings::selector::{Fact, Key};
 
 use crate::fixtures::{all, defaults as set, now};
-use crate::object::{Facts, readings};
+use crate::object::{Facts, bare, readings};
 
 const V8: ApiVersion = ApiVersion::new([8, 0, 3, 0]);
 
@@ -95,7 +95,7 @@ fn rules_that_read_the_same_behave_differently() {
 fn a_missing_setting_is_judged_by_the_version() {
     let rules = set();
     let facts = Facts::default();
-    let readings = vec![Reading::Missing; rules.reads(Kind::Vm).len()];
+    let readings = bare(&rules, Kind::Vm);
     for (version, wanted) in
         [(Some("7.0.3"), "failed"), (Some("8.0"), "passed"), (Some("9.0"), "passed"), (None, "not-readable")]
     {
@@ -144,6 +144,25 @@ fn what_was_not_read_is_neither_good_nor_bad() {
     }
 }
 
+/// A VM whose files cannot be reached has no configuration: that is no finding of every rule about one.
+#[test]
+fn an_object_without_a_configuration_has_no_findings_about_it() {
+    let rules = set();
+    let facts = Facts::default();
+    for kind in Kind::ALL {
+        let subject = Subject { kind: *kind, version: Some(V8), is_provider_managed: false, facts: &facts };
+        let readings = vec![Reading::Missing; rules.reads(*kind).len()];
+        for outcome in rules.evaluate(&subject, &readings, now()) {
+            let fine = matches!(outcome.status.word(), "not-readable" | "not-applicable")
+                || !outcome.rule.read.path.starts_with("config");
+            assert!(fine, "{}: {:?}", outcome.rule.id, outcome.status);
+        }
+        let bare = bare(&rules, *kind);
+        let failed = rules.evaluate(&subject, &bare, now());
+        assert!(failed.filter(|outcome| outcome.status == Status::Failed).count() > 0, "{kind}");
+    }
+}
+
 /// What is asked of vCenter. A line here is a property of every object of the kind, all the time: look twice before you
 /// accept another one.
 #[test]
@@ -183,7 +202,7 @@ fn slots_are_sorted_and_every_key_that_is_read_is_kept() {
 
 #[test]
 fn only_the_families_that_are_wanted_are_read() {
-    let sources = Sources { families: Some(vec!["boot".into()]), ..Sources::default() };
+    let sources = Sources { families: vec!["boot".parse().unwrap()], ..Sources::default() };
     let rules = RuleSet::new(sources).unwrap();
     assert!(rules.all().all(|rule| rule.family.as_str() == "boot"));
     assert!(rules.properties(Kind::Vm).all(|(path, _)| path != "config.extraConfig"));
@@ -213,7 +232,7 @@ fn own(facts: &Facts, at: &str) -> (String, String) {
     let sources = Sources { files: vec![parse("acme.toml", OWN).unwrap()], ..Sources::default() };
     let rules = RuleSet::new(sources).unwrap();
     let subject = Subject { kind: Kind::Vm, version: None, is_provider_managed: true, facts };
-    let readings = vec![Reading::Missing; rules.reads(Kind::Vm).len()];
+    let readings = bare(&rules, Kind::Vm);
     let outcomes = rules.evaluate(&subject, &readings, at.parse().unwrap());
     let outcome = outcomes.filter(|outcome| outcome.rule.id.as_str() == "acme-vm-owner").last().unwrap();
     (outcome.status.word().to_owned(), outcome.evidence())
@@ -242,6 +261,30 @@ fn whether_it_is_accepted_may_not_be_known() {
     assert_eq!(own(&somewhere, "2027-12-01T00:00:00Z").0, "failed");
 }
 
+fn accepted(rules: &[&str]) -> Suppression {
+    Suppression {
+        name: Some("lab".into()),
+        scope: Scope::Rules(rules.iter().map(|rule| rule.parse().unwrap()).collect()),
+        objects: "all".parse().unwrap(),
+        reason: "it is a lab".into(),
+        until: end_of_day(jiff::civil::date(2026, 12, 31)).unwrap(),
+    }
+}
+
+#[test]
+fn rules_that_are_disabled_are_not_there_and_read_nothing() {
+    let sources = Sources {
+        families: vec!["bo*".parse().unwrap(), "devices".parse().unwrap()],
+        disable: vec!["vm-device-*".parse().unwrap()],
+        suppressions: vec![accepted(&["vm-secure-boot", "vm-device-*"])],
+        ..Sources::default()
+    };
+    let rules = RuleSet::new(sources).unwrap();
+    assert!(rules.all().count() > 0 && rules.all().all(|rule| !rule.id.as_str().starts_with("vm-device-")));
+    assert!(rules.all().any(|rule| rule.family.as_str() == "boot"));
+    assert_eq!(rules.suppressions().len(), 1, "what a disabled rule is called is known still");
+}
+
 #[test]
 fn rules_of_people_do_not_take_the_names_of_others() {
     let file = |text: &str| parse("acme.toml", text).unwrap();
@@ -262,11 +305,22 @@ fn rules_of_people_do_not_take_the_names_of_others() {
         ),
         (
             Sources { files: vec![file(&unknown)], ..Sources::default() },
-            "suppress: no rule is called `acme-host-*`; docs/checks.md lists the rules and their families",
+            "acme.toml: suppress: no rule is called `acme-host-*`; docs/checks.md lists the rules and their families",
         ),
         (
-            Sources { families: Some(vec!["devises".into()]), ..Sources::default() },
+            Sources { families: vec!["devises".parse().unwrap()], ..Sources::default() },
             "families: no rule is of the family `devises`; did you mean `devices`?",
+        ),
+        (
+            Sources { disable: vec!["vm-secure-bot".parse().unwrap()], ..Sources::default() },
+            "disable: no rule is called `vm-secure-bot`; did you mean `vm-secure-boot`?",
+        ),
+        (
+            Sources {
+                suppressions: vec![accepted(&["vm-*"]), accepted(&["vm-*", "none-*"])],
+                ..Sources::default()
+            },
+            "suppress[2]: no rule is called `none-*`; docs/checks.md lists the rules and their families",
         ),
     ] {
         let mistakes = RuleSet::new(sources).unwrap_err();

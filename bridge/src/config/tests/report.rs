@@ -2,6 +2,50 @@ use jiff::civil::date;
 
 use super::*;
 
+const OWN: &str = "
+[[rule]]
+id = \"acme-vm-owner\"
+kind = \"vm\"
+title = \"The VM says who owns it\"
+severity = \"low\"
+family = \"acme-owners\"
+rationale = \"Somebody has to be asked.\"
+remediation = \"Set the owner.\"
+read = { path = \"config.annotation\" }
+expect = { matches = \"*owner:*\", missing = \"fail\" }
+[[rule]]
+id = \"acme-vm-old\"
+kind = \"vm\"
+title = \"The VM is not too old\"
+severity = \"low\"
+family = \"acme-owners\"
+rationale = \"Old ones break.\"
+remediation = \"Renew it.\"
+read = { path = \"config.version\" }
+expect = { matches = \"vmx-2*\", missing = \"pass\" }
+";
+
+/// A directory with a configuration and files beside it.
+struct Directory(tempfile::TempDir);
+
+impl Directory {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        Self(directory)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn accept(&self, text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        parse(text, &self.path().join("vmbridge.toml"), &environment(variables))
+    }
+}
+
 #[test]
 fn nothing_is_written_anywhere_unless_it_is_turned_on() {
     let config = accept(MINIMAL, &[]);
@@ -34,8 +78,8 @@ hardening = false
 [checks]
 defaults = false
 files = [\"rules.toml\", \"/srv/more.toml\"]
-families = [\"network-*\"]
-disable = [\"vm-3d\"]
+families = [\"acme-*\"]
+disable = [\"acme-vm-old\"]
 [[checks.suppress]]
 name = \"erp\"
 rules = [\"vm-*\"]
@@ -43,7 +87,7 @@ vms = \"tag=App:erp\"
 reason = \"CHG-1\"
 until = 2027-03-31
 [[checks.suppress]]
-rules = [\"host-ssh\"]
+rules = [\"host-ssh-*\"]
 reason = \"CHG-2\"
 until = \"2027-01-01\"
 [findings]
@@ -63,16 +107,26 @@ region = \"eu-south-2\"
 findings_region = \"eu-central-1\"
 "
     );
-    let config = accept(&text, &[("VMBRIDGE_CHECKS__SUPPRESS__ERP__UNTIL", "2027-06-30")]);
+    let directory = Directory::with(&[("rules.toml", OWN), ("more.toml", "")]);
+    let text = text.replace("/srv/", &format!("{}/", directory.path().display()));
+    let config = directory
+        .accept(&text, &[("VMBRIDGE_CHECKS__SUPPRESS__ERP__UNTIL", "2027-06-30")])
+        .unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!((config.inventory.mode, config.compliance.mode), (Mode::Enforce, Mode::Off));
     assert!(!config.compliance.hardening && config.compliance.protection);
     let checks = &config.checks;
     assert!(!checks.defaults);
     // Relative paths start at the configuration.
-    let files = ["/etc/vmbridge/rules.toml", "/srv/more.toml"].map(PathBuf::from);
+    let files = ["rules.toml", "more.toml"].map(|name| directory.path().join(name));
     assert_eq!(checks.files, files);
-    assert!(checks.families[0].matches("network-isolation") && !checks.families[0].matches("vm"));
-    assert!(checks.disable[0].matches("vm-3d"));
+    assert!(checks.families[0].matches("acme-owners") && !checks.families[0].matches("vm"));
+    assert!(checks.disable[0].matches("acme-vm-old"));
+    let ids: Vec<&str> = config.rules.all().map(|rule| rule.id.as_str()).collect();
+    assert_eq!(ids, ["acme-vm-owner"], "of the families that are wanted, without what is disabled");
+    let [erp_of_rules, _] = config.rules.suppressions() else { panic!("{:#?}", config.rules) };
+    assert_eq!(erp_of_rules.name.as_deref(), Some("erp"));
+    assert_eq!(erp_of_rules.until.to_string(), "2027-06-30T23:59:59.999999999Z");
+    assert!(config.observed_rules().is_some());
     let [erp, ssh] = &checks.suppressions[..] else { panic!("{checks:#?}") };
     assert_eq!((erp.name.as_deref(), erp.until), (Some("erp"), date(2027, 6, 30)));
     assert_eq!((ssh.name.as_deref(), ssh.until), (None, date(2027, 1, 1)));
@@ -125,10 +179,56 @@ fn mistakes_about_reports_have_their_place_and_remedy() {
     }
 }
 
+/// Mistakes in files of rules and in what is said of them come all at once, each with what to do.
+#[test]
+fn mistakes_of_rules_are_mistakes_of_the_configuration() {
+    let broken = OWN.replacen("low", "lowly", 1).replacen("missing = \"pass\"", "mising = \"pass\"", 1);
+    let directory = Directory::with(&[("rules.toml", &broken), ("latin.toml", "")]);
+    std::fs::write(directory.path().join("latin.toml"), b"# Gr\xf6\xdfe").unwrap();
+    std::fs::create_dir(directory.path().join("folder.toml")).unwrap();
+    let files = "[\"rules.toml\", \"absent.toml\", \"latin.toml\", \"folder.toml\"]";
+    let text = format!("{MINIMAL}[checks]\nfiles = {files}\n[log]\nlevl = \"x\"\n");
+    let errors = directory.accept(&text, &[]).unwrap_err();
+    let shown = errors.to_string().replace(&directory.path().display().to_string(), "/etc/vmbridge");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn names_that_no_rule_has_are_told_at_their_places() {
+    let text = format!(
+        "{MINIMAL}[checks]\nfamilies = [\"boott\"]\ndisable = [\"vm-secure-bot\"]\n[[checks.suppress]]\nrules = [\"vm-no-*\", \"vm-nothing\"]\nreason = \"a\"\nuntil = 2027-01-01\n"
+    );
+    let errors = refuse(&text, &[]);
+    let told: Vec<(&str, Option<(usize, usize)>, &str)> = errors
+        .problems()
+        .iter()
+        .map(|problem| (problem.setting(), errors.place(problem), problem.message()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("checks.families", Some((7, 12)), "no rule is of the family `boott`"),
+            ("checks.disable", Some((8, 11)), "no rule is called `vm-secure-bot`"),
+            ("checks.suppress[1].rules", Some((10, 9)), "no rule is called `vm-nothing`"),
+        ]
+    );
+}
+
+#[test]
+fn rules_are_observed_only_if_something_is_said_of_them() {
+    let target = "[[aws]]\nname = \"a\"\nregion = \"eu-central-1\"\n";
+    let observed = |text: &str| accept(&format!("{MINIMAL}{text}"), &[]).observed_rules().is_some();
+    assert!(observed(target) && !observed(""));
+    let hardening_off = "[compliance]\nhardening = false\n";
+    assert!(observed(&format!("{target}{hardening_off}")));
+    assert!(observed(&format!("{target}[findings]\nchecks = false\n")));
+    assert!(!observed(&format!("{target}{hardening_off}[findings]\nmode = \"off\"\n")));
+}
+
 #[test]
 fn two_suppressions_have_not_the_same_name() {
     let one =
-        "[[checks.suppress]]\nname = \"erp\"\nrules = [\"a\"]\nreason = \"b\"\nuntil = \"2027-01-01\"\n";
+        "[[checks.suppress]]\nname = \"erp\"\nrules = [\"vm-*\"]\nreason = \"b\"\nuntil = \"2027-01-01\"\n";
     let (problem, _) = only_mistake(&format!("{MINIMAL}{one}{one}"));
     assert!(problem.message().contains("`erp` is taken"), "{}", problem.message());
 }

@@ -13,9 +13,8 @@ impl Kind for Day {
     type Value = Date;
 
     fn read(&self, cell: &Cell<'_>) -> Option<Date> {
-        let text = match &cell.node.value {
-            Value::String(text) | Value::Text(text) | Value::Datetime(text) => text,
-            _ => return cell.wrong_type("a day", "\"2027-03-31\""),
+        let (Value::String(text) | Value::Text(text) | Value::Datetime(text)) = &cell.node.value else {
+            return cell.wrong_type("a day", "\"2027-03-31\"");
         };
         cell.allow();
         // What jiff reads is more than this: a time behind the date would be left out without a word.

@@ -172,6 +172,13 @@ impl FakeAws {
         }
     }
 
+    /// When the agent of a node last reported.
+    pub(super) fn set_last_ping(&self, node: &NodeId, last: Timestamp) {
+        if let Some(node) = self.lock().nodes.get_mut(node) {
+            node.last_ping = Some(last);
+        }
+    }
+
     /// The agent of a node is of this version.
     pub(super) fn set_version(&self, node: &NodeId, version: &str) {
         if let Some(node) = self.lock().nodes.get_mut(node) {

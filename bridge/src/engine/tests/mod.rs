@@ -7,6 +7,7 @@ mod faults;
 mod findings;
 mod guests;
 mod idle;
+mod reports;
 mod snapshots;
 
 use std::collections::BTreeMap;

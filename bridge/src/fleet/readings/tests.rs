@@ -2,10 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mappings::checks::{ApiVersion, Sources, Status, Subject, parse};
+use mappings::checks::{ApiVersion, Sources, Subject, parse};
 use mappings::selector::{Selector, VmFacts};
 use secrecy::SecretString;
 use vmbridge_simulator::{Mutation, Simulator, SimulatorConfig};
+use vsphere_client::ids::MoRef;
 use vsphere_client::property::{ObjectReport, decode_update_set_with};
 use vsphere_client::tls::TlsTrust;
 use vsphere_client::vcenter::{ConnectOptions, Vcenter};
@@ -86,7 +87,12 @@ impl Vc {
 
     fn readings(&self, object: &str) -> Option<Vec<Reading>> {
         let fleet = self.fleet.read();
-        fleet.part(&self.name)?.vm(object)?.readings().map(<[Reading]>::to_vec)
+        let readings = fleet.part(&self.name)?.vm(object)?.readings()?;
+        // The rules themselves read more, to know what is set up at all.
+        let ours =
+            |read: &checks::Read| ["config.extraConfig", "config.flags.enableLogging"].contains(&&*read.path);
+        let slots = self.reads.rules().reads(Kind::Vm).iter().zip(readings);
+        Some(slots.filter(|(read, _)| ours(read)).map(|(_, reading)| reading).collect())
     }
 }
 
@@ -164,8 +170,9 @@ fn equal_readings_are_kept_once_and_readings_of_other_rules_are_forgotten() {
     {
         let fleet = vc.fleet.read();
         let part = fleet.part(&vc.name).unwrap();
-        let places: BTreeSet<_> = part.vms().map(|vm| vm.readings().unwrap().as_ptr()).collect();
-        assert_eq!(places.len(), 1, "they are shared");
+        let runs: BTreeSet<_> =
+            part.vms().flat_map(|vm| vm.vm.readings.iter().flatten().map(|run| run.as_ptr())).collect();
+        assert_eq!(runs.len(), 1, "they are shared");
     }
     vc.setup(Some(Arc::new(Reads::new(rules(READS)))));
     assert!(vc.readings("vm-1").is_some(), "the same rules, made again");
@@ -204,54 +211,145 @@ async fn read(watch: &mut Watch, vc: &Vc) {
     }
 }
 
-/// How often each rule gave each outcome.
-type Outcomes = BTreeMap<String, BTreeMap<&'static str, usize>>;
+/// What each rule says of each object.
+type Outcomes = BTreeMap<String, BTreeMap<String, &'static str>>;
 
-fn evaluate(vc: &Vc, objects: &mut usize) -> Outcomes {
+fn evaluate(vc: &Vc) -> Outcomes {
     let fleet = vc.fleet.read();
     let part = fleet.part(&vc.name).unwrap();
     let api = part.about().unwrap().api_version.as_str();
     let mut outcomes = Outcomes::new();
-    let mut judge = |kind: Kind, version: Option<&str>, facts: &dyn VmFacts, readings: &[Reading]| {
-        let version = version.or(Some(api)).and_then(ApiVersion::parse);
-        let subject = Subject { kind, version, is_provider_managed: part.is_provider_managed(), facts };
-        for outcome in vc.reads.rules().evaluate(&subject, readings, now()) {
-            assert!(!matches!(outcome.status, Status::Suppressed { .. }));
-            let of_rule = outcomes.entry(outcome.rule.id.to_string()).or_default();
-            *of_rule.entry(outcome.status.word()).or_default() += 1;
-        }
-    };
+    let mut judge =
+        |object: &MoRef, kind: Kind, version: Option<&str>, facts: &dyn VmFacts, readings: &[Reading]| {
+            let version = version.or(Some(api)).and_then(ApiVersion::parse);
+            let subject = Subject { kind, version, is_provider_managed: part.is_provider_managed(), facts };
+            for outcome in vc.reads.rules().evaluate(&subject, readings, now()) {
+                let of_rule = outcomes.entry(outcome.rule.id.to_string()).or_default();
+                of_rule.insert(object.to_string(), outcome.status.word());
+            }
+        };
     for vm in part.vms() {
-        judge(Kind::Vm, vm.host_version(), &vm, vm.readings().unwrap());
+        judge(vm.moref(), Kind::Vm, vm.host_version(), &vm, &vm.readings().unwrap());
     }
     for setup in part.setups() {
-        *objects += 1;
-        judge(setup.kind(), setup.version(), &setup, setup.readings().unwrap());
+        judge(setup.moref(), setup.kind(), setup.version(), &setup, &setup.readings().unwrap());
     }
     outcomes
 }
 
+/// The rules that fail for an object.
+fn failed(outcomes: &Outcomes, object: &str) -> BTreeSet<String> {
+    let fails = |of_rule: &BTreeMap<String, &str>| of_rule.get(object) == Some(&"failed");
+    outcomes.iter().filter(|(_, of_rule)| fails(of_rule)).map(|(rule, _)| rule.clone()).collect()
+}
+
+/// Rules about what no object of the simulator has, or about the day on which the test runs.
+const NEVER_MET: &[&str] = &["vm-console-vnc-disabled", "vm-hgfs-disabled", "host-restarted-within-a-year"];
+
 #[tokio::test]
-async fn the_default_rules_find_what_they_read_in_the_simulator() {
+async fn the_default_rules_find_what_they_read_in_the_simulator_and_see_it_change() {
     let simulator = Simulator::start(SimulatorConfig::single(300, 11)).await.unwrap();
     let vcenter = &simulator.vcenters()[0];
-    let ids = vcenter.vm_ids();
-    vcenter.mutate(&Mutation::SetWeak { id: ids[0].clone(), weak: true }).unwrap();
     let password = SecretString::from(vcenter.password().to_owned());
     let trust = TlsTrust { extra_ca_pem: Some(simulator.ca_pem().as_bytes().to_vec()), pins: Vec::new() };
     let url = vcenter.url().parse().unwrap();
     let client =
         Vcenter::new(ConnectOptions::new(url, vcenter.username().to_owned(), password, trust)).unwrap();
     let vc = Vc::new(Arc::new(RuleSet::new(Sources::default()).unwrap()));
-    let options = WatchOptions { extra: vc.reads.properties(), ..WatchOptions::default() };
-    let mut watch = client.watch(options);
+    let mut watch = client.watch(WatchOptions { extra: vc.reads.properties(), ..WatchOptions::default() });
     read(&mut watch, &vc).await;
-    let mut objects = 0;
-    let outcomes = evaluate(&vc, &mut objects);
-    let never_read: Vec<_> = outcomes
-        .iter()
-        .filter(|(_, outcomes)| !outcomes.contains_key("passed"))
-        .map(|(rule, outcomes)| format!("{rule}: {outcomes:?}"))
-        .collect();
-    panic!("{objects} {never_read:#?} {:#?}", outcomes);
+
+    let before = evaluate(&vc);
+    assert!(before.len() > 100, "{} rules", before.len());
+    let (configured, runs, distinct) = {
+        let fleet = vc.fleet.read();
+        let part = fleet.part(&vc.name).unwrap();
+        let configured: BTreeSet<String> = part
+            .vms()
+            .filter(|vm| vm.is_template() != mappings::selector::Fact::Unknown)
+            .map(|vm| vm.moref().to_string())
+            .collect();
+        let runs: Vec<_> =
+            part.vms().flat_map(|vm| vm.vm.readings.iter().flatten().map(|run| run.as_ptr())).collect();
+        let distinct: BTreeSet<_> = runs.iter().collect();
+        (configured, runs.len(), distinct.len())
+    };
+    assert!(
+        (280..300).contains(&configured.len()),
+        "some have no configuration, most do: {}",
+        configured.len()
+    );
+    assert!(distinct * 3 < runs, "{distinct} different ones of {runs} runs of readings");
+    for (rule, of_rule) in &before {
+        let unread: Vec<_> = of_rule
+            .iter()
+            .filter(|(object, word)| {
+                **word == "not-readable"
+                    && (!object.starts_with("VirtualMachine") || configured.contains(*object))
+            })
+            .collect();
+        assert!(unread.is_empty(), "{rule} is not read of {unread:?}");
+        let passes = of_rule.values().any(|word| *word == "passed");
+        assert_eq!(!passes, NEVER_MET.contains(&rule.as_str()), "{rule}: {:?}", of_rule.values().next());
+    }
+
+    let first = |kind: Kind| {
+        let fleet = vc.fleet.read();
+        let setups = fleet.part(&vc.name).unwrap().setups();
+        let found = setups
+            .iter()
+            .find(|setup| setup.kind() == kind && failed(&before, &setup.moref().to_string()).len() < 5);
+        found.unwrap().moref().value().to_owned()
+    };
+    let (host, cluster, portgroup) = (first(Kind::Host), first(Kind::Cluster), first(Kind::Portgroup));
+    let good = failed(&before, &format!("HostSystem:{host}"));
+    for id in [&cluster, &portgroup] {
+        vcenter.mutate(&Mutation::SetWeak { id: id.clone(), weak: true }).unwrap();
+    }
+    let (service, running) = ("TSM-SSH".to_owned(), Some(true));
+    vcenter.mutate(&Mutation::SetService { id: host.clone(), service, running, policy: None }).unwrap();
+    let option = |value: &str| Mutation::SetOption {
+        id: host.clone(),
+        key: "UserVars.ESXiShellTimeOut".into(),
+        value: Some(value.into()),
+    };
+    vcenter.mutate(&option("0")).unwrap();
+    let vm = vcenter.vm_ids().into_iter().find(|id| {
+        let object = format!("VirtualMachine:{id}");
+        configured.contains(&object) && failed(&before, &object).is_empty()
+    });
+    let vm = vm.unwrap();
+    let key = "Isolation.tools.copy.disable".to_owned();
+    vcenter.mutate(&Mutation::SetOption { id: vm.clone(), key, value: Some("FALSE".into()) }).unwrap();
+
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let expected = BTreeSet::from(["host-shell-timeout".to_owned(), "host-ssh-stopped".to_owned()]);
+    // The others are about what these turn on.
+    let cluster_rules = BTreeSet::from(["cluster-drs-enabled".to_owned(), "cluster-ha-enabled".to_owned()]);
+    loop {
+        let event = tokio::time::timeout_at(deadline, watch.next()).await.expect("all changes in a minute");
+        if let Some(WatchEvent::Objects(reports)) = event {
+            vc.apply(FleetUpdate::Objects(reports));
+        }
+        let after = evaluate(&vc);
+        let more: BTreeSet<_> =
+            failed(&after, &format!("HostSystem:{host}")).difference(&good).cloned().collect();
+        let seen = [
+            more == expected,
+            failed(&after, &format!("VirtualMachine:{vm}"))
+                == BTreeSet::from(["vm-copy-disabled".to_owned()]),
+            failed(&after, &format!("ClusterComputeResource:{cluster}")) == cluster_rules,
+            failed(&after, &format!("DistributedVirtualPortgroup:{portgroup}")).len() > 8,
+        ];
+        if seen == [true; 4] {
+            break;
+        }
+    }
+    watch.close().await;
+    client.close().await.unwrap();
+}
+
+#[test]
+fn a_reading_is_small() {
+    assert!(size_of::<Reading>() <= 24, "{} bytes", size_of::<Reading>());
 }

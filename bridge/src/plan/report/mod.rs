@@ -5,20 +5,25 @@
 
 mod compliance;
 mod findings;
+mod former;
 mod inventory;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use mappings::checks::RuleSet;
+use mappings::inventory::{ContentHash, Stored};
 
 use super::snapshots::Scene;
-use super::{Capability, CapabilityVerdict, Plan, Reason, hindered, planned};
+use super::{Capability, CapabilityVerdict, Plan, Reason, hindered};
 use crate::aws::{NodeId, Place};
 use crate::cloud::TargetView;
 use crate::config::{ComplianceSettings, Config, FindingsSettings, InventorySettings, Mode};
 use crate::fleet::{Fleet, Part, VmView};
-use crate::store::{Holder, VmId};
+use crate::store::{Holder, Owned, VmId};
 
 /// What the operator wants to be told to AWS.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +34,8 @@ pub struct ReportPolicy {
     pub compliance: ComplianceSettings,
     /// Security Hub.
     pub findings: FindingsSettings,
+    /// What VMs, hosts, clusters and port groups are held against.
+    pub rules: Arc<RuleSet>,
 }
 
 impl ReportPolicy {
@@ -39,6 +46,7 @@ impl ReportPolicy {
             inventory: config.inventory.clone(),
             compliance: config.compliance.clone(),
             findings: config.findings.clone(),
+            rules: Arc::clone(&config.rules),
         }
     }
 
@@ -49,6 +57,7 @@ impl ReportPolicy {
             inventory: InventorySettings::off(),
             compliance: ComplianceSettings::off(),
             findings: FindingsSettings::off(),
+            rules: Arc::default(),
         }
     }
 }
@@ -73,13 +82,16 @@ fn says(reason: Reason) -> CapabilityVerdict {
 
 /// A VM that is a managed node, both as current as can be.
 struct Reported<'a, 'f> {
-    number: usize,
+    /// The number of its part of the fleet.
+    part_number: usize,
     view: &'a VmView<'f>,
     part: &'f Part,
     vm: &'a VmId,
     label: &'a Arc<str>,
     place: &'a Place,
     node: &'a NodeId,
+    /// The node again, as the one who holds what was told.
+    holder: Holder,
     cloud: &'a TargetView,
 }
 
@@ -107,17 +119,20 @@ pub(super) fn plan<'f>(scene: &Scene<'_, 'f>, fleet: &'f Fleet, plan: &mut Plan)
         return out;
     }
     let look = Look { scene, fleet, policy, busy: scene.memory.busy(), now: scene.now };
+    let (mut inventory, mut compliance) =
+        (inventory::Inventory::default(), compliance::Compliance::of(&look));
     for number in 0..scene.candidates.len() {
         let verdicts = match reported(scene, number) {
             Ok(one) => {
-                let inventory = inventory::plan(&look, &one, plan);
-                let compliance = compliance::plan(&look, &one, plan);
+                let inventory = inventory.plan(&look, &one, plan);
+                let compliance = compliance.plan(&look, &one, plan);
                 [inventory, compliance, says(Reason::InStep)]
             }
             Err(reason) => [(); 3].map(|()| says(reason.clone())),
         };
         out.verdicts.insert(number, verdicts);
     }
+    former::plan(&look, plan);
     for (verdicts, mode) in [0, 1, 2].into_iter().zip(modes) {
         if mode == Mode::Off {
             out.verdicts.values_mut().for_each(|said| said[verdicts] = says(Reason::Off));
@@ -146,24 +161,25 @@ fn reported<'s, 'f>(scene: &'s Scene<'_, 'f>, number: usize) -> Result<Reported<
         None => Reason::NotManaged,
     })?;
     Ok(Reported {
-        number,
+        part_number: candidate.part,
         view: &candidate.view,
         part,
         vm: &candidate.id,
         label: &candidate.label,
         place,
         node: &link.node,
+        holder: Holder::report(place, &link.node),
         cloud,
     })
 }
 
-/// What is planned of one node: an action, or why there is none.
-fn told(plan: &mut Plan, action: Option<crate::plan::Action>, otherwise: Reason) -> CapabilityVerdict {
-    match action {
-        Some(action) => {
-            plan.actions.push(planned(action));
-            CapabilityVerdict { reason: None, notes: Vec::new() }
-        }
-        None => says(otherwise),
-    }
+/// What a node was told of a type, as far as it can be understood.
+fn stored(owned: Option<&Owned>) -> Option<Stored> {
+    let owned = owned?;
+    Some(Stored { hash: ContentHash::parse(owned.value.as_deref()?).ok()?, at: owned.written })
+}
+
+/// There may be something to do at this time.
+fn look_again(plan: &mut Plan, at: Timestamp) {
+    plan.next = Some(plan.next.map_or(at, |next| next.min(at)));
 }

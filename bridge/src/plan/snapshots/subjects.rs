@@ -542,6 +542,13 @@ fn candidate_key(view: &VmView<'_>, port: u16) -> (Arc<str>, Arc<str>, u16) {
     (view.vcenter_name().as_str().into(), view.moref().shared_value(), port)
 }
 
+/// Our mark on a snapshot of a VM, by the snapshot's description. One that a clone brought along names another VM.
+pub(in crate::plan) fn own_mark(description: &str, vm: &VmId, installation: &str) -> Option<Mark> {
+    Mark::parse(description).filter(|mark| {
+        mark.owner() == installation && mark.vcenter() == vm.vcenter.to_string() && mark.vm() == &*vm.vm
+    })
+}
+
 /// Snapshots with our mark, and all snapshots. None: they are not known.
 fn snapshots(view: &VmView<'_>, vm: &VmId, installation: &str) -> (Option<Vec<Seen>>, Vec<SnapshotId>) {
     let info = match view.snapshots() {
@@ -554,10 +561,7 @@ fn snapshots(view: &VmView<'_>, vm: &VmId, installation: &str) -> (Option<Vec<Se
         let Some(reference) = tree.reference() else { continue };
         let snapshot = SnapshotId::from(reference.to_string());
         all.push(snapshot.clone());
-        let mark = Mark::parse(&tree.description).filter(|mark| {
-            mark.owner() == installation && mark.vcenter() == vm.vcenter.to_string() && mark.vm() == &*vm.vm
-        });
-        if let Some((mark, created)) = mark.zip(tree.created) {
+        if let Some((mark, created)) = own_mark(&tree.description, vm, installation).zip(tree.created) {
             seen.push(Seen { record: record_id(&mark).into(), snapshot, created });
         }
     }

@@ -39,7 +39,7 @@ pub(super) fn cases(told: &mut Told<'_>, view: &View<'_>) -> Option<Vec<Case>> {
     for item in found.items(told, MOST_CASES)? {
         let view = item.table(told)?;
         let versions = match view.get("versions") {
-            Some(found) => found.read(told, 80, str::parse, "for example versions = \">=8.0\"")?,
+            Some(found) => found.read(told, 80, str::parse, "write `>=7.0`, `<8.0` or `>=7.0, <8.0`")?,
             None => Versions::default(),
         };
         if cases.iter().any(|case: &Case| case.versions.is_everything()) {

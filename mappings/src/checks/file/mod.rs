@@ -15,7 +15,7 @@ use super::suppress::Suppression;
 use table::{Told, View};
 
 /// The longest file, in bytes.
-const LONGEST: usize = 4 << 20;
+pub const LONGEST: usize = 4 << 20;
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,7 @@ pub fn parse(name: &str, text: &str) -> Result<RuleFile, Vec<Mistake>> {
         file.suppressions.extend(suppress::suppression(&mut told, &view));
         told.rule = None;
     }
+    told.mistakes.sort_by_key(|mistake| mistake.line);
     if told.mistakes.is_empty() { Ok(file) } else { Err(told.mistakes) }
 }
 
@@ -82,3 +83,6 @@ pub(super) fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
         .filter(|(similarity, _)| *similarity >= 0.8)
         .map(|(_, candidate)| candidate)
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,7 @@ pub(super) fn rule(told: &mut Told<'_>, view: &View<'_>) -> Option<Rule> {
         references(told, &view)
     });
     let applies = view.get("applies").map_or(Some(Versions::default()), |found| {
-        found.read(told, 80, str::parse, "for example applies = \">=7.0, <8.0\"")
+        found.read(told, 80, str::parse, "write `>=7.0`, `<8.0` or `>=7.0, <8.0`")
     });
     let when = view.get("when").map_or(Some(Vec::new()), |found| {
         let items = found.items(told, MOST_CONDITIONS)?;

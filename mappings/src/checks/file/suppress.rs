@@ -2,12 +2,11 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use toml::de::DeValue;
 
 use super::table::{Found, Told, View};
 use crate::checks::rule::Family;
-use crate::checks::suppress::{Scope, Suppression};
+use crate::checks::suppress::{Scope, Suppression, end_of_day};
 use crate::glob::NamePattern;
 use crate::selector::Selector;
 
@@ -21,7 +20,7 @@ pub(super) fn suppression(told: &mut Told<'_>, view: &View<'_>) -> Option<Suppre
     let scope = match (view.get("rule"), view.get("family")) {
         (Some(found), None) => found
             .read(told, 80, NamePattern::new, "the name of a rule, or a pattern such as `vm-device-*`")
-            .map(Scope::Rules),
+            .map(|pattern| Scope::Rules(vec![pattern])),
         (None, Some(found)) => found.text(told, 80).and_then(|text| {
             let family = Family::new(text);
             if family.is_none() {
@@ -46,7 +45,8 @@ pub(super) fn suppression(told: &mut Told<'_>, view: &View<'_>) -> Option<Suppre
         .needed(told, "reason", "\"replaced in spring, ticket 4711\"")
         .and_then(|found| found.text(told, LONGEST_REASON));
     let until = view.needed(told, "until", "2027-03-31").and_then(|found| until(told, &found));
-    Some(Suppression { scope: scope?, objects: objects?, reason: reason?.trim().into(), until: until? })
+    let reason = reason.map(|reason| reason.trim().into());
+    Some(Suppression { name: None, scope: scope?, objects: objects?, reason: reason?, until: until? })
 }
 
 /// A day (it holds until that day ends in UTC), or a time with an offset.
@@ -56,7 +56,6 @@ fn until(told: &mut Told<'_>, found: &Found<'_>) -> Option<Timestamp> {
         DeValue::String(text) => text.to_string(),
         _ => String::new(),
     };
-    let end_of_day = |date: Date| TimeZone::UTC.to_timestamp(date.at(23, 59, 59, 999_999_999)).ok();
     let day = (text.len() == 10).then(|| text.parse::<Date>().ok().and_then(end_of_day)).flatten();
     let read = day.or_else(|| text.parse::<Timestamp>().ok());
     if read.is_none() {

@@ -16,6 +16,7 @@ mod faults;
 mod guests;
 mod iam;
 mod inventory;
+mod reports;
 mod scripts;
 mod several;
 mod snapshots;

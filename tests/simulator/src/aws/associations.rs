@@ -92,14 +92,19 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Value, Error> {
     };
     let all = held.associations.get(id);
     let documents = all.into_iter().flat_map(|all| all.keys()).cloned();
-    page(call, "InstanceAssociationStatusInfos", documents, |document| {
-        let association = all?.get(document)?;
-        let status = association.status.name();
-        Some(json!({
-            "AssociationId": association.id, "Name": document, "DocumentVersion": "1",
-            "AssociationVersion": "1", "InstanceId": id, "ExecutionDate": seconds(association.ran),
-            "Status": status, "DetailedStatus": status,
-            "ExecutionSummary": format!("1 out of 1 plugin processed, {status}."),
-        }))
-    })
+    page(
+        call,
+        "InstanceAssociationStatusInfos",
+        |_| documents,
+        |document| {
+            let association = all?.get(document)?;
+            let status = association.status.name();
+            Some(json!({
+                "AssociationId": association.id, "Name": document, "DocumentVersion": "1",
+                "AssociationVersion": "1", "InstanceId": id, "ExecutionDate": seconds(association.ran),
+                "Status": status, "DetailedStatus": status,
+                "ExecutionSummary": format!("1 out of 1 plugin processed, {status}."),
+            }))
+        },
+    )
 }

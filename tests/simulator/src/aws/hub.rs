@@ -9,6 +9,7 @@ use crate::vcenter::lock;
 
 use super::caller::Wish;
 use super::error::Error;
+use super::finding_format;
 use super::findings::{self, FindingKey, Moment, Owner};
 use super::hub_filter::{self, Filters};
 use super::service::Call;
@@ -78,7 +79,7 @@ pub(super) fn import(call: &Call<'_>) -> Result<Value, Error> {
                 failed.push(json!({ "Id": id, "ErrorCode": code, "ErrorMessage": text }));
                 continue;
             }
-            if let Some(problem) = findings::problem(finding, owner) {
+            if let Some(problem) = finding_format::problem(finding, owner) {
                 let text = format!("Finding does not adhere to Amazon Finding Format. {problem}.");
                 failed.push(json!({ "Id": id, "ErrorCode": "InvalidInput", "ErrorMessage": text }));
                 continue;
@@ -119,7 +120,7 @@ pub(super) fn update(call: &Call<'_>) -> Result<Value, Error> {
     }
     let moment = moment(&state);
     let regions = seen_regions(&state, call);
-    let problem = findings::update_problem(call.input);
+    let problem = finding_format::update_problem(call.input);
     let (mut processed, mut unprocessed) = (Vec::new(), Vec::new());
     for identifier in identifiers {
         let id = identifier["Id"].as_str().unwrap_or_default();
@@ -177,7 +178,7 @@ fn update_one(
     };
     let mut after = known;
     change(call, &mut after, moment);
-    if findings::is_too_large(&after) {
+    if finding_format::is_too_large(&after) {
         return Err(("FindingSizeExceeded".to_owned(), "Finding size exceeded 240 KB".to_owned()));
     }
     Ok(held.findings.update(key, moment, |finding| *finding = after).unwrap_or_default())

@@ -16,6 +16,7 @@ mod change;
 mod compliance;
 mod config;
 mod error;
+mod finding_format;
 mod findings;
 mod hub;
 mod hub_filter;
@@ -62,7 +63,7 @@ pub use self::aggregation::AwsAggregation;
 pub use self::associations::AwsAssociationStatus;
 pub use self::change::AwsMutation;
 pub use self::config::{AwsAccount, AwsConfig, AwsParameter, AwsRole, NodeSeeding, ReadDelay, Throttle};
-pub use self::findings::finding_faults;
+pub use self::finding_format::finding_faults;
 pub(crate) use self::protocol::Protocol;
 pub(crate) use self::seed::seed;
 pub(crate) use self::service::Shared;
@@ -165,6 +166,14 @@ impl Aws {
         let mut state = lock(&self.shared.state);
         windows::advance(&mut state);
         state.region(account, region).map(|held| held.windows.runs.clone()).unwrap_or_default()
+    }
+
+    /// The findings that there are in a Region now, without those of linked Regions.
+    pub fn findings(&self, account: &str, region: &str) -> Vec<Value> {
+        let mut state = lock(&self.shared.state);
+        windows::advance(&mut state);
+        let held = state.region(account, region);
+        held.into_iter().flat_map(|held| held.findings.all()).cloned().collect()
     }
 
     /// Every change that callers made, on AWS and on vCenters, in order.

@@ -8,11 +8,12 @@ use super::service::Call;
 /// So many items are on a page when nobody says.
 pub(super) const USUAL: usize = 50;
 
-/// The page that is asked for. `keys` are in order; `make` tells the item of a key, or that it is not wanted.
-pub(super) fn page(
+/// The page that is asked for. `keys` gives keys in order, and may leave out those before the one that it is told of; `make` tells
+/// the item of a key, or that it is not wanted.
+pub(super) fn page<Keys: Iterator<Item = String>>(
     call: &Call<'_>,
     member: &str,
-    keys: impl Iterator<Item = String>,
+    keys: impl FnOnce(Option<&str>) -> Keys,
     mut make: impl FnMut(&str) -> Option<Value>,
 ) -> Result<Value, Error> {
     let most = call.number("MaxResults").unwrap_or(USUAL);
@@ -25,7 +26,7 @@ pub(super) fn page(
         None => None,
     };
     let (mut list, mut last) = (Vec::new(), String::new());
-    for key in keys.skip_while(|key| after.as_ref().is_some_and(|after| key <= after)) {
+    for key in keys(after.as_deref()).skip_while(|key| after.as_ref().is_some_and(|after| key <= after)) {
         let Some(item) = make(&key) else { continue };
         if list.len() == most {
             let token = call.shared.tokens.give(&query, &last);

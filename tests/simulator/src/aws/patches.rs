@@ -125,20 +125,25 @@ pub(super) fn describe(call: &Call<'_>) -> Result<Value, Error> {
     let patches = known.map(|known| known.patches(windows)).unwrap_or_default();
     let installed = known.and_then(|known| known.operation).map_or(0.into(), |(_, _, end)| seconds(end));
     let keys = (0..patches.len()).map(|at| format!("{at:09}"));
-    page(call, "Patches", keys, |key| {
-        let patch = patches.get(key.parse::<usize>().ok()?)?;
-        let mut told = json!({
-            "Title": patch.title, "KBId": patch.id, "Classification": patch.classification,
-            "Severity": patch.severity, "State": patch.state,
-            // What is not installed has the beginning of time.
-            "InstalledTime": if patch.state.starts_with("INSTALLED") { installed.clone() } else { 0.into() },
-        });
-        let wanted = filters.iter().all(|(key, values)| values.iter().any(|value| told[*key] == *value));
-        if !patch.is_compliant() && patch.state != "INSTALLED_PENDING_REBOOT" {
-            told["CVEIds"] = format!("CVE-2026-1{}", key.get(5..).unwrap_or(key)).into();
-        }
-        wanted.then_some(told)
-    })
+    page(
+        call,
+        "Patches",
+        |_| keys,
+        |key| {
+            let patch = patches.get(key.parse::<usize>().ok()?)?;
+            let mut told = json!({
+                "Title": patch.title, "KBId": patch.id, "Classification": patch.classification,
+                "Severity": patch.severity, "State": patch.state,
+                // What is not installed has the beginning of time.
+                "InstalledTime": if patch.state.starts_with("INSTALLED") { installed.clone() } else { 0.into() },
+            });
+            let wanted = filters.iter().all(|(key, values)| values.iter().any(|value| told[*key] == *value));
+            if !patch.is_compliant() && patch.state != "INSTALLED_PENDING_REBOOT" {
+                told["CVEIds"] = format!("CVE-2026-1{}", key.get(5..).unwrap_or(key)).into();
+            }
+            wanted.then_some(told)
+        },
+    )
 }
 
 #[cfg(test)]

@@ -306,7 +306,7 @@ impl Maker {
             cores,
             memory,
             version: "8.0.3",
-            build: "24280767",
+            build: "24859861",
             connection: if down { "notResponding" } else { "connected" },
             power: if down { "unknown" } else { "poweredOn" },
             maintenance: !down && self.dice.rare(20),

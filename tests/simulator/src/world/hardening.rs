@@ -54,7 +54,7 @@ impl Hardening {
             return *forced;
         }
         let object = mixed(self.seed ^ u64::from(id.num));
-        object % WEAK_OBJECTS == 0
+        object.is_multiple_of(WEAK_OBJECTS)
             && mixed(object ^ crate::fleet::hash_name(setting)).is_multiple_of(WEAK_SETTINGS)
     }
 

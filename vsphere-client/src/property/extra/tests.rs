@@ -216,7 +216,7 @@ fn the_filter_asks_for_each_path_once_and_for_whole_sets_of_derived_types() {
     assert_eq!(paths(&extra, "ClusterComputeResource"), ["name", "parent", "host", "configurationEx"]);
     assert_eq!(
         paths(&extra, "DistributedVirtualPortgroup"),
-        ["name", "config.defaultPortConfig.securityPolicy"]
+        ["name", "parent", "config.defaultPortConfig.securityPolicy"]
     );
     assert_eq!(paths(&extra, "ComputeResource"), paths(&Extra::default(), "ComputeResource"));
     insta::assert_snapshot!(filter(&Extra::default()).matches("<propSet>").count(), @"9");

@@ -17,7 +17,7 @@ use crate::config::FindingsSettings;
 use crate::fleet::{Part, SetupView};
 use crate::plan::identity::Candidate;
 use crate::plan::reason::Reason;
-use crate::plan::snapshots::Scene;
+use crate::plan::snapshots::{LastWindows, Scene};
 use crate::plan::{Capability, Plan};
 
 /// What was found.
@@ -42,8 +42,15 @@ pub(super) fn gather(
     plan: &Plan,
 ) -> Gathered {
     let settings = &scene.policy.report.findings;
-    let mut gatherer =
-        Gatherer { scene, sinks, told, settings, words: Dictionary::default(), out: Gathered::default() };
+    let mut gatherer = Gatherer {
+        scene,
+        sinks,
+        told,
+        settings,
+        windows: LastWindows::of(scene.memory, scene.now),
+        words: Dictionary::default(),
+        out: Gathered::default(),
+    };
     for (number, candidate) in scene.candidates.iter().enumerate() {
         let (part, stale) = &scene.parts[candidate.part];
         if stale.is_none() && !twins.contains(&candidate.id.vcenter) {
@@ -66,6 +73,7 @@ struct Gatherer<'s, 'a, 'f> {
     sinks: &'s [Option<Sink<'s>>],
     told: &'s HashSet<Spot>,
     settings: &'s FindingsSettings,
+    windows: LastWindows<'s>,
     words: Dictionary,
     out: Gathered,
 }
@@ -102,6 +110,7 @@ impl Gatherer<'_, '_, '_> {
             enrol,
             disputed: sink.matching.disputed.contains_key(&number),
             node: link.map(|link| sink.cloud.nodes.get(&link.node).map(|node| &**node)),
+            last_window: self.windows.get(&candidate.id),
             patches: link.and_then(|link| sink.patches?.get(&link.node)),
             memory: self.scene.memory,
             policy: self.scene.policy,
@@ -128,7 +137,7 @@ impl Gatherer<'_, '_, '_> {
             is_provider_managed: part.is_provider_managed(),
             facts: view,
         };
-        self.checks(&spot, part, &facts, view.readings(), &target, &mut subject, &make);
+        self.checks(&spot, part, &facts, view.readings().as_deref(), &target, &mut subject, &make);
     }
 
     fn setup(&mut self, setup: &SetupView<'_>, vcenter: VcenterUuid, part: &Part) {
@@ -144,7 +153,7 @@ impl Gatherer<'_, '_, '_> {
         };
         let target = Arc::clone(&sink.target);
         let make = || Arc::new(of_setup(setup, vcenter));
-        self.checks(&spot, part, &facts, setup.readings(), &target, &mut None, &make);
+        self.checks(&spot, part, &facts, setup.readings().as_deref(), &target, &mut None, &make);
     }
 
     /// The target that is told of a host, a cluster or a port group, which may bear VMs of several: the first in the configuration

@@ -43,7 +43,7 @@ pub(super) fn plan(scene: &Scene<'_, '_>, sinks: &[Option<Sink<'_>>], plan: &mut
             // What was done already and is only not shown yet is left out.
             let mut left = update.clone();
             left.findings.retain(|(id, _)| {
-                let holder = Holder::findings(&sink.place, id.as_str());
+                let holder = Holder::findings(sink.nodes, id.as_str());
                 let owned = scene.memory.owned_by(&holder).and_then(|owned| owned.get(UPDATE));
                 !owned.is_some_and(|owned| owned.value.as_deref() == Some(&*hash) && !is_shown(owned.written))
             });
@@ -51,7 +51,7 @@ pub(super) fn plan(scene: &Scene<'_, '_>, sinks: &[Option<Sink<'_>>], plan: &mut
                 continue;
             }
             let action = Action::UpdatePatchFindings {
-                place: sink.place.clone(),
+                place: sink.nodes.clone(),
                 label: label(left.findings.len()),
                 findings: left.findings.iter().map(|(id, _)| (id.clone(), hash.clone())).collect(),
                 resolve: left.resolve,
@@ -104,20 +104,13 @@ fn linked(scene: &Scene<'_, '_>, at: usize, sink: &Sink<'_>) -> BTreeMap<NodeId,
 
 /// What is remembered of findings that nobody has to look at any more is forgotten.
 fn forget(scene: &Scene<'_, '_>, sinks: &[Option<Sink<'_>>], plan: &mut Plan) {
-    // Targets may share a Security Hub, which then lists for each of them only its own.
-    let listings: Vec<_> =
-        sinks.iter().flatten().map(|sink| (&sink.place, &sink.hub.patch_manager)).collect();
     for (holder, owned) in &scene.memory.owned {
         let Some(update) = owned.get(UPDATE).filter(|_| holder.kind == OwnedKind::Finding) else { continue };
-        let here: Vec<_> = listings.iter().filter(|(place, _)| place.as_str() == &*holder.place).collect();
-        let is_over = !here.is_empty()
-            && here.iter().all(|(_, known)| {
-                let is_later =
-                    known.as_of.is_some_and(|as_of| as_of.duration_since(update.written) >= SETTLES);
-                let is_listed = known.value.iter().flat_map(|all| all.iter());
-                is_later && !is_listed.into_iter().any(|finding| finding.id.as_str() == &*holder.object)
-            });
-        if is_over {
+        let sink = sinks.iter().flatten().find(|sink| sink.nodes.as_str() == &*holder.place);
+        let Some(listed) = sink.map(|sink| &sink.hub.patch_manager) else { continue };
+        let is_shown = listed.as_of.is_some_and(|as_of| as_of.duration_since(update.written) >= SETTLES);
+        let mut findings = listed.value.iter().flat_map(|all| all.iter());
+        if is_shown && !findings.any(|finding| finding.id.as_str() == &*holder.object) {
             plan.housekeeping.push(OwnedChange { holder: holder.clone(), name: UPDATE.into(), owned: None });
         }
     }

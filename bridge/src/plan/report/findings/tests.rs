@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use mappings::checks::{self, ApiVersion, Reading, RuleSet, Sources, Status as CheckStatus};
 use mappings::findings::{Class, Severity, Status, Target};
-use mappings::protection::{Keep, Record, Run};
+use mappings::protection::Run;
 use mappings::selector::VmFacts;
 
 use super::checks::{Dictionary, Meaning, meaning, problem};
@@ -19,8 +19,9 @@ use crate::enrol::Problem as EnrolProblem;
 use crate::fleet::testing::{TestVcenter, TestVm};
 use crate::fleet::{SharedFleet, VmView};
 use crate::memory::Memory;
+use crate::plan::snapshots::LastWindows;
 use crate::plan::{Policy, Reason};
-use crate::snapshot::{HoldBy, Member, Scope};
+use crate::snapshot::{Entered, HoldBy, Member, Scope};
 use crate::store::VmId;
 
 fn now() -> Timestamp {
@@ -69,8 +70,9 @@ fn found(
     (memory, policy): (&Memory, &Policy),
 ) -> &'static str {
     with_view(vm, |view, id| {
-        let node = node.map(Some);
-        let look = Look { view, id, enrol, disputed: false, node, patches: None, memory, policy, now: now() };
+        let (node, windows) = (node.map(Some), LastWindows::of(memory, now()));
+        let (last_window, disputed, patches, now) = (windows.get(id), false, None, now());
+        let look = Look { view, id, enrol, disputed, node, last_window, patches, memory, policy, now };
         let all = look.found(&FindingsSettings::off());
         let (_, found) = all.into_iter().find(|(own, _)| own.id == rule).unwrap();
         match found {
@@ -147,38 +149,30 @@ fn a_vm_is_unprotected_that_went_into_its_last_window_without_a_snapshot() {
         found(&vm, "no-snapshot-before-window", Some(&Reason::InStep), None, (memory, &policy))
     };
     let id = with_view(&vm, |_, id| id.clone());
-    let run = |days: i64| Run {
-        window: "mw-0123456789abcdef0".into(),
-        name: "patch night".into(),
-        opens: now() - SignedDuration::from_hours(24 * days),
-        closes: now() - SignedDuration::from_hours(24 * days - 3),
-    };
-    let record = |number: &str, days: i64, early: Option<i64>| {
-        let run = run(days);
-        let created = early.map(|minutes| run.opens - SignedDuration::from_mins(minutes));
-        Record { created, ..Record::new(number.into(), "web-1".into(), Some(run), Keep::default(), now()) }
-    };
-    let memory = |records: Vec<Record>, hold: Option<HoldBy>| {
+    let memory = |openings: &[(i64, Option<Entered>)]| {
         let mut memory = Memory::default();
-        let records = records.into_iter().map(|record| (record.key().clone(), record));
-        memory.protections.insert(id.clone(), records.collect());
-        if let Some(hold) = hold {
-            let members = vec![Member { vm: id.clone(), hold, joined: None }];
-            let scope = Scope { run: run(1), place: None, frozen: now(), members };
+        for (days, entered) in openings {
+            let run = Run {
+                window: "mw-0123456789abcdef0".into(),
+                name: "patch night".into(),
+                opens: now() - SignedDuration::from_hours(24 * days),
+                closes: now() - SignedDuration::from_hours(24 * days - 3),
+            };
+            let member = Member { vm: id.clone(), hold: HoldBy::NotAsked, joined: None, entered: *entered };
+            let scope = Scope { run, place: None, frozen: now(), members: vec![member] };
             memory.scopes.insert(scope.key(), scope);
         }
         memory
     };
+    let taken = Entered::Protected { taken: now() };
     assert_eq!(of(&Memory::default()), "unknown", "nobody remembers a window");
-    assert_eq!(of(&memory(vec![record("01", 1, Some(30))], None)), "good");
-    assert_eq!(of(&memory(vec![record("01", 1, None)], None)), "bad");
-    assert_eq!(of(&memory(vec![record("01", 1, Some(-5))], None)), "bad", "it came too late");
-    assert_eq!(of(&memory(Vec::new(), Some(HoldBy::NotAsked))), "bad", "it could not have one");
-    assert_eq!(of(&memory(Vec::new(), Some(HoldBy::Hook))), "good", "it was kept out");
-    let before = vec![record("01", 8, None), record("02", 1, Some(30))];
-    assert_eq!(of(&memory(before, None)), "good", "the last one counts");
-    // One that comes yet says nothing.
-    assert_eq!(of(&memory(vec![record("01", -1, None)], None)), "unknown");
+    assert_eq!(of(&memory(&[(1, Some(taken))])), "good");
+    assert_eq!(of(&memory(&[(1, Some(Entered::Held))])), "good");
+    assert_eq!(of(&memory(&[(1, Some(Entered::Unprotected))])), "bad");
+    assert_eq!(of(&memory(&[(1, None)])), "unknown", "nobody asked for a snapshot");
+    assert_eq!(of(&memory(&[(8, Some(Entered::Unprotected)), (1, Some(taken))])), "good", "the last counts");
+    assert_eq!(of(&memory(&[(8, Some(taken)), (1, Some(Entered::Unprotected))])), "bad");
+    assert_eq!(of(&memory(&[(-1, Some(Entered::Unprotected))])), "unknown", "it comes yet");
 }
 
 fn target() -> Arc<Target> {

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use mappings::compliance::table::Patches;
 use mappings::findings::Severity;
-use mappings::protection::{Record, Run};
+use mappings::protection::Run;
 use mappings::selector::Fact;
-use mappings::snapshot::name::Mark;
 use vsphere_client::model::PowerState;
 
 use super::rules::{
@@ -19,9 +18,9 @@ use crate::config::{FindingsSettings, Mode, SnapshotSettings};
 use crate::engine::record_id;
 use crate::fleet::VmView;
 use crate::memory::Memory;
-use crate::plan::snapshots::policy_of;
+use crate::plan::snapshots::{own_mark, policy_of};
 use crate::plan::{Policy, Reason};
-use crate::snapshot::HoldBy;
+use crate::snapshot::Entered;
 use crate::store::VmId;
 
 /// An agent reports every five minutes. One that has not for so long, while its VM runs, is a problem.
@@ -72,6 +71,8 @@ pub(super) struct Look<'l, 'v> {
     pub disputed: bool,
     /// Its node; `None` inside: Systems Manager does not show it any more.
     pub node: Option<Option<&'l Node>>,
+    /// The last window that it was in, as far as anybody remembers.
+    pub last_window: Option<(&'l Run, Entered)>,
     /// The patches of its node.
     pub patches: Option<&'l Patches>,
     pub memory: &'l Memory,
@@ -211,31 +212,15 @@ impl Look<'_, '_> {
         if settings.mode == Mode::Off || policy_of(&settings.policies, self.view).is_none() {
             return Found::Good;
         }
-        match self.last_window() {
-            LastWindow::None => Found::Unknown,
-            LastWindow::Protected => Found::Good,
-            LastWindow::Missed(run) => {
+        match self.last_window {
+            // Nobody remembers one.
+            None => Found::Unknown,
+            Some((_, Entered::Protected { .. } | Entered::Held)) => Found::Good,
+            Some((run, Entered::Unprotected)) => {
                 let opened = format!("{:.0}", run.opens);
                 Found::Bad(Bad::of(&UNPROTECTED, [("window", run.name.to_string()), ("opened", opened)]))
             }
         }
-    }
-
-    /// The last window that reached it, as far as anybody remembers.
-    fn last_window(&self) -> LastWindow<'_> {
-        let records = || self.memory.protections.get(self.id).into_iter().flat_map(BTreeMap::values);
-        let of_records = records().filter_map(|record| record.run.as_ref());
-        let scopes = self.memory.scopes.values().filter(|scope| scope.member(self.id).is_some());
-        let runs = of_records.chain(scopes.map(|scope| &scope.run)).filter(|run| run.opens <= self.now);
-        let Some(run) = runs.max_by_key(|run| run.opens) else { return LastWindow::None };
-        let was_there = |record: &Record| record.created.is_some_and(|created| created <= run.opens);
-        if records().any(|record| record.is_for(run) && was_there(record)) {
-            return LastWindow::Protected;
-        }
-        let held = self.memory.scopes.get(&(run.window.clone(), run.opens)).and_then(|scope| {
-            scope.member(self.id).map(|member| matches!(member.hold, HoldBy::Tags { .. } | HoldBy::Hook))
-        });
-        if held == Some(true) { LastWindow::Protected } else { LastWindow::Missed(run) }
     }
 
     /// Snapshots that are too old, and those of ours that nobody looks after.
@@ -253,11 +238,7 @@ impl Look<'_, '_> {
             if age > OLD_AFTER {
                 old.push(named());
             }
-            let mark = Mark::parse(&tree.description).filter(|mark| {
-                mark.owner() == &*self.memory.installation
-                    && mark.vcenter() == self.id.vcenter.to_string()
-                    && mark.vm() == &*self.id.vm
-            });
+            let mark = own_mark(&tree.description, self.id, &self.memory.installation);
             let Some(mark) = mark else { continue };
             let reference = tree.reference().map(|reference| reference.to_string());
             if age > RECORDED_WITHIN && !self.is_ours(&record_id(&mark), reference.as_deref()) {
@@ -315,12 +296,4 @@ pub(super) fn is_patched(patches: &Patches) -> bool {
     [patches.missing, patches.failed, patches.pending_reboot, patches.rejected]
         .iter()
         .all(|count| *count == 0)
-}
-
-enum LastWindow<'r> {
-    /// Nobody remembers one.
-    None,
-    /// There was a snapshot, or the VM was kept out of it.
-    Protected,
-    Missed(&'r Run),
 }

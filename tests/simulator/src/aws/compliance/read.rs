@@ -1,6 +1,7 @@
 //! ListComplianceItems, ListResourceComplianceSummaries and ListComplianceSummaries.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,12 +62,13 @@ fn fits(filters: &[Filter<'_>], node: &str, name: &str, report: &Report) -> bool
     })
 }
 
-/// Node and type, in order.
-fn keys(held: Option<&Region>) -> impl Iterator<Item = String> {
-    held.into_iter().flat_map(|held| {
-        held.nodes
-            .keys()
-            .flat_map(|node| types(held, node).into_iter().map(move |name| format!("{node}/{name}")))
+/// Node and type, in order, from the node of a key on.
+fn keys<'a>(held: Option<&'a Region>, after: Option<&str>) -> impl Iterator<Item = String> + use<'a> {
+    let first = after.and_then(|after| after.split_once('/')).map(|(node, _)| node.to_owned());
+    let start = first.map_or(Bound::Unbounded, Bound::Included);
+    held.into_iter().flat_map(move |held| {
+        let nodes = held.nodes.range((start.clone(), Bound::Unbounded)).map(|(node, _)| node);
+        nodes.flat_map(|node| types(held, node).into_iter().map(move |name| format!("{node}/{name}")))
     })
 }
 
@@ -96,18 +98,23 @@ pub(in super::super) fn resources(call: &Call<'_>) -> Result<Value, Error> {
     let state = lock(&call.shared.state);
     let when = (state.seen(|delay| delay.ssm), state.window_time());
     let held = state.region(&call.caller.account, &call.caller.region);
-    page(call, "ResourceComplianceSummaryItems", keys(held), |key| {
-        let (node, name, report) = found(held, key, when)?;
-        fits(&filters, node, name, &report).then(|| {
-            json!({
-                "ComplianceType": name, "ResourceType": "ManagedInstance", "ResourceId": node,
-                "Status": report.status(), "OverallSeverity": report.severity(),
-                "ExecutionSummary": report.summary,
-                "CompliantSummary": report.counts(true).told("CompliantCount"),
-                "NonCompliantSummary": report.counts(false).told("NonCompliantCount"),
+    page(
+        call,
+        "ResourceComplianceSummaryItems",
+        |after| keys(held, after),
+        |key| {
+            let (node, name, report) = found(held, key, when)?;
+            fits(&filters, node, name, &report).then(|| {
+                json!({
+                    "ComplianceType": name, "ResourceType": "ManagedInstance", "ResourceId": node,
+                    "Status": report.status(), "OverallSeverity": report.severity(),
+                    "ExecutionSummary": report.summary,
+                    "CompliantSummary": report.counts(true).told("CompliantCount"),
+                    "NonCompliantSummary": report.counts(false).told("NonCompliantCount"),
+                })
             })
-        })
-    })
+        },
+    )
 }
 
 /// ListComplianceSummaries: how many nodes are compliant, type by type.
@@ -117,7 +124,7 @@ pub(in super::super) fn summaries(call: &Call<'_>) -> Result<Value, Error> {
     let when = (state.seen(|delay| delay.ssm), state.window_time());
     let held = state.region(&call.caller.account, &call.caller.region);
     let mut all: BTreeMap<String, (Counts, Counts)> = BTreeMap::new();
-    for key in keys(held) {
+    for key in keys(held, None) {
         let Some((node, name, report)) = found(held, &key, when) else { continue };
         if fits(&filters, node, name, &report) {
             let counts = all.entry(name.to_owned()).or_default();
@@ -125,13 +132,18 @@ pub(in super::super) fn summaries(call: &Call<'_>) -> Result<Value, Error> {
             of_status.add(report.severity());
         }
     }
-    page(call, "ComplianceSummaryItems", all.keys().cloned(), |name| {
-        let (compliant, other) = all.get(name)?;
-        Some(json!({
-            "ComplianceType": name, "CompliantSummary": compliant.told("CompliantCount"),
-            "NonCompliantSummary": other.told("NonCompliantCount"),
-        }))
-    })
+    page(
+        call,
+        "ComplianceSummaryItems",
+        |_| all.keys().cloned(),
+        |name| {
+            let (compliant, other) = all.get(name)?;
+            Some(json!({
+                "ComplianceType": name, "CompliantSummary": compliant.told("CompliantCount"),
+                "NonCompliantSummary": other.told("NonCompliantCount"),
+            }))
+        },
+    )
 }
 
 /// ListComplianceItems: of one node.
@@ -167,11 +179,15 @@ pub(in super::super) fn items(call: &Call<'_>) -> Result<Value, Error> {
             _ => filter.fits(status(item.compliant)),
         })
     };
-    page(call, "ComplianceItems", all.keys().cloned(), |key| {
-        let (name, at, report) = all.get(key)?;
-        let report = report.as_ref()?;
-        let item = report.items.get(*at)?;
-        wanted(name, item).then(|| {
+    page(
+        call,
+        "ComplianceItems",
+        |_| all.keys().cloned(),
+        |key| {
+            let (name, at, report) = all.get(key)?;
+            let report = report.as_ref()?;
+            let item = report.items.get(*at)?;
+            wanted(name, item).then(|| {
             let mut told = json!({
                 "ComplianceType": name, "ResourceType": "ManagedInstance", "ResourceId": node, "Id": item.id,
                 "Status": status(item.compliant), "Severity": item.severity,
@@ -182,5 +198,6 @@ pub(in super::super) fn items(call: &Call<'_>) -> Result<Value, Error> {
             }
             told
         })
-    })
+        },
+    )
 }

@@ -114,8 +114,13 @@ pub(in super::super) fn deletions(call: &Call<'_>) -> Result<Value, Error> {
         return Err(Error::bad("InvalidDeletionIdException", format!("There is no deletion {id}")));
     }
     let keys = (0..all.len()).map(|at| format!("{at:09}"));
-    page(call, "InventoryDeletions", keys, |key| {
-        let deletion = all.get(key.parse::<usize>().ok()?)?;
-        wanted.is_none_or(|wanted| wanted == deletion.id).then(|| deletion.told(now))
-    })
+    page(
+        call,
+        "InventoryDeletions",
+        |_| keys,
+        |key| {
+            let deletion = all.get(key.parse::<usize>().ok()?)?;
+            wanted.is_none_or(|wanted| wanted == deletion.id).then(|| deletion.told(now))
+        },
+    )
 }

@@ -1,5 +1,6 @@
 //! GetInventory, ListInventoryEntries and GetInventorySchema.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,15 +48,19 @@ pub(in super::super) fn get(call: &Call<'_>) -> Result<Value, Error> {
     if !known(held, name) {
         return Err(Error::bad("InvalidResultAttributeException", format!("There is no type {name}")));
     }
-    let all = held.into_iter().flat_map(|held| held.nodes.keys()).cloned();
+    let nodes = |after: Option<&str>| {
+        let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.to_owned()));
+        held.into_iter().flat_map(move |held| held.nodes.range((start.clone(), Bound::Unbounded)))
+    };
+    let nodes = |after: Option<&str>| nodes(after).map(|(node, _)| node.clone());
     if let (Some(mut aggregator), Some(held)) = (aggregator, held) {
-        for node in all.filter(|node| fits(held, node, &filters, moment)) {
+        for node in nodes(None).filter(|node| fits(held, node, &filters, moment)) {
             let item = item(held, &node, &aggregator.kind, moment);
             item.iter().flat_map(|item| &item.content).for_each(|row| aggregator.count(row));
         }
         return Ok(json!({ "Entities": [aggregator.told()] }));
     }
-    page(call, "Entities", all, |node| {
+    page(call, "Entities", nodes, |node| {
         let held = held?;
         held.nodes.get(node)?.info.at(moment)?.as_ref()?;
         if !fits(held, node, &filters, moment) {
@@ -95,10 +100,15 @@ pub(in super::super) fn entries(call: &Call<'_>) -> Result<Value, Error> {
     let found = item(held, id, name, moment);
     let rows: Vec<_> = found.iter().flat_map(|item| &item.content).collect();
     let keys = (0..rows.len()).map(|at| format!("{at:09}"));
-    let mut answer = page(call, "Entries", keys, |key| {
-        let row = rows.get(key.parse::<usize>().ok()?)?;
-        filters.iter().all(|filter| filter.fits(row)).then(|| json!(row))
-    })?;
+    let mut answer = page(
+        call,
+        "Entries",
+        |_| keys,
+        |key| {
+            let row = rows.get(key.parse::<usize>().ok()?)?;
+            filters.iter().all(|filter| filter.fits(row)).then(|| json!(row))
+        },
+    )?;
     answer["InstanceId"] = id.into();
     answer["TypeName"] = name.into();
     if let Some(item) = found {
@@ -121,31 +131,36 @@ pub(in super::super) fn schema(call: &Call<'_>) -> Result<Value, Error> {
     let schemas = held.map(|held| &held.inventory.schemas);
     let custom = schemas.into_iter().flatten().map(|(name, _)| name.clone());
     let names = std::iter::once(OF_NODES.to_owned()).chain(custom);
-    page(call, "Schemas", names.filter(|name| wanted.is_none_or(|wanted| wanted == name)), |name| {
-        if name == OF_NODES {
-            let attributes = [
-                "AgentType",
-                "AgentVersion",
-                "ComputerName",
-                "InstanceId",
-                "InstanceStatus",
-                "IpAddress",
-                "PlatformName",
-                "PlatformType",
-                "PlatformVersion",
-                "ResourceType",
-            ];
-            let attributes = attributes.map(|name| json!({ "Name": name, "DataType": "string" }));
-            return Some(json!({ "TypeName": name, "Version": "1.0", "Attributes": attributes }));
-        }
-        // The newest version stands for all.
-        let (version, attributes) = schemas?.get(name)?.versions.last_key_value()?;
-        let attributes: Vec<Value> =
-            attributes.iter().map(|name| json!({ "Name": name, "DataType": "string" })).collect();
-        // A type whose items never had a row has no attributes, which the model does not allow to be told.
-        if attributes.is_empty() {
-            return None;
-        }
-        Some(json!({ "TypeName": name, "Version": version.to_string(), "Attributes": attributes }))
-    })
+    page(
+        call,
+        "Schemas",
+        |_| names.filter(|name| wanted.is_none_or(|wanted| wanted == name)),
+        |name| {
+            if name == OF_NODES {
+                let attributes = [
+                    "AgentType",
+                    "AgentVersion",
+                    "ComputerName",
+                    "InstanceId",
+                    "InstanceStatus",
+                    "IpAddress",
+                    "PlatformName",
+                    "PlatformType",
+                    "PlatformVersion",
+                    "ResourceType",
+                ];
+                let attributes = attributes.map(|name| json!({ "Name": name, "DataType": "string" }));
+                return Some(json!({ "TypeName": name, "Version": "1.0", "Attributes": attributes }));
+            }
+            // The newest version stands for all.
+            let (version, attributes) = schemas?.get(name)?.versions.last_key_value()?;
+            let attributes: Vec<Value> =
+                attributes.iter().map(|name| json!({ "Name": name, "DataType": "string" })).collect();
+            // A type whose items never had a row has no attributes, which the model does not allow to be told.
+            if attributes.is_empty() {
+                return None;
+            }
+            Some(json!({ "TypeName": name, "Version": version.to_string(), "Attributes": attributes }))
+        },
+    )
 }

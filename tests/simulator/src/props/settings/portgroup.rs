@@ -80,7 +80,7 @@ fn ports(of: Of<'_>, entity: &Entity) -> Value {
             ("vmDirectPathGen2Allowed", flag(false)),
             ("vlan", vlan.named()),
             ("securityPolicy", security),
-            ("ipfixEnabled", flag(!of.weak("ipfix"))),
+            ("ipfixEnabled", flag(of.weak("ipfix"))),
             ("txUplink", flag(false)),
             ("macManagementPolicy", mac),
         ],

@@ -126,7 +126,9 @@ fn options(of: Of<'_>, entity: &Entity) -> Value {
     Value::list("OptionValue", all.into_iter().map(|(key, value)| Value::option(key, Value::string(value))))
 }
 
-fn flags(of: Of<'_>) -> Value {
+fn flags(of: Of<'_>, config: &Config) -> Value {
+    // Only Windows can make use of it, and only with EFI.
+    let vbs = config.guest_id.starts_with("windows") && config.firmware == "efi" && !of.weak("vbs");
     Value::record(
         "VirtualMachineFlagInfo",
         vec![
@@ -144,7 +146,7 @@ fn flags(of: Of<'_>) -> Value {
             ("faultToleranceType", Value::string("unset")),
             ("cbrcCacheEnabled", Value::bool(false)),
             ("vvtdEnabled", Value::bool(false)),
-            ("vbsEnabled", Value::bool(false)),
+            ("vbsEnabled", Value::bool(vbs)),
         ],
     )
 }
@@ -191,7 +193,7 @@ pub(super) fn value(world: &World, entity: &Entity, config: &Config, path: &str)
     let value = match first {
         "extraConfig" => options(of, entity),
         "bootOptions" => boot_options(of, config),
-        "flags" => flags(of),
+        "flags" => flags(of, config),
         "tools" => tools(of),
         "latencySensitivity" => {
             let level = Value::leaf("LatencySensitivitySensitivityLevel", "normal");

@@ -1,0 +1,561 @@
+//! Inventory and compliance: what is told of each node, how often, and what becomes of it when things go wrong.
+
+use mappings::checks::{Sources, Status as CheckStatus};
+use mappings::compliance::{Kind, Severity, Status};
+use mappings::inventory::{HOST_TYPE, Item, VM_TYPE};
+use mappings::protection::Run;
+use mappings::selector::{Clause, Key, Selector};
+use vsphere_client::ids::MoRef;
+use vsphere_client::model::{AboutInfo, SnapshotInfo, SnapshotTree};
+use vsphere_client::property::{
+    Change as Property, HostSystem, ObjectProperties, ObjectReport, ReportKind, VirtualMachine,
+};
+
+use super::disk::Disk;
+use super::*;
+use crate::aws::{AwsErrorKind, InventoryPut, NodeId, Ping, Reports as _};
+use crate::config::{ComplianceSettings, InventorySettings};
+use crate::fleet::{FleetUpdate, Reads};
+use crate::plan::{ActionKind, Reason, ReportPolicy};
+use crate::snapshot::{Entered, HoldBy, Member, Scope};
+use crate::store::{ScopeChange, VmId};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn node(number: u32) -> NodeId {
+    NodeId::from(format!("mi-{number:017x}"))
+}
+
+/// What is on in a test.
+fn policy(world: &World, inventory: Mode, compliance: Mode) -> Policy {
+    let report = ReportPolicy {
+        inventory: InventorySettings { mode: inventory },
+        compliance: ComplianceSettings { mode: compliance, hardening: true, protection: true },
+        ..ReportPolicy::off()
+    };
+    Policy { tags: Mode::Off, report: Arc::new(report), ..world.policy.clone() }
+}
+
+async fn reporting(count: u32) -> World {
+    let mut world = World::new(fleet_of(count), 0);
+    world.policy = policy(&world, Mode::Enforce, Mode::Enforce);
+    world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(hosts()), world.clock.now());
+    world.observe().await;
+    world
+}
+
+fn hosts() -> Vec<ObjectReport> {
+    let host = |number: u32| {
+        let host = HostSystem {
+            name: Property::Set(format!("esx-{number}").into()),
+            product: Property::Set(AboutInfo {
+                version: "8.0.3".into(),
+                build: "24022510".into(),
+                ..AboutInfo::default()
+            }),
+            vendor: Property::Set("Maker".into()),
+            ..HostSystem::default()
+        };
+        ObjectReport {
+            object: MoRef::new("HostSystem", &format!("host-{number}")),
+            kind: ReportKind::Entered,
+            properties: ObjectProperties::HostSystem(Box::new(host)),
+            extras: Vec::new(),
+        }
+    };
+    (0..3).map(host).collect()
+}
+
+impl World {
+    /// What a VM is like now.
+    fn change_vm(&self, number: u32, change: VirtualMachine) {
+        let report = ObjectReport {
+            object: MoRef::new("VirtualMachine", &format!("vm-{number}")),
+            kind: ReportKind::Modified,
+            properties: ObjectProperties::VirtualMachine(Box::new(change)),
+            extras: Vec::new(),
+        };
+        self.fleet.apply(&self.vcenter.name, FleetUpdate::Objects(vec![report]), self.clock.now());
+    }
+
+    /// Time passes, and everything is read again.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+        self.fleet.apply(&self.vcenter.name, FleetUpdate::Current, self.clock.now());
+        self.observe().await;
+    }
+
+    fn vm_id(&self, number: u32) -> VmId {
+        VmId { vcenter: self.vcenter.uuid.parse().unwrap(), vm: format!("vm-{number}").as_str().into() }
+    }
+}
+
+fn done(calls: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+/// Everything is done; then nothing is left to do.
+async fn settle<S: Records>(engine: &Engine<S>) {
+    assert!(engine.settle(MINUTE).await, "{:#?}", engine.plan().actions);
+    // What is forgotten because of what was done is written down with the next plan.
+    assert!(engine.settle(MINUTE).await);
+    assert!(engine.plan().actions.is_empty(), "{:#?}", engine.plan().actions);
+    assert!(engine.plan().housekeeping.is_empty(), "{:#?}", engine.plan().housekeeping);
+}
+
+fn word(plan: &Plan, number: u32, capability: Capability) -> Option<&'static str> {
+    let vm = plan.vms.iter().find(|vm| *vm.vm.vm == *format!("vm-{number}")).unwrap();
+    vm.verdict(capability).reason.as_ref().map(Reason::word)
+}
+
+fn column(item: &Item, row: usize, column: &str) -> String {
+    item.content[row][column].clone()
+}
+
+/// The status of a check of a node's protection.
+fn check(world: &World, number: u32, id: &str) -> Option<(Status, Severity)> {
+    let list = world.reports.list(&node(number), Kind::Protection)?;
+    list.items.iter().find(|item| item.id == id).map(|item| (item.status, item.severity))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_is_told_once_and_then_nothing_is_called() {
+    let world = reporting(5).await;
+    let engine = world.engine().await;
+    let plan = engine.plan();
+    assert_eq!(plan.actions.len(), 10, "inventory and protection of each");
+    assert_eq!(word(&plan, 1, Capability::Inventory), None, "something is to be done");
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_inventory", 5), ("put_compliance", 5)]));
+    assert_eq!(word(&engine.plan(), 1, Capability::Inventory), Some("inStep"));
+    assert_eq!(word(&engine.plan(), 1, Capability::Compliance), Some("inStep"));
+    assert_eq!(word(&engine.plan(), 1, Capability::Findings), Some("off"));
+
+    let item = world.reports.item(&node(1), VM_TYPE).unwrap();
+    assert_eq!(column(&item, 0, "VmName"), "web-1");
+    assert_eq!(column(&item, 0, "HostName"), "esx-1");
+    assert_eq!(column(&item, 0, "PatchGroup"), "Prod");
+    assert_eq!(column(&item, 0, "Tags"), "Env=Live; Patch Group=Prod");
+    assert_eq!(column(&item, 0, "Datacenter"), "dc one");
+    let host = world.reports.item(&node(1), HOST_TYPE).unwrap();
+    assert_eq!(column(&host, 0, "EsxiBuild"), "24022510");
+    assert_eq!(check(&world, 1, "agent-online").unwrap().0, Status::Compliant);
+    assert_eq!(check(&world, 1, "no-old-snapshot").unwrap().0, Status::Compliant);
+    // No Tools version was told of the VM, and it runs.
+    assert_eq!(check(&world, 1, "tools-current"), Some((Status::NonCompliant, Severity::Unspecified)));
+
+    // The same again, in whatever order, and a day later.
+    for _ in 0..3 {
+        world.pass(DAY / 3).await;
+        settle(&engine).await;
+    }
+    let mut backwards = world.vms.clone();
+    backwards.reverse();
+    world.vcenter.read(&backwards, world.clock.now());
+    world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(hosts()), world.clock.now());
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    drop(engine);
+    // Nor after a restart.
+    settle(&world.engine().await).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_told_once_of_its_type_and_not_too_soon() {
+    let world = reporting(3).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    let began = world.reports.item(&node(2), HOST_TYPE).unwrap().captured;
+
+    let cpus = |count| VirtualMachine { cpus: Property::Set(count), ..VirtualMachine::default() };
+    world.change_vm(2, cpus(4));
+    let plan = engine.plan();
+    assert!(plan.actions.is_empty(), "only just told");
+    assert_eq!(word(&plan, 2, Capability::Inventory), Some("toldLately"));
+    let until = plan.next.unwrap();
+    assert!(until > world.clock.now() && until <= world.clock.now() + 5 * MINUTE);
+    world.pass(5 * MINUTE).await;
+    let told: Vec<_> = engine
+        .plan()
+        .actions
+        .iter()
+        .map(|planned| match &planned.action {
+            crate::plan::Action::PutInventory { node, told, .. } => {
+                (node.clone(), told.iter().map(|told| told.name.to_string()).collect::<Vec<_>>())
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, [(node(2), vec![VM_TYPE.to_owned()])]);
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_inventory", 1)]));
+    assert_eq!(column(&world.reports.item(&node(2), VM_TYPE).unwrap(), 0, "Cpus"), "4");
+    assert_eq!(world.reports.item(&node(2), HOST_TYPE).unwrap().captured, began);
+
+    // There and back again, before anybody told.
+    world.change_vm(2, cpus(8));
+    world.change_vm(2, cpus(4));
+    world.pass(6 * MINUTE).await;
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_is_told_and_is_old_in_time() {
+    let mut world = reporting(2).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    world.pass(6 * MINUTE).await;
+    let tree = SnapshotTree {
+        snapshot: Some(MoRef::new("VirtualMachineSnapshot", "snapshot-1")),
+        name: "before upgrade".into(),
+        id: 1,
+        created: Some(world.clock.now()),
+        ..SnapshotTree::default()
+    };
+    world.vms[0].machine.snapshots = Some(SnapshotInfo { current: None, roots: vec![tree] });
+    world.vcenter.tell(&world.vms[..1], &[], world.clock.now());
+    let old = world.clock.now() + Duration::from_secs(72 * 3600);
+    let next = engine.plan().next.unwrap();
+    assert!(next > old && next <= old + Duration::from_secs(1), "{next}");
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_inventory", 1)]));
+    let item = world.reports.item(&node(1), VM_TYPE).unwrap();
+    assert_eq!((item.content.len(), column(&item, 1, "MadeByVmbridge")), (2, "false".to_owned()));
+    world.pass(3 * DAY).await;
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new(), "72 hours are not more than 72 hours");
+    world.pass(MINUTE).await;
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_compliance", 1)]));
+    assert_eq!(check(&world, 1, "no-old-snapshot"), Some((Status::NonCompliant, Severity::Medium)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_are_found_by_their_hashes() {
+    let world = reporting(4).await;
+    let engine = world.engine().await;
+    world.reports.fail("put_inventory", AwsErrorKind::Lost);
+    world.reports.fail("put_compliance", AwsErrorKind::Lost);
+    settle(&engine).await;
+    let calls = world.reports.calls();
+    // Both types of inventory are looked for.
+    assert_eq!((calls["put_inventory"], calls["inventory_of"]), (4, 8), "{calls:?}");
+    assert_eq!(calls["put_compliance"], 4, "{calls:?}");
+    world.reports.heal();
+    world.pass(DAY).await;
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_is_killed_again_and_again_tells_everything_once() {
+    const NODES: usize = 120;
+    let world = reporting(NODES as u32).await;
+    let disk = Disk::new();
+    let mut told = Vec::new();
+    for pause in [50, 400, 900, 1_500] {
+        let engine = world.engine_on(disk.clone()).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move { engine.run(CancellationToken::new()).await });
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        tasks.shutdown().await;
+        told.push(
+            (1..=NODES as u32).filter(|one| world.reports.item(&node(*one), VM_TYPE).is_some()).count(),
+        );
+    }
+    assert!(told[0] < NODES && told[1] > told[0], "it was killed in the middle: {told:?}");
+    let engine = world.engine_on(disk).await;
+    world.pass(MINUTE).await;
+    settle(&engine).await;
+    let calls = world.reports.calls();
+    assert_eq!((calls["put_inventory"], calls["put_compliance"]), (NODES, NODES), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_tried_again_ever_more_rarely_and_holds_up_nobody_else() {
+    for kind in [AwsErrorKind::TooManyTypes, AwsErrorKind::NotFound, AwsErrorKind::Throttled] {
+        let world = reporting(3).await;
+        let engine = world.engine().await;
+        world.reports.fail("put_inventory mi-00000000000000002", kind);
+        let mut distances = Vec::new();
+        for _ in 0..4 {
+            assert!(engine.settle(MINUTE).await);
+            let plan = engine.plan();
+            assert_eq!(word(&plan, 1, Capability::Inventory), Some("inStep"));
+            assert_eq!(word(&plan, 2, Capability::Compliance), Some("inStep"), "it has failures of its own");
+            let vm = plan.vms.iter().find(|vm| &*vm.vm.vm == "vm-2").unwrap();
+            let Some(Reason::Failed { retry_at, .. }) = vm.verdict(Capability::Inventory).reason.clone()
+            else {
+                panic!("{:?}", vm.verdicts)
+            };
+            let distance = Duration::try_from(retry_at.duration_since(world.clock.now())).unwrap();
+            distances.push(distance);
+            world.pass(distance + Duration::from_secs(1)).await;
+        }
+        assert!(distances.is_sorted() && distances[3] >= 4 * distances[0], "{distances:?}");
+        world.reports.heal();
+        settle(&engine).await;
+        assert!(world.reports.item(&node(2), VM_TYPE).is_some());
+        assert!(engine.0.memory().failures.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_observes_is_told_what_would_be_done() {
+    let world = reporting(3).await;
+    let engine = world.engine().await;
+    engine.set_policy(policy(&world, Mode::Observe, Mode::Observe));
+    let plan = engine.plan();
+    assert_eq!((plan.actions.len(), plan.doable(&engine.policy()).count()), (6, 0));
+    assert!(engine.settle(MINUTE).await);
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    engine.set_policy(policy(&world, Mode::Off, Mode::Enforce));
+    assert!(engine.plan().actions.iter().all(|one| one.action.kind() == ActionKind::PutCompliance));
+    assert_eq!(word(&engine.plan(), 1, Capability::Inventory), Some("off"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unchanged_inventory_is_confirmed_before_it_is_thirty_days_old() {
+    let world = reporting(3).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    let began = world.reports.item(&node(1), VM_TYPE).unwrap().captured;
+    // Somebody else writes over it.
+    let other = Item::cleared(HOST_TYPE, began);
+    world.reports.put_inventory(&node(3), &[InventoryPut::Whole(&other)]).await.unwrap();
+    world.reports.calls();
+    for _ in 0..14 {
+        world.pass(DAY).await;
+        settle(&engine).await;
+    }
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    for _ in 14..21 {
+        world.pass(DAY).await;
+        settle(&engine).await;
+    }
+    let calls = world.reports.calls();
+    assert!(calls.keys().all(|operation| operation == "put_inventory"), "{calls:?}");
+    // Each type of each node once, and once more where it was found to be another.
+    assert!((3..=7).contains(&calls["put_inventory"]), "{calls:?}");
+    for number in 1..=3 {
+        for type_name in [VM_TYPE, HOST_TYPE] {
+            let item = world.reports.item(&node(number), type_name).unwrap();
+            assert!(item.captured > began + 14 * DAY, "{number} {type_name}");
+            assert!(!item.content.is_empty(), "what another wrote is put right");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_no_vm_any_more_loses_what_it_was_told() {
+    let world = reporting(4).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    // A vCenter that is out of reach is no reason.
+    let error = "gone".to_owned();
+    world.fleet.apply(
+        &world.vcenter.name,
+        FleetUpdate::Interrupted { error, retry_at: None },
+        world.clock.now(),
+    );
+    assert!(engine.plan().actions.is_empty());
+    assert_eq!(word(&engine.plan(), 1, Capability::Inventory), Some("vcenterNotCurrent"));
+    world.pass(10 * MINUTE).await;
+
+    world.vcenter.tell(&[], &[MoRef::new("VirtualMachine", "vm-2")], world.clock.now());
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_inventory", 1), ("put_compliance", 1)]));
+    for type_name in [VM_TYPE, HOST_TYPE] {
+        assert_eq!(world.reports.item(&node(2), type_name).unwrap().content.len(), 0);
+    }
+    assert_eq!(world.reports.list(&node(2), Kind::Protection).unwrap().items.len(), 0);
+    let known = |number: u32| {
+        let place = world.cloud.read().target(&"main".into()).unwrap().place.clone().unwrap();
+        engine.0.memory().owned_by(&Holder::report(&place, &node(number))).map_or(0, BTreeMap::len)
+    };
+    assert_eq!((known(1), known(2)), (3, 0), "nothing is remembered of it");
+
+    // One that is gone is forgotten without a call; its VM comes again as another node.
+    world.aws.forget(&node(3));
+    world.pass(10 * MINUTE).await;
+    settle(&engine).await;
+    assert_eq!(known(3), 0);
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    world.aws.register(&world.vms[2]);
+    world.pass(10 * MINUTE).await;
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_inventory", 1), ("put_compliance", 1)]));
+
+    // A VM that the target does not select any more.
+    let mut policy = world.policy.clone();
+    let mut except = Clause::builder();
+    except.add(Key::Name, "web-1").unwrap();
+    policy.targets[0].vms = Selector::new(vec![], except.build().into_iter().collect());
+    engine.set_policy(policy);
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_inventory", 1), ("put_compliance", 1)]));
+    assert_eq!((known(1), known(4)), (0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_turned_off_is_emptied_once() {
+    let world = reporting(2).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    world.pass(10 * MINUTE).await;
+    let mut without = world.policy.clone();
+    let mut report = (*without.report).clone();
+    report.compliance.protection = false;
+    without.report = Arc::new(report);
+    engine.set_policy(without);
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_compliance", 2)]));
+    assert!(world.reports.list(&node(1), Kind::Protection).unwrap().items.is_empty());
+    world.pass(DAY).await;
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    engine.set_policy(world.policy.clone());
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_compliance", 2)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_is_offline_when_it_was_silent_for_longer_than_a_restart() {
+    let world = reporting(2).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    world.pass(6 * MINUTE).await;
+    world.aws.set_ping(&node(1), Ping::ConnectionLost);
+    world.aws.set_last_ping(&node(1), world.clock.now());
+    world.observe().await;
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    assert!(engine.plan().next.unwrap() <= world.clock.now() + 15 * MINUTE);
+    world.pass(15 * MINUTE).await;
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_compliance", 1)]));
+    assert_eq!(check(&world, 1, "agent-online"), Some((Status::NonCompliant, Severity::High)));
+    // Off is not offline.
+    world.pass(6 * MINUTE).await;
+    let mut off = world.vms[0].clone();
+    off.machine.on = false;
+    world.vcenter.tell(&[off], &[], world.clock.now());
+    settle(&engine).await;
+    assert_eq!((check(&world, 1, "agent-online"), check(&world, 1, "tools-running")), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_that_have_not_been_read_yet_are_not_told_as_none() {
+    let mut vms = fleet_of(1);
+    vms[0].tags = None;
+    let mut world = World::new(vms, 0);
+    world.policy = policy(&world, Mode::Enforce, Mode::Off);
+    world.observe().await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    assert_eq!(word(&engine.plan(), 1, Capability::Inventory), Some("notRead"));
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    // They cannot be read: everything else is told.
+    let error = "no permission".to_owned();
+    world.fleet.apply(&world.vcenter.name, FleetUpdate::TagsFailed { error }, world.clock.now());
+    settle(&engine).await;
+    assert_eq!(column(&world.reports.item(&node(1), VM_TYPE).unwrap(), 0, "Tags"), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn hardening_is_told_when_rules_are_read() {
+    let mut world = World::new(fleet_of(4), 0);
+    world.policy = policy(&world, Mode::Off, Mode::Enforce);
+    let rules = Arc::new(mappings::checks::RuleSet::new(Sources::default()).unwrap());
+    let reads = Some(Arc::new(Reads::new(Arc::clone(&rules))));
+    world.observe().await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_compliance", 4)]), "nothing is checked yet");
+
+    let setup = FleetUpdate::Setup { reads, is_provider_managed: false };
+    world.fleet.apply(&world.vcenter.name, setup, world.clock.now());
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new(), "nothing was read for the rules yet");
+    assert_eq!(word(&engine.plan(), 1, Capability::Compliance), Some("notRead"));
+    world.vcenter.read(&world.vms, world.clock.now());
+    world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(hosts()), world.clock.now());
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_compliance", 4)]));
+    let list = world.reports.list(&node(1), Kind::Hardening).unwrap();
+    assert!(list.items.len() > 10, "{}", list.items.len());
+    let lists: Vec<_> = (1..=4).map(|number| world.reports.list(&node(number), Kind::Hardening)).collect();
+    assert!(lists.iter().all(|other| other.as_ref() == Some(&list)), "all are set up the same way");
+
+    // It says what the rules say.
+    let fleet = world.fleet.read();
+    let part = fleet.part(&world.vcenter.name).unwrap();
+    let view = part.vm("vm-1").unwrap();
+    let subject = mappings::checks::Subject {
+        kind: mappings::checks::Kind::Vm,
+        version: mappings::checks::ApiVersion::parse("8.0.3"),
+        is_provider_managed: false,
+        facts: &view,
+    };
+    let mut failed = 0;
+    for outcome in rules.evaluate(&subject, &view.readings().unwrap(), world.clock.now()) {
+        let item = list.items.iter().find(|item| item.id == outcome.rule.id.as_str());
+        let told = item.map(|item| item.status);
+        let wanted = match outcome.status {
+            CheckStatus::Passed | CheckStatus::Suppressed { .. } => Some(Status::Compliant),
+            CheckStatus::Failed | CheckStatus::NotReadable(_) => Some(Status::NonCompliant),
+            CheckStatus::NotApplicable(_) | CheckStatus::ProviderManaged => None,
+        };
+        assert_eq!(told, wanted, "{}", outcome.rule.id);
+        failed += usize::from(matches!(outcome.status, CheckStatus::Failed));
+    }
+    assert!(failed > 0, "a test that cannot fail");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_window_is_told_until_the_next() {
+    let world = reporting(4).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    world.pass(6 * MINUTE).await;
+    let opens = world.clock.now();
+    let run = Run {
+        window: "mw-1".into(),
+        name: "Sunday".into(),
+        opens,
+        closes: opens + Duration::from_secs(3600),
+    };
+    let entered = [
+        Some(Entered::Protected { taken: opens - Duration::from_secs(600) }),
+        Some(Entered::Held),
+        Some(Entered::Unprotected),
+        None,
+    ];
+    let members = (1..=4).zip(entered).map(|(number, entered)| Member {
+        vm: world.vm_id(number),
+        hold: HoldBy::Hook,
+        joined: None,
+        entered,
+    });
+    let scope = Scope { run, place: None, frozen: opens, members: members.collect() };
+    engine.0.memory().put_scope(ScopeChange::Put(scope));
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_compliance", 3)]));
+    let told = |number| check(&world, number, "snapshot-before-window").map(|(status, _)| status);
+    let (good, bad) = (Some(Status::Compliant), Some(Status::NonCompliant));
+    assert_eq!([told(1), told(2), told(3), told(4)], [good, good, bad, None]);
+    // A month later it is still the last one.
+    world.pass(30 * DAY).await;
+    assert!(engine.settle(MINUTE).await);
+    assert!(!world.reports.calls().contains_key("put_compliance"));
+}

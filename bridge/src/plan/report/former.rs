@@ -1,0 +1,193 @@
+//! Nodes that were told something and are no VM of ours any more.
+//!
+//! What they were told would stand there for ever, as if it were still true: it is taken back, by an item without rows and a list
+//! without items, and then nothing is remembered of it. `DeleteInventory` is never called: it takes a type from all nodes of the
+//! account. As long as it is not certain whose the node is, because something cannot be read or several claim to be it, it keeps
+//! what it has. Of a node that is gone, everything that it was told is gone with it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use mappings::compliance::Kind;
+use mappings::inventory::{HOST_TYPE, Item, Put, Refresh, VM_TYPE, needs_put};
+
+use super::compliance::{Step, step};
+use super::inventory::told;
+use super::{Look, look_again, stored};
+use crate::aws::{NodeId, Place};
+use crate::cloud::TargetView;
+use crate::config::Mode;
+use crate::plan::{Action, Capability, LoneNode, Plan, Reason, planned};
+use crate::store::{Holder, OwnedChange, OwnedKind, VmId};
+
+/// What is seen of a node that was told something.
+enum Sight<'a> {
+    /// It is a VM of ours, or may be.
+    Ours,
+    /// It is there, and no VM of ours.
+    Former(&'a Place),
+    /// It is not there any more.
+    Gone,
+}
+
+/// The nodes of one account and Region, which several targets may share.
+struct Here<'a> {
+    place: &'a Place,
+    views: Vec<&'a TargetView>,
+    /// Those that are VMs of ours, or may be.
+    ours: HashSet<&'a NodeId>,
+}
+
+/// Plans what is taken back and forgotten.
+pub(super) fn plan(look: &Look<'_, '_, '_>, plan: &mut Plan) {
+    let Some(places) = places(look) else { return };
+    let owned = &look.scene.memory.owned;
+    let mut told: Vec<(&Holder, NodeId, Sight<'_>)> = owned
+        .keys()
+        .filter(|holder| holder.kind == OwnedKind::NodeReport)
+        .filter_map(|holder| {
+            let node = NodeId::from(holder.object.to_string());
+            // Where its target is in the configuration no longer, it is not seen what happens.
+            let sight = sight(places.get(&*holder.place)?, &node);
+            (!matches!(sight, Sight::Ours)).then_some((holder, node, sight))
+        })
+        .collect();
+    // What is planned has an order that does not change from plan to plan.
+    told.sort_unstable_by(|(a, ..), (b, ..)| (&a.place, &a.object).cmp(&(&b.place, &b.object)));
+    for (holder, node, sight) in told {
+        match sight {
+            Sight::Ours => {}
+            Sight::Gone => {
+                let names = owned.get(holder).into_iter().flat_map(|owned| owned.keys());
+                plan.housekeeping.extend(names.map(|name| forgotten(holder, name)));
+            }
+            Sight::Former(place) => take_back(look, holder, place, &node, plan),
+        }
+    }
+}
+
+/// What is seen of all accounts and Regions; nothing while a target cannot be read, since any node may be there.
+fn places<'a>(look: &Look<'_, 'a, '_>) -> Option<HashMap<String, Here<'a>>> {
+    let undecided = undecided(look);
+    let mut places: HashMap<String, Here<'a>> = HashMap::new();
+    for matching in look.scene.matchings {
+        let (place, view, matching) = matching.as_ref().ok()?;
+        let none = || Here { place, views: Vec::new(), ours: HashSet::new() };
+        let here = places.entry(place.to_string()).or_insert_with(none);
+        here.views.push(view);
+        here.ours.extend(matching.links.values().map(|link| &link.node));
+        here.ours.extend(matching.disputed.values().flatten());
+        let doubtful = matching.lone.iter().filter(|(_, why)| match why {
+            LoneNode::VmUnreadable { .. } | LoneNode::SeveralVms { .. } | LoneNode::NotSure { .. } => true,
+            LoneNode::OtherTarget { vm } => undecided.contains(&**vm),
+            LoneNode::NoVm
+            | LoneNode::VmGone { .. }
+            | LoneNode::SeveralNodes { .. }
+            | LoneNode::Contradiction { .. } => false,
+        });
+        here.ours.extend(doubtful.map(|(node, _)| node));
+    }
+    Some(places)
+}
+
+fn sight<'a>(here: &Here<'a>, node: &NodeId) -> Sight<'a> {
+    if here.ours.contains(node) {
+        Sight::Ours
+    } else if here.views.iter().any(|view| view.nodes.contains_key(node)) {
+        Sight::Former(here.place)
+    } else {
+        Sight::Gone
+    }
+}
+
+/// The names of VMs of which it is not certain which target they belong to.
+fn undecided<'a>(look: &Look<'_, 'a, '_>) -> HashSet<&'a str> {
+    let candidates = look.scene.candidates.iter();
+    candidates
+        .filter(|one| matches!(one.route, Err(Reason::TargetUndecided(_) | Reason::SeveralTargets(_))))
+        .map(|one| &*one.label)
+        .collect()
+}
+
+fn forgotten(holder: &Holder, name: &Arc<str>) -> OwnedChange {
+    OwnedChange { holder: holder.clone(), name: name.clone(), owned: None }
+}
+
+/// Takes back what a node was told.
+fn take_back(look: &Look<'_, '_, '_>, holder: &Holder, place: &Place, node: &NodeId, plan: &mut Plan) {
+    let memory = look.scene.memory;
+    let known = memory.identities.get(&(place.clone(), node.clone()));
+    // Whoever was told something was a VM, and which is remembered also after it was found to be none.
+    let Some(vm) = known.and_then(|known| known.first()).map(|identity| identity.vm.clone()) else { return };
+    let label: Arc<str> = label(look, place, node).unwrap_or_else(|| node.as_str().into());
+    inventory(look, holder, (place, node, &vm, &label), plan);
+    let is_on = look.policy.compliance.mode != Mode::Off;
+    if !is_on || look.hindered(Capability::Compliance, holder).is_some() {
+        return;
+    }
+    for kind in [Kind::Hardening, Kind::Protection] {
+        match step(look, holder, kind, None) {
+            Step::Nothing => {}
+            Step::Forget(change) => plan.housekeeping.push(change),
+            Step::Wait(until) => look_again(plan, until),
+            Step::Put(told, list) => plan.actions.push(planned(Action::PutCompliance {
+                place: place.clone(),
+                node: node.clone(),
+                vm: vm.clone(),
+                label: Arc::clone(&label),
+                told,
+                list: Some(list),
+            })),
+        }
+    }
+}
+
+fn inventory(
+    look: &Look<'_, '_, '_>,
+    holder: &Holder,
+    (place, node, vm, label): (&Place, &NodeId, &VmId, &Arc<str>),
+    plan: &mut Plan,
+) {
+    let is_on = look.policy.inventory.mode != Mode::Off;
+    if !is_on || look.hindered(Capability::Inventory, holder).is_some() {
+        return;
+    }
+    let (mut puts, mut items) = (Vec::new(), Vec::new());
+    for type_name in [VM_TYPE, HOST_TYPE] {
+        let owned = look.scene.memory.owned_by(holder).and_then(|owned| owned.get(type_name));
+        if owned.is_none() {
+            continue;
+        }
+        let item = Item::cleared(type_name, look.now);
+        let before = stored(owned);
+        if before.as_ref().is_some_and(|before| before.hash == item.content_hash) {
+            plan.housekeeping.push(forgotten(holder, &type_name.into()));
+            continue;
+        }
+        match needs_put(&item.content_hash, before.as_ref(), look.now, &Refresh::INVENTORY) {
+            Put::Whole | Put::HashOnly => {
+                puts.push(told(&item, before.as_ref().map(|before| before.hash.as_str()), false));
+                items.push(item);
+            }
+            Put::NotBefore(until) => look_again(plan, until),
+            Put::Nothing => {}
+        }
+    }
+    if !puts.is_empty() {
+        plan.actions.push(planned(Action::PutInventory {
+            place: place.clone(),
+            node: node.clone(),
+            vm: vm.clone(),
+            label: Arc::clone(label),
+            told: puts,
+            items: items.into(),
+        }));
+    }
+}
+
+/// What the node calls itself.
+fn label(look: &Look<'_, '_, '_>, place: &Place, node: &NodeId) -> Option<Arc<str>> {
+    let views = look.scene.matchings.iter().filter_map(|matching| matching.as_ref().ok());
+    let mut here = views.filter(|(known, ..)| known == place);
+    here.find_map(|(_, view, _)| Some(view.nodes.get(node)?.computer_name.as_deref()?.into()))
+}
