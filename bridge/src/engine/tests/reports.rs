@@ -507,7 +507,7 @@ async fn hardening_is_told_when_rules_are_read() {
         facts: &view,
     };
     let mut failed = 0;
-    for outcome in rules.evaluate(&subject, view.readings().unwrap(), world.clock.now()) {
+    for outcome in rules.evaluate(&subject, &view.readings().unwrap(), world.clock.now()) {
         let item = list.items.iter().find(|item| item.id == outcome.rule.id.as_str());
         let told = item.map(|item| item.status);
         let wanted = match outcome.status {
