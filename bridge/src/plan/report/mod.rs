@@ -132,7 +132,6 @@ pub(super) fn plan<'f>(scene: &Scene<'_, 'f>, fleet: &'f Fleet, plan: &mut Plan)
         out.verdicts.insert(number, verdicts);
     }
     former::plan(&look, plan);
-    findings::plan(&look, plan, &mut out);
     for (verdicts, mode) in [0, 1, 2].into_iter().zip(modes) {
         if mode == Mode::Off {
             out.verdicts.values_mut().for_each(|said| said[verdicts] = says(Reason::Off));
@@ -151,6 +150,10 @@ pub(super) fn protections<'f>(scene: &Scene<'_, 'f>, fleet: &'f Fleet) -> HashMa
         .filter_map(|one| Some((one.vm.clone(), compliance::protection_of(&look, &one, &windows)?)))
         .collect()
 }
+
+/// Plans findings, which follow from what all capabilities say of VMs.
+pub(super) use findings::plan as plan_findings;
+pub use findings::{FindingStep, FindingsPlan, HubPlan, Reconciled};
 
 /// The node that a candidate is, or why nothing can be told of it.
 fn reported<'s, 'f>(scene: &'s Scene<'_, 'f>, number: usize) -> Result<Reported<'s, 'f>, Reason> {
