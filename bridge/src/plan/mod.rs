@@ -490,8 +490,8 @@ fn plan_of<'a>(
     let mut protected = snapshots::plan(&scene, &mut plan);
     let mut reports = report::Reports::default();
     match extent {
-        Extent::Everything => reports = report::plan(&scene, fleet, &mut plan),
-        Extent::Protections => plan.protection_lists = report::protections(&scene, fleet),
+        Extent::Everything => reports = report::plan(&scene, &mut plan),
+        Extent::Protections => plan.protection_lists = report::protections(&scene),
         Extent::WithoutReports => {}
     }
     let mut planner = Planner {
