@@ -147,13 +147,13 @@ async fn vms_and_instances_stand_in_one_table_the_worst_first() {
     assert_eq!(
         rows(&table),
         [
-            ("web-2", "unmanaged", "non-compliant", "not-managed"),
             ("web-1", "hybrid", "non-compliant", "critical-patches"),
+            ("web-2", "unmanaged", "non-compliant", "not-managed"),
             ("shop", "ec2", "compliant", ""),
         ]
     );
     assert_eq!(table.not_read, Vec::<String>::new());
-    assert_eq!(table.machines[1].vm.as_deref(), Some("dc1/vm-1"));
+    assert_eq!(table.machines[0].vm.as_deref(), Some("dc1/vm-1"));
     assert_eq!((table.count.machines, table.count.compliant), (3, 1));
     // In bulk: a call for each list, whatever the number of nodes.
     world.reports.calls();
