@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mappings::findings::life::{self, Book, Closing, Outcome as Told, WorkflowStatus};
-use mappings::findings::{Finding, FindingId, RecordState};
+use mappings::findings::{Finding, FindingId, RecordState, patches};
 use tokio::time::Instant;
 
 use super::hands::{EffectError, Gain, RealHands, Trace};
@@ -364,7 +364,26 @@ pub(super) async fn trace(hands: &RealHands, action: &Action) -> Result<Trace, E
             };
             found(findings, came)
         }
-        // What is written there says what there is: it is compared with what is wanted in the next plan.
+        Action::UpdatePatchFindings { place, findings, resolve, .. } => {
+            let hub = hands.arm(place)?.services.hub;
+            let mut ids: Vec<FindingId> = findings.iter().map(|(id, _)| id.clone()).collect();
+            while !ids.is_empty() {
+                let some = ids.split_off(ids.len().saturating_sub(FILTER_VALUES));
+                let filter = FindingFilter {
+                    workflow: Vec::new(),
+                    ..FindingFilter::of_patch_manager(place).only(some)
+                };
+                let seen = listing("findings", |next| hub.findings(&filter, next)).await?;
+                let is_told = |one: &FindingSeen| {
+                    let is_ours = one.note.as_ref().is_some_and(|note| *note.updated_by == *patches::AUTHOR);
+                    if *resolve { one.workflow == Some(WorkflowStatus::Resolved) } else { is_ours }
+                };
+                if seen.iter().any(is_told) {
+                    return Ok(Trace::There(Gain::Nothing));
+                }
+            }
+            Ok(Trace::NotThere)
+        }
         _ => Ok(Trace::NotThere),
     }
 }

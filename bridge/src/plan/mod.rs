@@ -472,8 +472,7 @@ fn plan_of<'a>(
         now,
     };
     let mut protected = snapshots::plan(&scene, &mut plan);
-    let mut reports =
-        if with_reports { report::plan(&scene, fleet, &mut plan) } else { report::Reports::default() };
+    let mut reports = if with_reports { report::plan(&scene, &mut plan) } else { report::Reports::default() };
     let mut planner = Planner {
         memory,
         policy,

@@ -22,7 +22,7 @@ use super::{Capability, CapabilityVerdict, Plan, Reason, hindered};
 use crate::aws::{NodeId, Place};
 use crate::cloud::TargetView;
 use crate::config::{ComplianceSettings, Config, FindingsSettings, InventorySettings, Mode};
-use crate::fleet::{Fleet, Part, VmView};
+use crate::fleet::{Part, VmView};
 use crate::store::{Holder, Owned, VmId};
 
 /// What the operator wants to be told to AWS.
@@ -98,7 +98,6 @@ struct Reported<'a, 'f> {
 /// What all reports are made of.
 struct Look<'s, 'a, 'f> {
     scene: &'s Scene<'a, 'f>,
-    fleet: &'f Fleet,
     policy: &'a ReportPolicy,
     busy: HashSet<Holder>,
     now: Timestamp,
@@ -111,14 +110,14 @@ impl Look<'_, '_, '_> {
 }
 
 /// Plans all reports.
-pub(super) fn plan<'f>(scene: &Scene<'_, 'f>, fleet: &'f Fleet, plan: &mut Plan) -> Reports {
+pub(super) fn plan(scene: &Scene<'_, '_>, plan: &mut Plan) -> Reports {
     let policy = &scene.policy.report;
     let mut out = Reports::default();
     let modes = [policy.inventory.mode, policy.compliance.mode, policy.findings.mode];
     if modes == [Mode::Off; 3] {
         return out;
     }
-    let look = Look { scene, fleet, policy, busy: scene.memory.busy(), now: scene.now };
+    let look = Look { scene, policy, busy: scene.memory.busy(), now: scene.now };
     let (mut inventory, mut compliance) =
         (inventory::Inventory::default(), compliance::Compliance::of(&look));
     for number in 0..scene.candidates.len() {

@@ -98,6 +98,11 @@ async fn ready_for(kind: ActionKind) -> Result<Managed> {
         | ActionKind::ConsolidateDisks
         | ActionKind::RevertToSnapshot
         | ActionKind::PowerOn => bail!("{} is in the matrix of snapshots", kind.word()),
+        ActionKind::PutInventory
+        | ActionKind::PutCompliance
+        | ActionKind::ImportFindings
+        | ActionKind::CloseFindings
+        | ActionKind::UpdatePatchFindings => to_be_reported(kind).await,
         ActionKind::DefineAttribute => Managed::new(2, WRITEBACK).await,
         ActionKind::SetAttribute => {
             let managed = Managed::new(2, WRITEBACK).await?;
@@ -108,6 +113,42 @@ async fn ready_for(kind: ActionKind) -> Result<Managed> {
             Ok(managed)
         }
     }
+}
+
+/// An estate in which something is to be told to AWS, of one kind.
+async fn to_be_reported(kind: ActionKind) -> Result<Managed> {
+    let mode = |kinds: &[ActionKind]| if kinds.contains(&kind) { "enforce" } else { "off" };
+    let findings = [ActionKind::ImportFindings, ActionKind::CloseFindings, ActionKind::UpdatePatchFindings];
+    let of_patch_manager = kind == ActionKind::UpdatePatchFindings;
+    let sections = format!(
+        "[tags]\nmode = \"off\"\ndefaults = false\n[guard]\nmax_change_percent = 100\n\
+         [inventory]\nmode = \"{}\"\n[compliance]\nmode = \"{}\"\nhardening = false\n\
+         [findings]\nmode = \"{}\"\nchecks = false\nunmanaged = false\noffline = false\nprotection = false\n\
+         patches = {}\nresolve_patch_manager = {of_patch_manager}\n",
+        mode(&[ActionKind::PutInventory]),
+        mode(&[ActionKind::PutCompliance]),
+        mode(&findings),
+        !of_patch_manager,
+    );
+    let managed = Managed::new(2, &sections).await?;
+    if findings.contains(&kind) {
+        managed.mutate_aws(json!({ "op": "setPatchFindings", "on": of_patch_manager }))?;
+        lacks_patches(&managed, 2)?;
+    }
+    if kind == ActionKind::CloseFindings {
+        let synced = managed.ran(&["sync"]).await?;
+        ensure!(synced.code == Some(0), "{synced:?}");
+        lacks_patches(&managed, 0)?;
+    }
+    Ok(managed)
+}
+
+/// A scan finds that the first node lacks so many patches.
+fn lacks_patches(managed: &Managed, missing: u32) -> Result<()> {
+    let node = &managed.vms[0].node;
+    managed.mutate_aws(json!({ "op": "setMissing", "node": node, "missing": missing }))?;
+    managed.mutate_aws(json!({ "op": "patch", "node": node, "outcome": "scanned" }))?;
+    Ok(())
 }
 
 /// An estate in which one VM is to be enrolled.
@@ -154,9 +195,14 @@ fn is_of_snapshots(kind: ActionKind) -> bool {
 }
 
 fn is_of_enrolment(kind: ActionKind) -> bool {
-    !matches!(
+    matches!(
         kind,
-        ActionKind::AddTags | ActionKind::RemoveTags | ActionKind::DefineAttribute | ActionKind::SetAttribute
+        ActionKind::PrepareGuest
+            | ActionKind::CreateActivation
+            | ActionKind::RegisterAgent
+            | ActionKind::DeleteActivation
+            | ActionKind::CleanGuest
+            | ActionKind::DeregisterNode
     )
 }
 
@@ -272,6 +318,32 @@ fn right(managed: &Managed, kind: ActionKind) -> Result<()> {
         ActionKind::DeregisterNode => {
             let nodes = managed.nodes();
             ensure!(nodes.is_empty(), "{nodes:#?}");
+        }
+        ActionKind::PutInventory | ActionKind::PutCompliance => {
+            let (what, name) = match kind {
+                ActionKind::PutInventory => ("inventory", "Custom:VSphereVirtualMachine"),
+                _ => ("compliance", "Custom:VSphereProtection"),
+            };
+            let region = super::reports::region(managed);
+            for vm in &managed.vms {
+                ensure!(region[what]["nodes"][&*vm.node][name].is_object(), "{:#}", region[what]);
+            }
+        }
+        ActionKind::ImportFindings | ActionKind::CloseFindings => {
+            let found = super::reports::findings(managed);
+            let over = kind == ActionKind::CloseFindings;
+            let (state, workflow) = if over { ("ARCHIVED", "RESOLVED") } else { ("ACTIVE", "NEW") };
+            ensure!(
+                found.len() == 1
+                    && found[0]["RecordState"] == state
+                    && found[0]["Workflow"]["Status"] == workflow,
+                "{found:#?}"
+            );
+        }
+        ActionKind::UpdatePatchFindings => {
+            let found = super::reports::findings(managed);
+            let named = |one: &Value| one["Note"]["Text"].to_string().contains(&managed.vms[0].name);
+            ensure!(found.len() == 1 && found.iter().all(named), "{found:#?}");
         }
         _ if is_of_enrolment(kind) => {
             let nodes = managed.nodes();

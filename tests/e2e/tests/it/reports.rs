@@ -28,7 +28,7 @@ const REGION: &str = "eu-central-1";
 const WRITES: [&str; 4] =
     ["PutInventory", "PutComplianceItems", "BatchImportFindings", "BatchUpdateFindings"];
 
-fn region(managed: &Managed) -> Value {
+pub(crate) fn region(managed: &Managed) -> Value {
     let truth = managed.aws().truth();
     let accounts = truth["accounts"].as_array().expect("accounts").clone();
     let account = accounts.into_iter().find(|one| one["id"] == *managed.account()).expect("our account");
@@ -36,7 +36,7 @@ fn region(managed: &Managed) -> Value {
     regions.into_iter().find(|one| one["region"] == REGION).expect("our Region")
 }
 
-fn findings(managed: &Managed) -> Vec<Value> {
+pub(crate) fn findings(managed: &Managed) -> Vec<Value> {
     managed.aws().findings(&managed.account(), REGION)
 }
 
@@ -75,7 +75,7 @@ async fn a_fleet_is_told_once_and_then_costs_nothing() {
     managed.aws().reset_calls();
     let again = synced(&managed).await;
     assert_eq!((again.code, writes(&managed)), (Some(0), done), "{again:?}");
-    let calls = managed.aws().calls();
+    let calls = managed.aws().calls().calls;
     for operation in WRITES {
         let called: Vec<_> = calls.iter().filter(|(name, _)| name.ends_with(operation)).collect();
         assert!(called.is_empty(), "an idle fleet costs no write: {called:?}");
