@@ -26,6 +26,7 @@ pub mod logging;
 pub mod memory;
 pub mod observe;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod secret;
 pub mod snapshot;

@@ -13,6 +13,7 @@ use crate::engine::{Engine, RealHands, Targets, assemble};
 use crate::fleet::SharedFleet;
 use crate::observe::{self, Mode, Observers};
 use crate::plan::{Capability, View};
+use crate::report::ReadBack;
 
 /// Where it is taken.
 pub(super) enum Counter {
@@ -186,6 +187,34 @@ pub(super) async fn looked<T: DeserializeOwned>(
         return Ok(Err(stop.or(super::Exit::Problem)));
     };
     known.look(here).map(Ok).map_err(|refusal| Failure::Daemon(refusal.into()))
+}
+
+/// The same as [`looked`], with what Systems Manager says of every node.
+pub(super) async fn read_back<T: DeserializeOwned>(
+    context: &Context,
+    config: &Config,
+    request: Request,
+    here: impl FnOnce(&View<'_>, &ReadBack) -> Result<T, Refusal>,
+) -> Result<Result<T, super::Exit>, Failure> {
+    let spinner = || {
+        let bars = super::can_show_progress(&context.environment).then(super::progress::Bars::new);
+        bars.inspect(|bars| bars.spinner("reading compliance from AWS"))
+    };
+    if let Some(client) = daemon(config).await? {
+        let _spinner = spinner();
+        return client.ask(&request).await.map(Ok).map_err(Failure::Daemon);
+    }
+    let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
+    let Some(known) = Known::read(context, config, &stop).await? else {
+        return Ok(Err(stop.or(super::Exit::Problem)));
+    };
+    let spinner = spinner();
+    let read = tokio::select! {
+        read = known.read_back() => read,
+        () = stop.requested() => return Ok(Err(stop.or(super::Exit::Problem))),
+    };
+    drop(spinner);
+    known.look(|view| here(view, &read)).map(Ok).map_err(|refusal| Failure::Daemon(refusal.into()))
 }
 
 /// Asks one thing and prints the sentence that is answered.

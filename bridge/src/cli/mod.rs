@@ -7,6 +7,8 @@
 
 mod audit;
 mod check;
+mod check_rules;
+mod compliance;
 mod config;
 mod decide;
 mod desk;
@@ -14,6 +16,7 @@ mod enroll;
 mod explain;
 mod failure;
 mod find;
+mod findings;
 mod follow;
 mod inventory;
 mod nodes;
@@ -21,6 +24,7 @@ mod output;
 mod picture;
 mod plan;
 mod progress;
+mod report;
 mod rollback;
 mod run;
 mod schema;
@@ -113,6 +117,14 @@ enum Command {
     Nodes(nodes::Arguments),
     /// Print the maintenance windows that come, whether their VMs have a snapshot in time, and what is in doubt.
     Windows(windows::Arguments),
+    /// Print EC2 instances and VMs in one table: patches, hardening, protection, and what is not as it should be.
+    Compliance(compliance::Arguments),
+    /// Print the findings that Security Hub has of vmbridge, and which it refuses.
+    Findings(findings::Arguments),
+    /// Check files of rules, and print the rules that apply.
+    CheckRules(check_rules::Arguments),
+    /// Write a report for auditors.
+    Report(report::Arguments),
     /// Look at snapshots, take them, remove them, go back to them.
     #[command(subcommand)]
     Snapshot(snapshot::Subject),
@@ -205,6 +217,10 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Enroll(arguments) => in_runtime(enroll::run(context, arguments)),
         Command::Nodes(arguments) => in_runtime(nodes::run(context, arguments)),
         Command::Windows(arguments) => in_runtime(windows::run(context, arguments)),
+        Command::Compliance(arguments) => in_runtime(compliance::run(context, arguments)),
+        Command::Findings(arguments) => in_runtime(findings::run(context, arguments)),
+        Command::CheckRules(arguments) => check_rules::run(context, &arguments),
+        Command::Report(arguments) => in_runtime(report::run(context, arguments)),
         Command::Snapshot(subject) => in_runtime(snapshot::run(context, subject)),
         Command::Rollback(arguments) => in_runtime(rollback::run(context, arguments)),
         Command::State(subject) => in_runtime(state::run(context, subject)),

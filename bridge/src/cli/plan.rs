@@ -16,6 +16,7 @@ use crate::inventory::Filter;
 use crate::memory::Memory;
 use crate::observe::Mode;
 use crate::plan::{Capability, PlanDocument, Policy, View, write_plan};
+use crate::report::ReadBack;
 use crate::secret::SecretResolver;
 use crate::store::{Reader, StoreProblem};
 
@@ -60,6 +61,8 @@ pub(super) struct Known {
     cloud: Cloud,
     memory: Memory,
     policy: Policy,
+    /// The targets, of which more can be read.
+    targets: Targets,
     /// The state, if there is one.
     pub(super) reader: Option<Reader>,
 }
@@ -101,7 +104,12 @@ impl Known {
             Err(error) => return Err(Failure::Engine(error.into())),
         };
         let memory = Memory { keys, ..memory };
-        Ok(Some(Self { fleet, cloud: cloud.read(), memory, policy: Policy::of(config), reader }))
+        Ok(Some(Self { fleet, cloud: cloud.read(), memory, policy: Policy::of(config), targets, reader }))
+    }
+
+    /// What Systems Manager says of every node.
+    pub(super) async fn read_back(&self) -> ReadBack {
+        ReadBack::read(self.targets.reports(), &self.cloud).await
     }
 
     pub(super) fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {

@@ -31,6 +31,14 @@ enum Subject {
     Windows,
     /// JSON Schema of `snapshot list --json`.
     Snapshots,
+    /// JSON Schema of `compliance --json`.
+    Compliance,
+    /// JSON Schema of `findings --json`.
+    Findings,
+    /// JSON Schema of `report --format json`.
+    Report,
+    /// JSON Schema of `check-rules --json`.
+    Rules,
     /// The vSphere properties that are read, by type of managed object.
     Paths,
 }
@@ -45,6 +53,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             Subject::Nodes => serde_json::to_writer_pretty(&mut *out, &schema::nodes())?,
             Subject::Windows => serde_json::to_writer_pretty(&mut *out, &schema::windows())?,
             Subject::Snapshots => serde_json::to_writer_pretty(&mut *out, &schema::snapshots())?,
+            Subject::Compliance => serde_json::to_writer_pretty(&mut *out, &schema::compliance())?,
+            Subject::Findings => serde_json::to_writer_pretty(&mut *out, &schema::findings())?,
+            Subject::Report => serde_json::to_writer_pretty(&mut *out, &schema::report())?,
+            Subject::Rules => serde_json::to_writer_pretty(&mut *out, &schema::rules())?,
             Subject::Paths => {
                 let paths: BTreeMap<_, _> = built_in_paths().collect();
                 serde_json::to_writer_pretty(&mut *out, &paths)?;

@@ -82,6 +82,18 @@ impl ConfigErrors {
         &self.problems
     }
 
+    /// Whether all mistakes are about this section.
+    #[must_use]
+    pub fn are_about(&self, section: &str) -> bool {
+        let is = |problem: &Problem| {
+            problem
+                .setting
+                .strip_prefix(section)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.problems.iter().all(is)
+    }
+
     /// Line and column of a mistake, both counted from 1, or `None` when it is not at a place in the file.
     #[must_use]
     pub fn place(&self, problem: &Problem) -> Option<(usize, usize)> {

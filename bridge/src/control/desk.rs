@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use vsphere_client::ids::InstanceUuid;
 
-use super::{Asked, Found, PlanQuery, Refusal, Request, documents, find, snapshots, windows};
+use super::{Asked, Found, PlanQuery, Refusal, Request, documents, find, findings, snapshots, windows};
 use crate::aws::{NodeId, Place};
 use crate::cloud::SharedCloud;
 use crate::engine::{Engine, RealHands};
@@ -29,9 +29,9 @@ const WORKING: Duration = Duration::from_secs(3600);
 pub struct Desk {
     pub(super) engine: Engine,
     fleet: SharedFleet,
-    cloud: SharedCloud,
+    pub(super) cloud: SharedCloud,
     /// With a daemon's hands, everything can be asked to be read anew.
-    hands: Option<RealHands>,
+    pub(super) hands: Option<RealHands>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -108,6 +108,9 @@ impl Desk {
             Request::Rollback(query) => self.look_back(&query),
             Request::Revert { records } => self.revert(&records).await,
             Request::SnapshotProgress { records, nodes } => self.snapshot_progress(&records, nodes),
+            Request::Compliance(query) => self.compliance(&query).await,
+            Request::Audit(query) => self.audit(&query).await,
+            Request::Findings(query) => json(&self.engine.look(|view| findings::findings(view, &query))?),
             Request::Claim => {
                 self.engine.claim().await?;
                 json(&())

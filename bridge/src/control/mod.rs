@@ -6,9 +6,11 @@
 //! when they take too long to arrive.
 
 mod client;
+mod compliance;
 mod desk;
 mod documents;
 mod find;
+mod findings;
 mod protect;
 mod rollback;
 mod selection;
@@ -27,6 +29,8 @@ pub use desk::Desk;
 pub(crate) use desk::plan_document;
 pub use documents::{Asked, EnrolmentDocument, NodeDocument};
 pub use find::{Found, find};
+pub(crate) use findings::findings;
+pub use findings::{FindingDocument, FindingQuery, FindingsDocument};
 pub use protect::{
     Begun, HazardDocument, NodeProgress, RefusedVmDocument, SnapshotProgress, TakeQuery, TakenDocument,
     TakenVmDocument,
@@ -39,6 +43,7 @@ pub use windows::{WindowDocument, WindowQuery, WindowVmDocument};
 pub(crate) use windows::{windows, windows_of};
 
 use crate::plan::Capability;
+use crate::report::{AuditQuery, ComplianceQuery};
 
 /// Name of the socket in the state directory.
 pub const SOCKET: &str = "control.sock";
@@ -129,6 +134,12 @@ pub enum Request {
         /// With the nodes of their VMs.
         nodes: bool,
     },
+    /// The table of machines: a [`ComplianceDocument`](crate::report::ComplianceDocument).
+    Compliance(ComplianceQuery),
+    /// The auditor's report: an [`AuditDocument`](crate::report::AuditDocument).
+    Audit(AuditQuery),
+    /// What Security Hub has of ours: a [`FindingsDocument`].
+    Findings(FindingQuery),
     /// This machine is the one that the state belongs to.
     Claim,
     /// Read everything anew and do what is to be done; answered when it is done: a [`Progress`](crate::engine::Progress).

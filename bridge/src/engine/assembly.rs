@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Arm, Engine, GuestHands, GuestSettings, RealHands, VsphereHands};
-use crate::aws::{ConnectError, Services, TargetName};
+use crate::aws::{ConnectError, Reports, Services, TargetName};
 use crate::clock::Clock;
 use crate::cloud::SharedCloud;
 use crate::config::{AwsTarget, Config, Environment, Mode};
@@ -88,6 +88,11 @@ impl Targets {
             });
         }
         Ok(Self { watchers, arms })
+    }
+
+    /// What is reported to each target, to be read back.
+    pub(crate) fn reports(&self) -> Vec<(TargetName, Arc<dyn Reports>)> {
+        self.arms.iter().map(|(name, arm)| (name.clone(), Arc::clone(&arm.services.reports))).collect()
     }
 
     /// Reads all targets until nothing more is learned.

@@ -15,7 +15,9 @@ use super::guest::GuestHands;
 use super::report;
 use super::snapshot::{self, SnapshotPort};
 use super::vsphere::{self, VsphereHands};
-use crate::aws::{ActivationId, AwsError, AwsErrorKind, NodeId, NodeTags, Place, Services, TargetName};
+use crate::aws::{
+    ActivationId, AwsError, AwsErrorKind, NodeId, NodeTags, Place, Reports, Services, TargetName,
+};
 use crate::cloud::SharedCloud;
 use crate::enrol::Problem;
 use crate::observe::aws::listing;
@@ -199,6 +201,12 @@ impl RealHands {
     /// Uses these targets from now on.
     pub fn set_arms(&self, arms: BTreeMap<TargetName, Arm>) {
         *self.arms.write().unwrap_or_else(PoisonError::into_inner) = arms;
+    }
+
+    /// What is reported to each target, to be read back.
+    pub(crate) fn reports(&self) -> Vec<(TargetName, Arc<dyn Reports>)> {
+        let arms = self.arms.read().unwrap_or_else(PoisonError::into_inner);
+        arms.iter().map(|(name, arm)| (name.clone(), Arc::clone(&arm.services.reports))).collect()
     }
 
     /// Asks for a reading of every target soon.

@@ -71,6 +71,30 @@ pub fn snapshots() -> Schema {
     schema::<crate::control::SnapshotsDocument>("vmbridge snapshot list --json")
 }
 
+/// Schema of `vmbridge compliance --json`.
+#[must_use]
+pub fn compliance() -> Schema {
+    schema::<crate::report::ComplianceDocument>("vmbridge compliance --json")
+}
+
+/// Schema of `vmbridge findings --json`.
+#[must_use]
+pub fn findings() -> Schema {
+    schema::<crate::control::FindingsDocument>("vmbridge findings --json")
+}
+
+/// Schema of `vmbridge report --format json`.
+#[must_use]
+pub fn report() -> Schema {
+    schema::<crate::report::AuditDocument>("vmbridge report --format json")
+}
+
+/// Schema of `vmbridge check-rules --json`.
+#[must_use]
+pub fn rules() -> Schema {
+    schema::<Vec<crate::report::RuleDocument>>("vmbridge check-rules --json")
+}
+
 /// Schema of `vmbridge explain --json`.
 #[must_use]
 pub fn explain() -> Schema {

@@ -212,7 +212,13 @@ impl View<'_> {
     /// The same without what is to be reported: that takes longer than all the rest.
     #[must_use]
     pub fn plan_without_reports(&self) -> Plan {
-        plan_of(self.fleet, self.cloud, self.memory, self.policy, self.now, false)
+        plan_of(self.fleet, self.cloud, self.memory, self.policy, self.now, Extent::WithoutReports)
+    }
+
+    /// The same, with the protection of every VM that is a managed node in the place of reports.
+    #[must_use]
+    pub(crate) fn plan_with_protections(&self) -> Plan {
+        plan_of(self.fleet, self.cloud, self.memory, self.policy, self.now, Extent::Protections)
     }
 }
 
@@ -357,6 +363,8 @@ pub struct Plan {
     pub ports: Vec<PortWanted>,
     /// The windows that come, as far as they are looked at.
     pub windows: Vec<WindowPlan>,
+    /// The protection of VMs that are managed nodes, where it was asked for.
+    pub(crate) protection_lists: HashMap<VmId, Arc<mappings::compliance::List>>,
     /// What is said of findings as a whole, where there are to be any.
     pub findings: Option<FindingsPlan>,
     /// What is known of findings without anything being sent, to be written down.
@@ -387,7 +395,15 @@ pub fn plan<'a>(
     policy: &'a Policy,
     now: Timestamp,
 ) -> Plan {
-    plan_of(fleet, cloud, memory, policy, now, true)
+    plan_of(fleet, cloud, memory, policy, now, Extent::Everything)
+}
+
+/// What a plan has beside what is to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    WithoutReports,
+    Everything,
+    Protections,
 }
 
 fn plan_of<'a>(
@@ -396,7 +412,7 @@ fn plan_of<'a>(
     memory: &'a Memory,
     policy: &'a Policy,
     now: Timestamp,
-    with_reports: bool,
+    extent: Extent,
 ) -> Plan {
     let mut plan = Plan::default();
     if memory.copied {
@@ -472,7 +488,12 @@ fn plan_of<'a>(
         now,
     };
     let mut protected = snapshots::plan(&scene, &mut plan);
-    let mut reports = if with_reports { report::plan(&scene, &mut plan) } else { report::Reports::default() };
+    let mut reports = report::Reports::default();
+    match extent {
+        Extent::Everything => reports = report::plan(&scene, &mut plan),
+        Extent::Protections => plan.protection_lists = report::protections(&scene),
+        Extent::WithoutReports => {}
+    }
     let mut planner = Planner {
         memory,
         policy,
@@ -523,7 +544,7 @@ fn plan_of<'a>(
     };
     planner.deregister(&readable, &is_there, cloud);
     let Planner { mut plan, .. } = planner;
-    if with_reports {
+    if extent == Extent::Everything {
         report::plan_findings(&scene, fleet, &mut plan);
     }
     plan.held = guard::hold(&mut plan.actions, memory, &policy.guard, now);

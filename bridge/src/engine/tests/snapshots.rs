@@ -293,6 +293,13 @@ impl Program {
         Some((vm.clone(), records.values().next()?.clone()))
     }
 
+    /// What is remembered of how a VM went into its window.
+    fn entered(&self, number: u32) -> Option<crate::snapshot::Entered> {
+        let memory = self.engine.0.memory();
+        let mut members = memory.scopes.values().flat_map(|scope| &scope.members);
+        members.find(|member| *member.vm.vm == *format!("vm-{number}"))?.entered
+    }
+
     /// What is said of the snapshot of a VM.
     fn word(&self, number: u32) -> String {
         let plan = self.engine.plan();

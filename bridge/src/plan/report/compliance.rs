@@ -105,6 +105,18 @@ impl<'a> Compliance<'a> {
     }
 }
 
+/// What is known of the protection of one node.
+pub(super) fn protection_of(
+    look: &Look<'_, '_, '_>,
+    one: &Reported<'_, '_>,
+    windows: &LastWindows<'_>,
+) -> Option<Arc<List>> {
+    match protection::wanted(look, one, windows) {
+        Wanted::List { list, .. } => Some(list),
+        Wanted::Nothing | Wanted::NotRead(_) => None,
+    }
+}
+
 /// What is to be done about one list of a node.
 pub(super) enum Step {
     Nothing,

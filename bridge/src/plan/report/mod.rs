@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mappings::checks::RuleSet;
+use mappings::compliance::List;
 use mappings::inventory::{ContentHash, Stored};
 
-use super::snapshots::Scene;
+use super::snapshots::{LastWindows, Scene};
 use super::{Capability, CapabilityVerdict, Plan, Reason, hindered};
 use crate::aws::{NodeId, Place};
 use crate::cloud::TargetView;
@@ -138,6 +139,17 @@ pub(super) fn plan(scene: &Scene<'_, '_>, plan: &mut Plan) -> Reports {
         }
     }
     out
+}
+
+/// The protection of every VM that is a managed node, whether it is told or not.
+pub(super) fn protections(scene: &Scene<'_, '_>) -> HashMap<VmId, Arc<List>> {
+    let policy = &scene.policy.report;
+    let look = Look { scene, policy, busy: HashSet::new(), now: scene.now };
+    let windows = LastWindows::of(scene.memory, scene.now);
+    (0..scene.candidates.len())
+        .filter_map(|number| reported(scene, number).ok())
+        .filter_map(|one| Some((one.vm.clone(), compliance::protection_of(&look, &one, &windows)?)))
+        .collect()
 }
 
 /// Plans findings, which follow from what all capabilities say of VMs.

@@ -166,6 +166,8 @@ pub struct Facts {
     pub target: Option<String>,
     /// The vCenter's name in the configuration, for a VM.
     pub vcenter: Option<String>,
+    /// Which VM it is, `<vCenter>/<managed object id>`, where it is one.
+    pub vm: Option<String>,
     /// The VM's name, or what the machine calls itself.
     pub name: Option<String>,
     /// Its operating system.
@@ -261,7 +263,7 @@ impl Row {
             Reverse(worst.map(Reason::count)),
             Reverse(self.reasons.len()),
             (&self.facts.name, &self.facts.node),
-            (&self.facts.vcenter, &self.facts.target),
+            (&self.facts.vcenter, &self.facts.target, &self.facts.vm),
             &self.reasons,
         )
     }

@@ -19,6 +19,7 @@ fn machine(node: &str, name: &str) -> Facts {
         node: Some(NodeId::parse(node).unwrap()),
         target: Some("prod".to_owned()),
         vcenter: hybrid.then(|| "berlin".to_owned()),
+        vm: None,
         name: Some(name.to_owned()),
         platform: Some("Linux".to_owned()),
         agent_online: Fact::Known(true),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fleet::FleetUpdate;
 use crate::plan::tags::HOLD_TAG;
+use crate::snapshot::Entered;
 
 fn always(mishap: Mishap) -> impl Iterator<Item = Mishap> {
     std::iter::repeat_n(mishap, 500)
@@ -22,7 +23,10 @@ async fn without_a_snapshot_the_tag_goes_before_the_window_opens_and_comes_back_
     assert!(program.engine.plan().held.is_empty());
     assert_eq!(program.word(1), "snapshotFailed");
     assert!(program.notes(1).contains(&"held".to_owned()), "{:?}", program.notes(1));
+    assert_eq!(program.entered(1), None, "it has not opened yet");
     estate.until(mins(31)).await;
+    assert_eq!(program.entered(1), Some(Entered::Held));
+    assert!(matches!(program.entered(26), Some(Entered::Protected { taken }) if taken < estate.at(mins(30))));
     assert_eq!(
         estate.patched().iter().map(|patched| patched.vm).collect::<Vec<u32>>(),
         (26..=30).collect::<Vec<u32>>()
@@ -34,6 +38,9 @@ async fn without_a_snapshot_the_tag_goes_before_the_window_opens_and_comes_back_
     assert_eq!(estate.tagged().len(), 30);
     estate.until(mins(120)).await;
     assert_eq!(estate.ours(), 0);
+    estate.until(mins(25 * 60)).await;
+    assert_eq!(program.entered(1), Some(Entered::Held), "as long as the window has not opened again");
+    assert!(matches!(program.entered(26), Some(Entered::Protected { .. })));
     estate.journal_explains("a hold");
     program.stop().await;
 }

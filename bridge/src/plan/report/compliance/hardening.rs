@@ -19,7 +19,7 @@ pub(super) struct Hardening {
     made: HashMap<Key, Made>,
 }
 
-type Key = (*const RuleSet, *const checks::Reading, Option<ApiVersion>);
+type Key = (*const RuleSet, Vec<checks::Reading>, Option<ApiVersion>);
 
 #[derive(Debug, Clone)]
 struct Made {
@@ -40,8 +40,8 @@ impl Hardening {
         let Some(readings) = one.view.readings() else { return Wanted::NotRead("its settings") };
         let api = || one.part.about().and_then(|about| ApiVersion::parse(&about.api_version));
         let version = one.view.checked_version().or_else(api);
-        // The fleet is being read all the while, so that an address stands for one and the same thing.
-        let key = (Arc::as_ptr(rules), readings.as_ptr(), version);
+        // The fleet is being read all the while, so that the address of the rules stands for one and the same thing.
+        let key = (Arc::as_ptr(rules), readings, version);
         if let Some(Made { list, until }) = self.made.get(&key).cloned() {
             return Wanted::List { list, until };
         }
@@ -51,7 +51,7 @@ impl Hardening {
             is_provider_managed: one.part.is_provider_managed(),
             facts: one.view,
         };
-        let (made, is_general) = list(rules, &subject, &readings, now);
+        let (made, is_general) = list(rules, &subject, &key.1, now);
         if is_general {
             self.made.insert(key, made.clone());
         }

@@ -1,0 +1,170 @@
+//! `vmbridge findings`: what Security Hub has of ours.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::select::Select;
+use super::{Context, Exit, Failure, desk, output};
+use crate::control::{FindingDocument, FindingQuery, FindingsDocument, Request, findings};
+use crate::inventory::Filter;
+use crate::inventory::text::{for_spreadsheet, for_terminal, shortened};
+
+/// Longer titles are cut in the table.
+const LONGEST_TITLE: usize = 60;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Print one JSON object; see `vmbridge schema findings`.
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print CSV, for spreadsheets.
+    #[arg(long)]
+    csv: bool,
+    /// Only these: `open`, `resolved`, or `refused` by Security Hub.
+    #[arg(long, value_parser = ["open", "resolved", "refused"], value_name = "STATE")]
+    state: Option<String>,
+    /// Only findings of this rule or family, or that name the rule.
+    #[arg(long, value_name = "ID")]
+    rule: Option<String>,
+    #[command(flatten)]
+    select: Select,
+}
+
+pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit, Failure> {
+    let Arguments { json, csv, state, rule, select } = arguments;
+    let (_, config) = context.load()?;
+    super::plan::refuse_without_targets(&config)?;
+    let (_, Filter { selectors, vcenters }) = select.apply(config.clone())?;
+    let selectors = selectors.iter().map(ToString::to_string).collect();
+    let query = FindingQuery { selectors, vcenters, state, rule };
+    let request = Request::Findings(query.clone());
+    let found = match desk::looked(context, &config, request, |view| findings(view, &query)).await? {
+        Ok(found) => found,
+        Err(exit) => return Ok(exit),
+    };
+    output::write(|out| {
+        if json {
+            serde_json::to_writer_pretty(&mut *out, &found)?;
+            return writeln!(out);
+        }
+        if csv { write_csv(out, &found) } else { write_table(out, &found) }
+    })?;
+    Ok(if found.open == 0 && found.refused == 0 { Exit::Done } else { Exit::Problem })
+}
+
+fn write_table(out: &mut dyn Write, found: &FindingsDocument) -> io::Result<()> {
+    const HEAD: [&str; 8] = ["STATE", "SEVERITY", "NAME", "OBJECT", "RULE", "SINCE", "SENT", "TITLE"];
+    if !found.findings.is_empty() {
+        let rows = found.findings.iter().map(|one| {
+            let minute = |time: &str| time.get(..16).unwrap_or(time).replace('T', " ");
+            [
+                one.state.clone(),
+                one.severity.to_lowercase(),
+                one.name.clone().unwrap_or_else(|| "-".to_owned()),
+                one.object.clone(),
+                one.scope.clone(),
+                minute(&one.since),
+                one.last_sent.as_deref().map_or_else(|| "-".to_owned(), minute),
+                shortened(&one.title, LONGEST_TITLE).into_owned(),
+            ]
+            .map(|cell| for_terminal(&cell).into_owned())
+        });
+        output::table(out, HEAD, rows.collect())?;
+        writeln!(out)?;
+    }
+    for one in &found.findings {
+        write_trouble(out, one)?;
+    }
+    let FindingsDocument { open, resolved, refused, folded, problems, .. } = found;
+    writeln!(out, "{open} open, {resolved} resolved, {refused} refused")?;
+    writeln!(out, "the open ones tell of {problems} problems; {folded} are folded")
+}
+
+/// What Security Hub did not take, and what to do.
+fn write_trouble(out: &mut dyn Write, one: &FindingDocument) -> io::Result<()> {
+    if one.in_doubt {
+        writeln!(out, "? {}: the answer was lost, it is sent again", for_terminal(&one.id))?;
+    }
+    if let Some(problem) = &one.problem {
+        writeln!(out, "! {}: {}", for_terminal(&one.id), for_terminal(problem))?;
+        if let Some(fix) = &one.fix {
+            writeln!(out, "    {fix}")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_csv(out: &mut dyn Write, found: &FindingsDocument) -> io::Result<()> {
+    let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+    csv.write_record([
+        "state", "severity", "kind", "name", "object", "scope", "rules", "title", "place", "since",
+        "lastSent", "inDoubt", "attempts", "retryAt", "problem", "fix", "id",
+    ])
+    .map_err(io::Error::other)?;
+    for one in &found.findings {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let record = [
+            one.state.clone(),
+            one.severity.clone(),
+            one.kind.clone(),
+            text(&one.name),
+            one.object.clone(),
+            one.scope.clone(),
+            one.rules.join("; "),
+            one.title.clone(),
+            one.place.clone(),
+            one.since.clone(),
+            text(&one.last_sent),
+            one.in_doubt.to_string(),
+            one.attempts.to_string(),
+            text(&one.retry_at),
+            text(&one.problem),
+            text(&one.fix),
+            one.id.clone(),
+        ];
+        let safe = record.iter().map(|cell| for_spreadsheet(cell).into_owned());
+        csv.write_record(safe).map_err(io::Error::other)?;
+    }
+    csv.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_stands_below_with_its_remedy() {
+        let one = FindingDocument {
+            id: "vmbridge/1/vm-1".to_owned(),
+            state: "refused".to_owned(),
+            place: "111122223333/eu-central-1".to_owned(),
+            scope: "family/devices".to_owned(),
+            title: "Unneeded devices \u{1b}[31m".to_owned(),
+            severity: "MEDIUM".to_owned(),
+            kind: "vm".to_owned(),
+            object: "dc1/vm-1".to_owned(),
+            name: Some("=cmd|'/c calc'!A1".to_owned()),
+            rules: vec!["vm-no-floppy".to_owned()],
+            since: "2027-01-15T02:00:00Z".to_owned(),
+            last_sent: None,
+            in_doubt: true,
+            problem: Some("InvalidInput: Title is too long".to_owned()),
+            attempts: 1,
+            retry_at: None,
+            fix: Some("change the rule".to_owned()),
+        };
+        let found = FindingsDocument {
+            refused: 1,
+            folded: 1,
+            problems: 1,
+            findings: vec![one],
+            ..FindingsDocument::default()
+        };
+        let mut out = Vec::new();
+        write_table(&mut out, &found).unwrap();
+        out.extend_from_slice(b"\n");
+        write_csv(&mut out, &found).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap().replace('\r', ""));
+    }
+}

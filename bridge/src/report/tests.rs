@@ -1,0 +1,229 @@
+//! What is written of a report, with names that mean harm; an HTML parser is the judge.
+
+mod gather;
+
+use std::collections::BTreeMap;
+
+use scraper::{Html, Selector};
+
+use super::*;
+
+/// Names as somebody would choose them who may name a VM.
+const HOSTILE: [&str; 4] = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "=cmd|'/c calc'!A1",
+    "gpj.\u{202e}exe \u{1b}[31m & </table>",
+];
+
+/// A report of a little of everything.
+pub(crate) fn sample() -> AuditDocument {
+    let machine = |number: usize, overall: &str, reasons: &[(&str, &str)]| MachineDocument {
+        machine: ["hybrid", "ec2", "unmanaged"][number % 3].to_owned(),
+        node: (number < 2).then(|| format!("mi-0000000000000000{number}")),
+        target: Some("prod".to_owned()),
+        vm: (number != 1).then(|| format!("dc1/vm-{number}")),
+        name: Some(HOSTILE[number].to_owned()),
+        platform: Some("Debian GNU/Linux 13".to_owned()),
+        overall: overall.to_owned(),
+        reasons: reasons
+            .iter()
+            .map(|(reason, sentence)| ReasonDocument {
+                reason: (*reason).to_owned(),
+                sentence: (*sentence).to_owned(),
+            })
+            .collect(),
+        agent_online: (number == 0).then_some(true),
+        patches: (number < 2).then(|| PatchesDocument {
+            installed: 120,
+            missing: 3,
+            failed: 0,
+            pending_reboot: 1,
+            rejected: 0,
+            critical: 2,
+            security: 1,
+            scanned: Some("2027-01-14T03:00:00Z".to_owned()),
+        }),
+        associations: (number == 0).then_some((2, 1)),
+        hardening: (number != 1).then(|| ChecksDocument {
+            compliant: 40,
+            failing: vec!["vm-secure-boot".to_owned()],
+            unreadable: u32::from(number == 2),
+        }),
+        protection: (number == 0).then(|| ChecksDocument {
+            compliant: 5,
+            failing: Vec::new(),
+            unreadable: 0,
+        }),
+        windows: vec!["Sundays".to_owned()],
+    };
+    let result = |kind: &str, object: &str, name: &str, status: &str| ResultDocument {
+        rule: "vm-secure-boot".to_owned(),
+        severity: "high".to_owned(),
+        status: status.to_owned(),
+        kind: kind.to_owned(),
+        object: object.to_owned(),
+        name: name.to_owned(),
+        evidence: format!("`config.bootOptions` is `{name}`; it should be `true`"),
+    };
+    let rules = mappings::checks::defaults().unwrap();
+    let rule = rules.iter().find(|rule| rule.id.as_str() == "vm-secure-boot").unwrap();
+    let results = BTreeMap::from([("failed".to_owned(), 1), ("suppressed".to_owned(), 1)]);
+    AuditDocument {
+        schema: AUDIT_SCHEMA.to_owned(),
+        time: "2027-01-15T02:00:00Z".to_owned(),
+        version: "0.0.0".to_owned(),
+        installation: "0123abcd".to_owned(),
+        scope: ScopeDocument {
+            selectors: vec!["name=\"<b>\"".to_owned()],
+            window: Some("Sundays".to_owned()),
+            ..ScopeDocument::default()
+        },
+        sources: vec![
+            SourceDocument {
+                kind: "vcenter".to_owned(),
+                name: "dc1".to_owned(),
+                what: Some("vSphere API 8.0.3.0".to_owned()),
+                current: true,
+                as_of: Some("2027-01-15T01:59:00Z".to_owned()),
+                objects: 3,
+            },
+            SourceDocument {
+                kind: "target".to_owned(),
+                name: "prod".to_owned(),
+                what: None,
+                current: false,
+                as_of: None,
+                objects: 0,
+            },
+        ],
+        not_read: vec![format!("prod: its patch states cannot be read: {}", HOSTILE[3])],
+        count: CountDocument { machines: 3, compliant: 0, non_compliant: 2, unknown: 1 },
+        rules: vec![RuleDocument { results, ..rule_document(rule) }],
+        exceptions: vec![ExceptionDocument {
+            name: Some("erp".to_owned()),
+            rules: vec!["vm-secure-boot".to_owned(), "vm-no-*".to_owned()],
+            objects: "tag=Application:erp".to_owned(),
+            reason: HOSTILE[1].to_owned(),
+            until: "2026-12-31T23:59:59Z".to_owned(),
+            expired: true,
+            covers: 1,
+        }],
+        machines: vec![
+            machine(
+                0,
+                "non-compliant",
+                &[("critical-patches", "2 critical patches are missing"), ("a", "b")],
+            ),
+            machine(1, "unknown", &[("never-scanned", "it was never scanned for patches")]),
+            machine(2, "non-compliant", &[("not-managed", "it is no managed node")]),
+        ],
+        results: vec![
+            result("host", "dc1/host-9", "esx-1", "not-readable"),
+            result("vm", "dc1/vm-0", HOSTILE[0], "failed"),
+            result("vm", "dc1/vm-2", HOSTILE[2], "suppressed"),
+        ],
+    }
+}
+
+fn all<'a>(page: &'a Html, selector: &str) -> Vec<scraper::ElementRef<'a>> {
+    let selector = Selector::parse(selector).unwrap();
+    page.select(&selector).collect()
+}
+
+#[test]
+fn the_page_is_html_without_anything_that_acts_or_comes_from_elsewhere() {
+    let audit = sample();
+    let text = html(&audit);
+    let page = Html::parse_document(&text);
+    assert!(page.errors.is_empty(), "{:?}", page.errors);
+    // A name that became markup would be an element that the page has no use for.
+    let allowed = [
+        "html", "head", "meta", "title", "style", "body", "header", "nav", "main", "section", "h1", "h2",
+        "h3", "p", "ul", "li", "a", "dl", "dt", "dd", "table", "caption", "thead", "tbody", "tr", "th", "td",
+        "code", "span",
+    ];
+    for element in all(&page, "*") {
+        let name = element.value().name();
+        assert!(allowed.contains(&name), "<{name}> is not of ours");
+        for (attribute, value) in element.value().attrs() {
+            assert!(
+                !attribute.starts_with("on") && attribute != "src" && attribute != "style",
+                "{attribute}"
+            );
+            assert!(attribute != "href" || value.starts_with('#'), "{value}");
+        }
+    }
+    // And it is there as text, with what cannot be seen made visible.
+    let body: String = all(&page, "body")[0].text().collect();
+    for name in &HOSTILE[..3] {
+        assert!(body.contains(name), "{name}");
+    }
+    assert!(body.contains("gpj.\\u{202e}exe \\u{1b}[31m & </table>"), "{body}");
+    let links: Vec<String> =
+        all(&page, "nav a").iter().map(|link| link.value().attr("href").unwrap()[1..].to_owned()).collect();
+    assert_eq!(links.len(), 7);
+    for id in links {
+        assert_eq!(all(&page, &format!("h2[id={id}]")).len(), 1, "{id}");
+    }
+}
+
+#[test]
+fn its_tables_can_be_heard_and_printed() {
+    let text = html(&sample());
+    let page = Html::parse_document(&text);
+    let tables = all(&page, "table");
+    assert!(tables.len() >= 6, "{}", tables.len());
+    let cells =
+        |of: &scraper::ElementRef<'_>, selector: &str| of.select(&Selector::parse(selector).unwrap()).count();
+    for table in &tables {
+        assert_eq!(cells(table, "caption"), 1);
+        let columns = cells(table, "thead > tr > th[scope=col]");
+        assert!(columns > 0);
+        for row in table.select(&Selector::parse("tbody > tr").unwrap()) {
+            assert_eq!(cells(&row, "th[scope=row]"), 1);
+            assert_eq!(cells(&row, "th, td"), columns);
+        }
+    }
+    assert_eq!(all(&page, "html[lang=en]").len(), 1);
+    for needed in ["@media print", "@page", "display:table-header-group", "break-inside:avoid"] {
+        assert!(text.contains(needed), "{needed}");
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_page() {
+    let audit = sample();
+    assert_eq!(html(&audit), html(&audit));
+    let page = html(&audit);
+    let body = page
+        .split_once("<body>")
+        .unwrap()
+        .1
+        .replace("</tr>", "</tr>\n")
+        .replace("</section>", "</section>\n");
+    insta::assert_snapshot!(body);
+}
+
+#[test]
+fn a_spreadsheet_runs_nothing() {
+    let audit = sample();
+    let mut out = Vec::new();
+    write_machines(&mut out, &audit.machines).unwrap();
+    write_results(&mut out, &audit).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let mut csv = ::csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(text.as_bytes());
+    for record in csv.records() {
+        for cell in &record.unwrap() {
+            assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell}");
+        }
+    }
+    insta::assert_snapshot!(text.replace('\r', ""));
+}
+
+#[test]
+fn what_is_written_as_json_is_read_again() {
+    let audit = sample();
+    let text = serde_json::to_string(&audit).unwrap();
+    assert_eq!(serde_json::from_str::<AuditDocument>(&text).unwrap(), audit);
+}
