@@ -544,7 +544,7 @@ fn plan_of<'a>(
     };
     planner.deregister(&readable, &is_there, cloud);
     let Planner { mut plan, .. } = planner;
-    if extent != Extent::WithoutReports {
+    if extent == Extent::Everything {
         report::plan_findings(&scene, fleet, &mut plan);
     }
     plan.held = guard::hold(&mut plan.actions, memory, &policy.guard, now);

@@ -7,7 +7,10 @@ use mappings::findings::patches::Note;
 use mappings::findings::{RecordState, Status};
 use vsphere_client::ids::MoRef;
 use vsphere_client::model::{AboutInfo, SnapshotInfo, SnapshotTree};
-use vsphere_client::property::{Change as Property, HostSystem, ObjectProperties, ObjectReport, ReportKind};
+use vsphere_client::property::{
+    Change as Property, HostSystem, ObjectProperties, ObjectReport, ReportKind, decode_update_set_with,
+};
+use vsphere_client::xml::{Body, Decoder, Limits};
 
 use super::disk::Disk;
 use super::*;
@@ -389,12 +392,29 @@ async fn unmanaged_vms_old_snapshots_and_missing_patches_are_told() {
     assert_eq!(told(&world), Vec::<String>::new());
 }
 
+/// What a vCenter says of a property that rules read.
+fn said(reads: &Reads, kind: &str, object: &str, path: &str) -> Vec<ObjectReport> {
+    let xml = format!(
+        "<r xmlns:xsi='i'><returnval><filterSet><objectSet><kind>modify</kind><obj type=\"{kind}\">{object}</obj>\
+         <changeSet><name>{path}</name><op>assign</op><val>set</val></changeSet></objectSet></filterSet></returnval></r>"
+    );
+    let mut decoder = Decoder::new(Body::complete(xml.into(), Limits::default()));
+    assert!(decoder.child().unwrap());
+    let mut reports = Vec::new();
+    decode_update_set_with(&mut decoder, &reads.properties(), |_, report| {
+        reports.push(report);
+        Ok(())
+    })
+    .unwrap();
+    reports
+}
+
 #[tokio::test(start_paused = true)]
 async fn failed_checks_are_told_and_folded_by_family() {
     let world = told(2, full()).await;
     let rules = Arc::new(mappings::checks::RuleSet::new(Sources::default()).unwrap());
-    let reads = Some(Arc::new(Reads::new(rules)));
-    let setup = FleetUpdate::Setup { reads, is_provider_managed: false };
+    let reads = Arc::new(Reads::new(rules));
+    let setup = FleetUpdate::Setup { reads: Some(reads.clone()), is_provider_managed: false };
     world.fleet.apply(&world.vcenter.name, setup, world.clock.now());
     let host = HostSystem {
         name: Property::Set("esx-1".into()),
@@ -409,6 +429,15 @@ async fn failed_checks_are_told_and_folded_by_family() {
     };
     world.vcenter.read(&world.vms, world.clock.now());
     world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(vec![host]), world.clock.now());
+    // They have a configuration, and next to nothing is set in it.
+    for (kind, object, path) in [
+        ("VirtualMachine", "vm-1", "config.instanceUuid"),
+        ("VirtualMachine", "vm-2", "config.instanceUuid"),
+        ("HostSystem", "host-1", "config.product.name"),
+    ] {
+        let said = said(&reads, kind, object, path);
+        world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(said), world.clock.now());
+    }
     let engine = world.engine().await;
     settle(&engine).await;
     let kinds = |world: &World| -> BTreeMap<String, usize> {

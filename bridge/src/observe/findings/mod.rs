@@ -22,7 +22,9 @@ use mappings::compliance::table::NodeId as ManagedNodeId;
 use tokio_util::sync::CancellationToken;
 
 use super::aws::{AT_ONCE, Watcher, listing, said};
-use crate::aws::{AwsErrorKind, FindingFilter, HubState, NodeId, PATCH_STATES_AT_ONCE, Place, TargetName};
+use crate::aws::{
+    AwsErrorKind, FindingFilter, FindingSeen, HubState, NodeId, PATCH_STATES_AT_ONCE, Place, TargetName,
+};
 use crate::cloud::TargetView;
 use crate::cloud::hub::{HubView, Known, PatchesOfNodes};
 use crate::config::{FindingsSettings, Mode};
@@ -185,7 +187,7 @@ impl Watcher {
             let filter = FindingFilter::of_patch_manager(&nodes_at);
             let read =
                 listing("findings of Patch Manager", |next| self.services.hub.findings(&filter, next)).await;
-            let read = read.map(|all| all.iter().filter_map(|one| one.patch_finding()).collect());
+            let read = read.map(|all| all.iter().filter_map(FindingSeen::patch_finding).collect());
             changed |= view.patch_manager.put(read.map_err(|error| said(&error)), now);
         }
         if patches {

@@ -199,7 +199,7 @@ fn outcomes(reading: &Reading, each: &mut dyn FnMut(&checks::Outcome<'_>, &VmVie
 #[test]
 fn a_failed_check_becomes_a_problem_that_says_what_the_rule_says() {
     let (mut told, mut severities, mut words) = (0, BTreeSet::new(), Dictionary::default());
-    outcomes(&Reading::Missing, &mut |outcome, view, id| {
+    outcomes(&Reading::One("strange".into()), &mut |outcome, view, id| {
         let is_bad = matches!(outcome.status, CheckStatus::Failed);
         assert_eq!(meaning(outcome) == Meaning::Bad, is_bad);
         if !is_bad {

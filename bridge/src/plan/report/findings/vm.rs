@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use mappings::compliance::table::Patches;
 use mappings::findings::Severity;
-use mappings::protection::Run;
+use mappings::protection::{Run, SnapshotId};
 use mappings::selector::Fact;
 use vsphere_client::model::PowerState;
 
@@ -260,7 +260,7 @@ impl Look<'_, '_> {
         let records = self.memory.protections.get(self.id).into_iter().flat_map(BTreeMap::values);
         records.into_iter().any(|record| {
             let attempts = record.former.iter().chain([&record.id]);
-            let holds = record.snapshot.as_ref().map(|snapshot| snapshot.as_str());
+            let holds = record.snapshot.as_ref().map(SnapshotId::as_str);
             match holds {
                 Some(holds) => Some(holds) == reference && record.stage.is_active(),
                 None => attempts.into_iter().any(|attempt| attempt.as_str() == id),
