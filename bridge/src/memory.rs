@@ -74,6 +74,8 @@ pub struct Memory {
     pub scopes: BTreeMap<(Arc<str>, Timestamp), Scope>,
     /// What Security Hub has of our findings.
     pub findings: Book,
+    /// When the readings began with which they were compared last, by account and Region.
+    pub reconciled: HashMap<Place, Timestamp>,
     /// VMs whose enrolment a person asked for.
     pub asked: HashSet<VmId>,
     /// Credentials that guests refused, by VM and entry.

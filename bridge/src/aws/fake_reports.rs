@@ -50,7 +50,6 @@ struct State {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FakeReports(Arc<Mutex<State>>);
 
-#[expect(dead_code, reason = "the tests of capabilities that report use what each of them needs")]
 impl FakeReports {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()

@@ -5,6 +5,7 @@
 //! observer after each reading, so that who looks at it always sees one reading and never half of two. What was known is
 //! kept when a reading fails, and each view says how old it is.
 
+pub mod hub;
 pub mod window;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::aws::{Activation, ActivationId, Node, NodeId, NodeTags, Place, TargetName};
 
+use self::hub::HubView;
 use self::window::WindowsView;
 
 /// What is known of one target.
@@ -35,6 +37,8 @@ pub struct TargetView {
     pub activations: HashMap<ActivationId, Arc<Activation>>,
     /// The maintenance windows and the patch states, which have readings of their own.
     pub windows: Arc<WindowsView>,
+    /// What findings need to know, which has readings of its own too.
+    pub hub: Arc<HubView>,
     /// When the last complete reading of nodes, tags and activations began. What was written later may not be in it.
     pub as_of: Option<Timestamp>,
     /// Why the last reading failed.

@@ -18,6 +18,7 @@ use crate::control::{Desk, Server};
 use crate::fleet::SharedFleet;
 use crate::observe::Observers;
 use crate::observe::aws::Watcher;
+use crate::observe::findings::HubPace;
 use crate::observe::windows::WindowPace;
 use crate::observe::{guests, ports, tasks};
 use crate::plan::Policy;
@@ -83,6 +84,7 @@ impl Targets {
                 nudge,
                 clock: Clock::Machine,
                 windows: needs_windows.then(|| WindowPace::of(target)),
+                hub: HubPace::of(&config.findings),
             });
         }
         Ok(Self { watchers, arms })
@@ -114,6 +116,8 @@ pub struct Assembly {
     targets: Vec<AwsTarget>,
     /// Whether maintenance windows are read.
     needs_windows: bool,
+    /// What is read for findings.
+    hub: Option<HubPace>,
     stop: CancellationToken,
     watching: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
@@ -168,6 +172,7 @@ impl Assembly {
             hands,
             targets,
             needs_windows: config.snapshots.mode != Mode::Off,
+            hub: HubPace::of(&config.findings),
             stop,
             watching,
             tasks: following,
@@ -206,7 +211,8 @@ impl Assembly {
     pub async fn reload(&mut self, config: &Config) -> Result<(), AssemblyError> {
         // Without a policy no VM ever has a snapshot, whatever windows there are: nobody has to permit their reading.
         let needs_windows = config.snapshots.mode != Mode::Off && !config.snapshots.policies.is_empty();
-        if config.aws != self.targets || needs_windows != self.needs_windows {
+        let hub = HubPace::of(&config.findings);
+        if config.aws != self.targets || needs_windows != self.needs_windows || hub != self.hub {
             let targets = Targets::connect(config, &self.cloud).await?;
             self.watching.cancel();
             for task in self.tasks.drain(..) {
@@ -223,6 +229,7 @@ impl Assembly {
             self.tasks = targets.follow(&self.watching);
             self.targets.clone_from(&config.aws);
             self.needs_windows = needs_windows;
+            self.hub = hub;
         }
         self.hands.vsphere().set_pace(&config.writeback);
         self.hands.guests().set(GuestSettings::of(config));

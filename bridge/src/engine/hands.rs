@@ -23,6 +23,9 @@ use crate::enrol::Problem;
 use crate::observe::aws::listing;
 use crate::plan::{Action, EnrolStep};
 
+/// How long a reading may lag behind in a target that is not known now.
+const UNKNOWN_SETTLE: Duration = Duration::from_secs(120);
+
 /// An action that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectError {
@@ -225,6 +228,21 @@ impl RealHands {
     }
 }
 
+impl RealHands {
+    /// The arm of a target whose findings go there, which may be another Region than that of its nodes.
+    pub(super) fn hub_arm(&self, place: &Place) -> Result<Arm, EffectError> {
+        let cloud = self.cloud.read();
+        let arms = self.arms.read().unwrap_or_else(PoisonError::into_inner);
+        let found = cloud
+            .targets()
+            .filter(|(_, view)| view.hub.place.as_ref() == Some(place))
+            .find_map(|(name, _)| arms.get(name));
+        found.cloned().ok_or_else(|| {
+            EffectError::not_now(format!("findings of no target of the configuration go to {place} now"))
+        })
+    }
+}
+
 impl Hands for RealHands {
     fn perform<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<Gain, EffectError>> {
         Box::pin(async move {
@@ -326,17 +344,18 @@ impl Hands for RealHands {
             },
             Action::PutInventory { place, .. }
             | Action::PutCompliance { place, .. }
-            | Action::ImportFindings { place, .. }
-            | Action::CloseFindings { place, .. }
             | Action::UpdatePatchFindings { place, .. }
             | Action::DeregisterNode { place, .. } => self.settle_of(place),
+            Action::ImportFindings { place, .. } | Action::CloseFindings { place, .. } => {
+                self.hub_arm(place).map_or(UNKNOWN_SETTLE, |arm| arm.settle)
+            }
         }
     }
 }
 
 impl RealHands {
     fn settle_of(&self, place: &Place) -> Duration {
-        self.arm(place).map_or(Duration::from_secs(120), |arm| arm.settle)
+        self.arm(place).map_or(UNKNOWN_SETTLE, |arm| arm.settle)
     }
 
     async fn tags_trace(

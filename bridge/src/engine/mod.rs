@@ -94,7 +94,8 @@ struct Inner<S> {
     memory: Mutex<Memory>,
     /// Held while it is written down who is what: a plan that was made before a person decided must not undo that.
     deciding: tokio::sync::Mutex<()>,
-    /// Held while the record of a snapshot goes on: what is seen, what a plan found and what a person wants all change it.
+    /// Held while the record of a snapshot or a finding goes on: what is seen, what a plan found and what a person wants all change
+    /// it.
     keeping: tokio::sync::Mutex<()>,
     policy: RwLock<Arc<Policy>>,
     /// Only this is done.
@@ -672,6 +673,9 @@ impl<S: Records> Inner<S> {
         if result.is_ok() && mode != Mode::Off && plan.problems.is_empty() {
             result = self.record_snapshots(plan).await;
         }
+        if result.is_ok() && plan.problems.is_empty() {
+            result = self.record_findings(plan).await;
+        }
         self.store_is(result.as_ref().err());
         result.is_ok()
     }
@@ -711,7 +715,9 @@ impl<S: Records> Inner<S> {
         };
         // Until it is known to be under way, nobody else may change the record that it goes on from.
         let keeping = match action {
-            Action::Snapshot { .. } => Some(self.keeping.lock().await),
+            Action::Snapshot { .. } | Action::ImportFindings { .. } | Action::CloseFindings { .. } => {
+                Some(self.keeping.lock().await)
+            }
             _ => None,
         };
         if !self.is_current(&action) {
@@ -779,7 +785,9 @@ impl<S: Records> Inner<S> {
         let done = matches!(outcome, Outcome::Done | Outcome::FoundDone);
         let known = self.memory().failures.get(&failing).cloned();
         let _keeping = match action {
-            Action::Snapshot { .. } => Some(self.keeping.lock().await),
+            Action::Snapshot { .. } | Action::ImportFindings { .. } | Action::CloseFindings { .. } => {
+                Some(self.keeping.lock().await)
+            }
             _ => None,
         };
         let protection = self.protection_of(action, outcome, &result, ended);

@@ -4,10 +4,11 @@
 //! records of findings are written before they are sent, so that one whose answer was lost is known to be in doubt, whatever
 //! becomes of the journal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mappings::findings::life::{self, Closing, Outcome as Told, WorkflowStatus};
+use mappings::findings::life::{self, Book, Closing, Outcome as Told, WorkflowStatus};
 use mappings::findings::{Finding, FindingId, RecordState, patches};
 use tokio::time::Instant;
 
@@ -15,11 +16,11 @@ use super::hands::{EffectError, Gain, RealHands, Trace};
 use super::{Engine, Inner, PLANNING_SHARE, Records};
 use crate::aws::{
     AwsError, AwsErrorKind, FILTER_VALUES, FindingFault, FindingFilter, FindingKey, FindingOutcome,
-    FindingSeen, FindingUpdate, InventoryPut, ProductArn, SecurityHub,
+    FindingSeen, FindingUpdate, InventoryPut, Place, ProductArn, SecurityHub,
 };
 use crate::memory::Memory;
 use crate::observe::aws::listing;
-use crate::plan::{Action, Capability, Plan, Planned, Sent};
+use crate::plan::{Action, Capability, FindingStep, Plan, Planned, Reconciled, Sent};
 use crate::store::{Failing, FindingChange, Holder, Outcome, StoreError};
 
 /// The shortest time between two plans with reports.
@@ -77,12 +78,9 @@ fn is_over(action: &Action, memory: &Memory, planned: Option<Timestamp>, now: Ti
             .iter()
             .all(|(id, hash)| told(&Holder::findings(place, id.as_str()), "update", hash, false)),
         // Each of these was written down before it was sent.
-        Action::ImportFindings { findings, .. } => findings.iter().any(|sent| {
-            memory.findings.records.get(&sent.id).is_some_and(|record| record.updated_at >= sent.updated_at)
-        }),
-        Action::CloseFindings { findings, .. } => findings.iter().any(|sent| {
-            memory.findings.records.get(&sent.id).is_none_or(|record| record.workflow_at.is_some_and(since))
-        }),
+        Action::ImportFindings { changes, .. } | Action::CloseFindings { changes, .. } => {
+            !goes_on(changes, memory)
+        }
         _ => false,
     };
     let failing = Failing {
@@ -95,7 +93,58 @@ fn is_over(action: &Action, memory: &Memory, planned: Option<Timestamp>, now: Ti
         || memory.open.values().any(|open| open.action.holder() == holder)
 }
 
+/// Whether all of these go on from what is known now.
+pub(super) fn goes_on(changes: &[life::Change], memory: &Memory) -> bool {
+    changes.iter().all(|change| memory.findings.records.get(&change.record.id) == change.before.as_deref())
+}
+
 impl<S: Records> Inner<S> {
+    /// Writes down what a plan found out about findings without sending any. What has changed since it was made is left alone.
+    pub(super) async fn record_findings(&self, plan: &Plan) -> Result<(), StoreError> {
+        if plan.finding_steps.is_empty() && plan.reconciled.is_empty() {
+            return Ok(());
+        }
+        let _keeping = self.keeping.lock().await;
+        let current: Vec<FindingChange> = {
+            let memory = self.memory();
+            let known =
+                |step: &&FindingStep| memory.findings.records.get(&step.change.id) == step.before.as_ref();
+            plan.finding_steps.iter().filter(known).map(|step| step.change.clone()).collect()
+        };
+        if !current.is_empty() {
+            self.store.put_findings(&current).await?;
+        }
+        {
+            let mut memory = self.memory();
+            current.into_iter().for_each(|change| memory.put_finding(change));
+            for Reconciled { place, read, foreign, .. } in &plan.reconciled {
+                memory.findings.foreign.extend(foreign.iter().cloned());
+                memory.reconciled.insert(place.clone(), *read);
+            }
+            let Book { records, foreign } = &mut memory.findings;
+            foreign.retain(|id| !records.contains_key(id));
+        }
+        for Reconciled { place, read, .. } in &plan.reconciled {
+            self.let_go(place, *read);
+        }
+        Ok(())
+    }
+
+    /// Lets go of readings of findings that are compared with what is remembered. They are large.
+    fn let_go(&self, place: &Place, read: Timestamp) {
+        let cloud = self.cloud.read();
+        for (name, view) in cloud.targets() {
+            if view.hub.place.as_ref() == Some(place) {
+                self.cloud.update(name, |view| {
+                    if view.hub.ours.as_of.is_some_and(|as_of| as_of <= read) {
+                        Arc::make_mut(&mut view.hub).ours.value = None;
+                    }
+                    false
+                });
+            }
+        }
+    }
+
     /// Writes down what is about to be sent of findings, so that a finding whose answer is lost is known to be in doubt.
     pub(super) async fn put_intended(&self, action: &Action, now: Timestamp) -> Result<(), StoreError> {
         let (Action::ImportFindings { changes, .. } | Action::CloseFindings { changes, .. }) = action else {
@@ -175,7 +224,7 @@ pub(super) async fn perform(hands: &RealHands, action: &Action) -> Result<Gain, 
             Ok(Gain::Nothing)
         }
         Action::ImportFindings { place, changes, .. } => {
-            let hub = hands.arm(place)?.services.hub;
+            let hub = hands.hub_arm(place)?.services.hub;
             let findings: Vec<_> = changes.iter().filter_map(life::Change::finding).collect();
             if findings.len() != changes.len() || findings.is_empty() {
                 return Err(gone());
@@ -185,7 +234,7 @@ pub(super) async fn perform(hands: &RealHands, action: &Action) -> Result<Gain, 
             Ok(Gain::Findings(ids.zip(outcomes).map(|(id, outcome)| (id, told(outcome))).collect()))
         }
         Action::CloseFindings { place, changes, .. } => {
-            let hub = hands.arm(place)?.services.hub;
+            let hub = hands.hub_arm(place)?.services.hub;
             close(&*hub, place, changes).await
         }
         Action::UpdatePatchFindings { place, update, .. } => {
@@ -296,7 +345,7 @@ pub(super) async fn trace(hands: &RealHands, action: &Action) -> Result<Trace, E
             Ok(if is_there { Trace::There(Gain::Nothing) } else { Trace::NotThere })
         }
         Action::ImportFindings { place, findings, .. } => {
-            let hub = hands.arm(place)?.services.hub;
+            let hub = hands.hub_arm(place)?.services.hub;
             let seen = look(&*hub, place, findings).await?;
             let came = |one: &Sent| {
                 seen.iter().any(|found| found.key.id == one.id && found.updated >= one.updated_at)
@@ -304,7 +353,7 @@ pub(super) async fn trace(hands: &RealHands, action: &Action) -> Result<Trace, E
             found(findings, came)
         }
         Action::CloseFindings { place, findings, .. } => {
-            let hub = hands.arm(place)?.services.hub;
+            let hub = hands.hub_arm(place)?.services.hub;
             let seen = look(&*hub, place, findings).await?;
             let came = |one: &Sent| {
                 seen.iter().any(|found| {

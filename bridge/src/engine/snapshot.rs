@@ -337,8 +337,11 @@ impl<S: Records> Inner<S> {
     /// Whether an action goes on from what is known now. A plan is older than what was seen or wished for since. `keeping` is
     /// held by the caller.
     pub(super) fn is_current(&self, action: &Action) -> bool {
-        let Action::Snapshot { vm, act, record, .. } = action else { return true };
         let memory = self.memory();
+        if let Action::ImportFindings { changes, .. } | Action::CloseFindings { changes, .. } = action {
+            return super::report::goes_on(changes, &memory);
+        }
+        let Action::Snapshot { vm, act, record, .. } = action else { return true };
         let known = memory.protections.get(vm).and_then(|records| records.get(record.key()));
         match act {
             // It is a new one, or a further attempt of one that failed.

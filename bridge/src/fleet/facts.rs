@@ -104,6 +104,12 @@ impl<'a> VmView<'a> {
         self.vm.host.as_ref()
     }
 
+    /// The name of the host that it is on.
+    #[must_use]
+    pub fn host_label(&self) -> Option<&'a str> {
+        self.lookup.name(self.vm.host.as_ref()?)
+    }
+
     /// Whether VMware Tools run in the guest.
     #[must_use]
     pub fn runs_tools(&self) -> bool {

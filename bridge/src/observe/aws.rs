@@ -17,6 +17,7 @@ use crate::cloud::{SharedCloud, TargetView};
 use crate::config::AwsTarget;
 use crate::texts::Texts;
 
+use super::findings::HubPace;
 use super::windows::WindowPace;
 
 /// Pages in one listing. 10,000 pages of 50 are many more nodes than an account can have.
@@ -41,12 +42,14 @@ pub struct Watcher {
     pub clock: Clock,
     /// How often the maintenance windows are read; `None`: nobody needs them, and nothing of them is read.
     pub windows: Option<WindowPace>,
+    /// How often what findings need is read; `None`: there are to be none, and nothing of it is read.
+    pub hub: Option<HubPace>,
 }
 
 impl Watcher {
-    /// Reads until stopped. Nodes and windows do not wait for each other.
+    /// Reads until stopped. Nodes, windows and findings do not wait for each other.
     pub async fn follow(self, stop: CancellationToken) {
-        tokio::join!(self.follow_nodes(&stop), self.follow_windows(&stop));
+        tokio::join!(self.follow_nodes(&stop), self.follow_windows(&stop), self.follow_hub(&stop));
     }
 
     async fn follow_nodes(&self, stop: &CancellationToken) {
@@ -75,11 +78,12 @@ impl Watcher {
         }
     }
 
-    /// Reads everything once, windows as far as it is time for them; says whether anything is different from before. That
-    /// agents report is nothing different.
+    /// Reads everything once, windows and findings as far as it is time for them; says whether anything is different from
+    /// before. That agents report is nothing different.
     pub async fn read_once(&self) -> bool {
         let nodes = self.read_nodes().await;
-        self.read_windows().await || nodes
+        let windows = self.read_windows().await;
+        self.read_hub().await || windows || nodes
     }
 
     async fn read_nodes(&self) -> bool {
@@ -92,8 +96,9 @@ impl Watcher {
                     tracing::info!(target = %name, nodes = view.nodes.len(), "the nodes of this target are known");
                 }
                 self.cloud.update(&name, |known| {
-                    // The windows have readings of their own, and may have been read meanwhile.
-                    *known = TargetView { windows: known.windows.clone(), ..view };
+                    // The windows and findings have readings of their own, and may have been read meanwhile.
+                    let (windows, hub) = (known.windows.clone(), known.hub.clone());
+                    *known = TargetView { windows, hub, ..view };
                     true
                 });
                 !same
@@ -159,6 +164,7 @@ impl Watcher {
                 .map(|activation| (activation.id.clone(), Arc::new(activation)))
                 .collect(),
             windows: before.windows.clone(),
+            hub: before.hub.clone(),
             as_of: Some(as_of),
             error: None,
         })
@@ -243,7 +249,8 @@ fn same(view: &TargetView, before: &TargetView) -> bool {
         let pings_aside = Node { ping: other.ping, last_ping: other.last_ping, ..one.clone() };
         pings_aside == *other
     };
-    let TargetView { place, arn, nodes, tags, activations, windows: _, as_of: _, error, tags_error } = before;
+    let TargetView { place, arn, nodes, tags, activations, windows: _, hub: _, as_of: _, error, tags_error } =
+        before;
     view.nodes.len() == nodes.len()
         && view.nodes.values().zip(nodes.values()).all(|(one, other)| alike(one, other))
         && view.tags == *tags

@@ -6,6 +6,7 @@
 
 pub mod aws;
 mod connected;
+pub mod findings;
 pub(crate) mod guests;
 pub(crate) mod ports;
 mod progress;

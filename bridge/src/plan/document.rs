@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::action::Told;
-use super::{Action, Capability, EnrolStep, Held, Plan, Planned, Policy, VmPlan, Why};
+use super::{Action, Capability, EnrolStep, Held, HubPlan, Plan, Planned, Policy, VmPlan, Why};
 use crate::config::Mode;
 
 /// The form of the document.
@@ -38,6 +38,33 @@ pub struct PlanDocument {
     pub vms: Vec<VmDocument>,
     /// Nodes that belong to no VM.
     pub nodes_without_vm: Vec<LoneNodeDocument>,
+    /// How many findings there are and would be, by account and Region; nothing while `[findings]` is off.
+    #[serde(default)]
+    pub findings: Vec<FindingsDocument>,
+}
+
+/// The findings of an account and Region.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingsDocument {
+    /// The account and Region that they go to.
+    pub place: String,
+    /// What is wrong now: an object and a rule each.
+    pub problems: usize,
+    /// How many findings that makes with `folding = "folded"`.
+    pub folded: usize,
+    /// How many with `folding = "full"`. Security Hub charges by finding.
+    pub full: usize,
+    /// How many are open there.
+    pub open: usize,
+    /// How many are to be sent or changed now.
+    pub changes: usize,
+    /// One sentence.
+    pub sentence: String,
+    /// Why nothing can be sent, with the fix.
+    pub trouble: Option<String>,
+    /// What else a person should know.
+    pub warnings: Vec<String>,
 }
 
 /// A capability in the plan.
@@ -211,6 +238,23 @@ impl PlanDocument {
                     fix: why.fix().to_owned(),
                 })
                 .collect(),
+            findings: plan.findings.iter().flat_map(|plan| &plan.hubs).map(FindingsDocument::of).collect(),
+        }
+    }
+}
+
+impl FindingsDocument {
+    fn of(hub: &HubPlan) -> Self {
+        Self {
+            place: hub.place.to_string(),
+            problems: hub.problems,
+            folded: hub.folded,
+            full: hub.full,
+            open: hub.open,
+            changes: hub.changes,
+            sentence: hub.sentence(),
+            trouble: hub.trouble.clone(),
+            warnings: hub.warnings.clone(),
         }
     }
 }

@@ -31,13 +31,13 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{Action, ActionKind, EnrolStep, Sent, TagRemoval, TagWrite, Told, Why};
 pub use document::{
-    ActionDocument, CapabilityDocument, ChangeDocument, HeldDocument, LinkDocument, LoneNodeDocument,
-    NoteDocument, PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
+    ActionDocument, CapabilityDocument, ChangeDocument, FindingsDocument, HeldDocument, LinkDocument,
+    LoneNodeDocument, NoteDocument, PLAN_SCHEMA, PlanDocument, ReasonDocument, VmDocument,
 };
 pub use enrol::{CredentialsPolicy, EnrolPolicy};
 pub use identity::{Link, LoneNode};
 pub use reason::{Note, QUARANTINE, Reason};
-pub use report::ReportPolicy;
+pub use report::{FindingStep, FindingsPlan, HubPlan, Reconciled, ReportPolicy};
 pub use snapshots::{Doubt, WindowPlan};
 pub(crate) use snapshots::{OnDemand, Unfit, kept_for, new_id, on_demand};
 pub use tags::{Claimed, claimed};
@@ -295,6 +295,21 @@ impl VmPlan {
     }
 }
 
+impl VmPlan {
+    fn verdict_mut(&mut self, capability: Capability) -> &mut CapabilityVerdict {
+        let [tags, writeback, enrol, snapshots, inventory, compliance, findings] = &mut self.verdicts;
+        match capability {
+            Capability::Tags => tags,
+            Capability::Writeback => writeback,
+            Capability::Enrol => enrol,
+            Capability::Snapshots => snapshots,
+            Capability::Inventory => inventory,
+            Capability::Compliance => compliance,
+            Capability::Findings => findings,
+        }
+    }
+}
+
 /// A port of a VM that is to be asked whether it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortWanted {
@@ -350,6 +365,12 @@ pub struct Plan {
     pub windows: Vec<WindowPlan>,
     /// The protection of VMs that are managed nodes, where it was asked for.
     pub(crate) protection_lists: HashMap<VmId, Arc<mappings::compliance::List>>,
+    /// What is said of findings as a whole, where there are to be any.
+    pub findings: Option<FindingsPlan>,
+    /// What is known of findings without anything being sent, to be written down.
+    pub finding_steps: Vec<FindingStep>,
+    /// Where what is remembered of findings was compared with what Security Hub has.
+    pub reconciled: Vec<Reconciled>,
     /// When there may be something else to do, if nothing else happens before.
     pub next: Option<Timestamp>,
 }
@@ -469,8 +490,8 @@ fn plan_of<'a>(
     let mut protected = snapshots::plan(&scene, &mut plan);
     let mut reports = report::Reports::default();
     match extent {
-        Extent::Everything => reports = report::plan(&scene, fleet, &mut plan),
-        Extent::Protections => plan.protection_lists = report::protections(&scene, fleet),
+        Extent::Everything => reports = report::plan(&scene, &mut plan),
+        Extent::Protections => plan.protection_lists = report::protections(&scene),
         Extent::WithoutReports => {}
     }
     let mut planner = Planner {
@@ -495,7 +516,7 @@ fn plan_of<'a>(
         instances.extend(candidates.iter().filter_map(|candidate| candidate.view.instance_uuid()));
     }
     let mut defined: HashMap<&VcenterName, HashSet<&str>> = HashMap::new();
-    for (number, candidate) in candidates.into_iter().enumerate() {
+    for (number, candidate) in candidates.iter().enumerate() {
         let (part, stale) = &parts[candidate.part];
         let sight = match &candidate.route {
             Err(reason) => Sight::Blocked(reason.clone()),
@@ -523,6 +544,9 @@ fn plan_of<'a>(
     };
     planner.deregister(&readable, &is_there, cloud);
     let Planner { mut plan, .. } = planner;
+    if extent != Extent::WithoutReports {
+        report::plan_findings(&scene, fleet, &mut plan);
+    }
     plan.held = guard::hold(&mut plan.actions, memory, &policy.guard, now);
     plan
 }
@@ -608,7 +632,7 @@ impl<'a> Planner<'a> {
     #[expect(clippy::too_many_arguments, reason = "all of it is what is known of one VM")]
     fn vm<'f>(
         &mut self,
-        candidate: Candidate<'f>,
+        candidate: &Candidate<'f>,
         part: &'f Part,
         sight: &Sight<'_>,
         stale: Option<Reason>,
@@ -618,10 +642,10 @@ impl<'a> Planner<'a> {
     ) where
         'f: 'a,
     {
-        let Candidate { view, label, .. } = &candidate;
-        let tags = self.tags(&candidate, view, label, sight, stale.clone());
-        let enrol = self.enrol(&candidate, view, sight, stale.clone(), cloud);
-        let writeback = self.writeback(&candidate, view, part, label, sight, stale, defined);
+        let Candidate { view, label, .. } = candidate;
+        let tags = self.tags(candidate, view, label, sight, stale.clone());
+        let enrol = self.enrol(candidate, view, sight, stale.clone(), cloud);
+        let writeback = self.writeback(candidate, view, part, label, sight, stale, defined);
         let link = match sight {
             Sight::Node { link, .. } => Some((*link).clone()),
             Sight::Blocked(_) => None,
@@ -629,8 +653,8 @@ impl<'a> Planner<'a> {
         self.plan.vms.push(VmPlan {
             vcenter: view.vcenter_name().clone(),
             target: candidate.target().map(|at| self.policy.targets[at].name.clone()),
-            vm: candidate.id,
-            label: candidate.label,
+            vm: candidate.id.clone(),
+            label: candidate.label.clone(),
             link,
             verdicts: [tags, writeback, enrol, snapshots, inventory, compliance, findings],
         });

@@ -137,6 +137,13 @@ pub enum Reason {
     Snapshot(Box<Say>),
     /// No window that patches reaches it in the time that is looked at.
     NoWindow,
+    /// Nothing can be told to Security Hub.
+    HubUnusable {
+        /// The account and Region.
+        place: Place,
+        /// Why, with the fix.
+        why: String,
+    },
     /// It changed again too soon after it was told.
     ToldLately {
         /// When it is told.
@@ -192,6 +199,7 @@ impl Reason {
             Self::EnrolQuarantined(_) => "enrolQuarantined",
             Self::Snapshot(say) => say.word(),
             Self::NoWindow => "noWindow",
+            Self::HubUnusable { .. } => "hubUnusable",
             Self::ToldLately { .. } => "toldLately",
             Self::NotRead(_) => "notRead",
         }
@@ -218,6 +226,7 @@ impl Reason {
             | Self::NodeLimit { .. }
             | Self::AgentOffline { .. }
             | Self::EnrolFailed { .. }
+            | Self::HubUnusable { .. }
             | Self::EnrolQuarantined(_) => true,
             Self::Snapshot(say) => say.is_problem(),
             Self::Template
@@ -353,6 +362,7 @@ impl Reason {
             Self::EnrolQuarantined(problem) => format!("in quarantine: {}", problem.sentence),
             Self::Snapshot(say) => say.sentence(),
             Self::NoWindow => "no window that changes it comes in the time that is looked at".to_owned(),
+            Self::HubUnusable { place, why } => format!("nothing can be told to {place}: {why}"),
             Self::ToldLately { until } => {
                 format!("it changed again soon after it was told; the change is told at {until:.0}")
             }
@@ -432,6 +442,7 @@ impl Reason {
             | Self::EnrolFailed { .. }
             | Self::EnrolQuarantined(_)
             | Self::Snapshot(_)
+            | Self::HubUnusable { .. }
             | Self::NoWindow
             | Self::ToldLately { .. }
             | Self::NotRead(_)
@@ -497,6 +508,13 @@ pub enum Note {
         /// Why not.
         why: Arc<str>,
     },
+    /// How many findings of it are in Security Hub.
+    Findings {
+        /// Those that are open.
+        open: usize,
+        /// Those that Security Hub refuses for as long as they say the same.
+        refused: usize,
+    },
     /// There is no room for it: a node has 50 tags at most.
     NoRoom {
         /// The key.
@@ -516,6 +534,7 @@ impl Note {
             Self::LetGo { .. } => "letGo",
             Self::Rule { word, .. } => word,
             Self::NoRoom { .. } => "noRoom",
+            Self::Findings { .. } => "findings",
             Self::Snapshot(say) => say.word(),
             Self::Hazard(hazard) => hazard.word(),
             Self::Held { .. } => "held",
@@ -530,6 +549,7 @@ impl Note {
             Self::Rule { problem, .. } => *problem,
             Self::Snapshot(say) => say.is_problem(),
             Self::Held { .. } | Self::Hazard(_) => false,
+            Self::Findings { refused, .. } => *refused > 0,
             Self::CannotHold { .. } => true,
             Self::Foreign { .. } | Self::Drift { .. } | Self::LetGo { .. } | Self::NoRoom { .. } => true,
         }
@@ -569,6 +589,18 @@ impl Note {
             }
             Self::CannotHold { window, why } => {
                 format!("it cannot be kept out of the window {window}: {why}")
+            }
+            Self::Findings { open, refused } => {
+                let open = match open {
+                    1 => "1 finding of it is open".to_owned(),
+                    open => format!("{open} findings of it are open"),
+                };
+                match refused {
+                    0 => open,
+                    refused => format!(
+                        "{open}, and Security Hub refuses {refused}; `vmbridge findings --state refused` says why"
+                    ),
+                }
             }
             Self::NoRoom { name, foreign } => format!(
                 "`{name}` is left out: a node has 50 tags at most, and {foreign} were written by others; rules that come first win"

@@ -36,8 +36,7 @@ pub(super) use hold::Hold;
 pub(super) use last::{LastWindows, was_withheld};
 pub(crate) use on_demand::{OnDemand, Unfit, kept_for, new_id, on_demand};
 use runs::Runs;
-pub(super) use subjects::own_mark;
-use subjects::policy_of;
+pub(super) use subjects::{own_mark, policy_of};
 
 /// What is remembered of an opening is forgotten so long after its end, if the window has opened again since.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);

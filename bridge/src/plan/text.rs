@@ -67,6 +67,12 @@ pub fn write_plan(out: &mut dyn Write, plan: &PlanDocument) -> io::Result<()> {
             node.fix
         )?;
     }
+    for hub in &plan.findings {
+        writeln!(out, "findings · {}: {}", hub.place, hub.sentence)?;
+        for trouble in hub.trouble.iter().chain(&hub.warnings) {
+            writeln!(out, "  ! {}", for_terminal(trouble))?;
+        }
+    }
     for capability in &plan.capabilities {
         let counts: Vec<String> =
             capability.vms.iter().map(|(reason, count)| format!("{count} {reason}")).collect();

@@ -4,6 +4,7 @@ mod aws;
 mod disk;
 mod enrol;
 mod faults;
+mod findings;
 mod guests;
 mod idle;
 mod reports;
@@ -20,6 +21,7 @@ use crate::config::{AwsTarget, Guard, Mode, WritebackSettings};
 use crate::fleet::testing::{TestVcenter, TestVm};
 use crate::lane::LaneLimits;
 use crate::observe::aws::Watcher;
+use crate::observe::findings::HubPace;
 use crate::plan::TargetPolicy;
 use aws::{FAULTS, FakeAws, Fault};
 use guests::FakeGuests;
@@ -181,6 +183,7 @@ impl World {
             nudge: self.nudge.clone(),
             clock: self.clock,
             windows: None,
+            hub: HubPace::of(&self.policy.report.findings),
         }
     }
 

@@ -75,6 +75,7 @@ impl World {
         let target = target();
         let watcher = Watcher {
             windows: Some(WindowPace::of(&target)),
+            hub: None,
             target,
             services,
             cloud: SharedCloud::new(),

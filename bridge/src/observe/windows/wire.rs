@@ -49,6 +49,7 @@ impl World {
             Services::with_credentials(&target, SharedCredentialsProvider::new(credentials)).await.unwrap();
         let watcher = Watcher {
             windows: Some(WindowPace::of(&target)),
+            hub: None,
             target,
             services,
             cloud: SharedCloud::new(),

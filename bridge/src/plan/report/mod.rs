@@ -21,7 +21,7 @@ use super::{Capability, CapabilityVerdict, Plan, Reason, hindered};
 use crate::aws::{NodeId, Place};
 use crate::cloud::TargetView;
 use crate::config::{ComplianceSettings, Config, FindingsSettings, InventorySettings, Mode};
-use crate::fleet::{Fleet, Part, VmView};
+use crate::fleet::{Part, VmView};
 use crate::store::{Holder, Owned, VmId};
 
 /// What the operator wants to be told to AWS.
@@ -97,7 +97,6 @@ struct Reported<'a, 'f> {
 /// What all reports are made of.
 struct Look<'s, 'a, 'f> {
     scene: &'s Scene<'a, 'f>,
-    fleet: &'f Fleet,
     policy: &'a ReportPolicy,
     busy: HashSet<Holder>,
     now: Timestamp,
@@ -110,14 +109,14 @@ impl Look<'_, '_, '_> {
 }
 
 /// Plans all reports.
-pub(super) fn plan<'f>(scene: &Scene<'_, 'f>, fleet: &'f Fleet, plan: &mut Plan) -> Reports {
+pub(super) fn plan(scene: &Scene<'_, '_>, plan: &mut Plan) -> Reports {
     let policy = &scene.policy.report;
     let mut out = Reports::default();
     let modes = [policy.inventory.mode, policy.compliance.mode, policy.findings.mode];
     if modes == [Mode::Off; 3] {
         return out;
     }
-    let look = Look { scene, fleet, policy, busy: scene.memory.busy(), now: scene.now };
+    let look = Look { scene, policy, busy: scene.memory.busy(), now: scene.now };
     let (mut inventory, mut compliance) =
         (inventory::Inventory::default(), compliance::Compliance::of(&look));
     for number in 0..scene.candidates.len() {
@@ -132,7 +131,6 @@ pub(super) fn plan<'f>(scene: &Scene<'_, 'f>, fleet: &'f Fleet, plan: &mut Plan)
         out.verdicts.insert(number, verdicts);
     }
     former::plan(&look, plan);
-    findings::plan(&look, plan, &mut out);
     for (verdicts, mode) in [0, 1, 2].into_iter().zip(modes) {
         if mode == Mode::Off {
             out.verdicts.values_mut().for_each(|said| said[verdicts] = says(Reason::Off));
@@ -142,15 +140,19 @@ pub(super) fn plan<'f>(scene: &Scene<'_, 'f>, fleet: &'f Fleet, plan: &mut Plan)
 }
 
 /// The protection of every VM that is a managed node, whether it is told or not.
-pub(super) fn protections<'f>(scene: &Scene<'_, 'f>, fleet: &'f Fleet) -> HashMap<VmId, Arc<List>> {
+pub(super) fn protections(scene: &Scene<'_, '_>) -> HashMap<VmId, Arc<List>> {
     let policy = &scene.policy.report;
-    let look = Look { scene, fleet, policy, busy: HashSet::new(), now: scene.now };
+    let look = Look { scene, policy, busy: HashSet::new(), now: scene.now };
     let windows = LastWindows::of(scene.memory, scene.now);
     (0..scene.candidates.len())
         .filter_map(|number| reported(scene, number).ok())
         .filter_map(|one| Some((one.vm.clone(), compliance::protection_of(&look, &one, &windows)?)))
         .collect()
 }
+
+/// Plans findings, which follow from what all capabilities say of VMs.
+pub(super) use findings::plan as plan_findings;
+pub use findings::{FindingStep, FindingsPlan, HubPlan, Reconciled};
 
 /// The node that a candidate is, or why nothing can be told of it.
 fn reported<'s, 'f>(scene: &'s Scene<'_, 'f>, number: usize) -> Result<Reported<'s, 'f>, Reason> {

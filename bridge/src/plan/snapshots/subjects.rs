@@ -273,7 +273,10 @@ fn linked<'a>(scene: &Scene<'a, '_>, number: usize, target: Option<usize>) -> Op
 }
 
 /// The first policy that selects it.
-pub(super) fn policy_of<'a>(policies: &'a [SnapshotPolicy], view: &VmView<'_>) -> Option<&'a SnapshotPolicy> {
+pub(in crate::plan) fn policy_of<'a>(
+    policies: &'a [SnapshotPolicy],
+    view: &VmView<'_>,
+) -> Option<&'a SnapshotPolicy> {
     for policy in policies {
         match policy.vms.verdict(view) {
             Verdict::Selected => return Some(policy),

@@ -22,6 +22,8 @@ pub enum Sight {
     Seen,
     /// The subject is surely not there any more.
     Gone,
+    /// The subject is surely not there any more: it is another object now, about which is told under its own name.
+    Moved,
     /// It cannot be seen now (vCenter not connected, list of nodes too old, property not readable): the finding stays.
     Unknown,
 }
@@ -326,6 +328,7 @@ impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
             match (self.sight)(&record.object, &part.rule) {
                 Sight::Unknown => return None,
                 Sight::Gone if resolution == Resolution::Fixed => resolution = Resolution::Gone,
+                Sight::Moved => resolution = Resolution::Replaced,
                 Sight::Gone | Sight::Seen => {}
             }
         }
