@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mappings::compliance::protection::{self, Agent, Before, Currency, LastWindow, OldSnapshot};
 use mappings::compliance::{Check, Kind, List, Severity, Status};
 use mappings::inventory::{
-    Adapter, Disk, HOST_TYPE, HostFacts, Item, SnapshotFacts, Tag, VM_TYPE, VmFacts, host_item, vm_item,
+    Adapter, Disk, HostFacts, Item, SnapshotFacts, TYPES, Tag, VmFacts, host_item, vm_items,
 };
 use mappings::selector::Fact;
 use serde_json::{Value, json};
@@ -244,11 +244,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let vm = vm(&mut dice, &texts);
         let host = HostFacts { vcenter: vm.vcenter, name: vm.host, model: vm.folder, ..HostFacts::default() };
         let node = format!("mi-{number:017x}");
-        writeln!(out, "{}", inventory(&node, &[vm_item(&vm, now), host_item(&host, now)]))?;
+        let mut items = vm_items(&vm, now);
+        items.push(host_item(&host, now));
+        writeln!(out, "{}", inventory(&node, &items))?;
         writeln!(out, "{}", compliance(&node, &hardening(&mut dice), now))?;
         writeln!(out, "{}", compliance(&node, &protection(&mut dice, &texts, now), now))?;
     }
-    let cleared = [Item::cleared(VM_TYPE, now), Item::cleared(HOST_TYPE, now)];
+    let cleared = TYPES.map(|type_name| Item::cleared(type_name, now));
     writeln!(out, "{}", inventory("mi-0123456789abcdef0", &cleared))?;
     out.flush()?;
     Ok(())

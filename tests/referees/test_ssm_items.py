@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Quotas of the service that are not in its model: a custom type, and a call.
 LARGEST_ITEM, LARGEST_CALL = 200 * 1024, 1024 * 1024
 VMS = 2000
+TYPES = {f"Custom:VSphere{name}" for name in ["VirtualMachine", "Disk", "NetworkAdapter", "Snapshot", "Host"]}
 
 
 def length(text):
@@ -109,6 +110,22 @@ class SsmItems(unittest.TestCase):
                 self.assertLessEqual(size(item["Content"]), LARGEST_ITEM)
         for one in self.of("PutComplianceItems"):
             self.assertLessEqual(size(one["Items"]), LARGEST_ITEM)
+
+    def test_a_type_has_no_more_columns_than_its_schema_may_have(self):
+        # PutInventory's own shape limits each row; what the rows of a type have together is limited where the schema is read.
+        schema = botocore.session.get_session().get_service_model("ssm").shape_for("InventoryItemSchema")
+        most = schema.members["Attributes"].metadata["max"]
+        names = {}
+        for one in self.of("PutInventory"):
+            # A call has each type once.
+            types = [item["TypeName"] for item in one["Items"]]
+            self.assertEqual(len(types), len(set(types)))
+            for item in one["Items"]:
+                names.setdefault(item["TypeName"], set()).update(name for row in item["Content"] for name in row)
+        self.assertEqual(set(names), TYPES)
+        for type_name, known in names.items():
+            with self.subTest(type_name):
+                self.assertTrue(1 <= len(known) <= most, f"{len(known)} columns")
 
     def test_nothing_that_cannot_be_seen_is_sent(self):
         hidden = regex.compile(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]")

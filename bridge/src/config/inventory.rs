@@ -22,7 +22,7 @@ impl InventorySettings {
 pub(super) static SECTION: Section = Section {
     name: "inventory",
     shape: Shape::One,
-    doc: "What the inventory of Systems Manager says of VMs and of the hosts that they run on: the types `Custom:VSphereVirtualMachine` and `Custom:VSphereHost` of each managed node. See [ssm-inventory.md](ssm-inventory.md).",
+    doc: "What the inventory of Systems Manager says of VMs and of the hosts that they run on: the types `Custom:VSphereVirtualMachine`, `Custom:VSphereDisk`, `Custom:VSphereNetworkAdapter`, `Custom:VSphereSnapshot` and `Custom:VSphereHost` of each managed node. See [ssm-inventory.md](ssm-inventory.md).",
     keys: &[&MODE],
     sections: &[],
 };

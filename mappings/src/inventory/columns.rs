@@ -5,6 +5,7 @@
 
 use super::facts::{Adapter, Disk, HostFacts, SnapshotFacts, VmFacts};
 use super::text::{addresses, list, long, name, number, time, truth};
+use super::{ADAPTER_TYPE, DISK_TYPE, HOST_TYPE, SNAPSHOT_TYPE, VM_TYPE};
 
 /// A column: what it is called, what it means, and its value.
 pub(super) struct Column<F> {
@@ -13,15 +14,8 @@ pub(super) struct Column<F> {
     pub(super) value: F,
 }
 
-/// Which kind of row it is.
-pub(super) const ROW_TYPE: &str = "RowType";
 /// What had to be left out.
 pub(super) const LEFT_OUT: &str = "LeftOut";
-
-pub(super) const VM_ROW: &str = "VirtualMachine";
-pub(super) const DISK_ROW: &str = "Disk";
-pub(super) const ADAPTER_ROW: &str = "NetworkAdapter";
-pub(super) const SNAPSHOT_ROW: &str = "Snapshot";
 
 type OfVm = Column<fn(&VmFacts<'_>) -> String>;
 type OfDisk = Column<fn(&Disk<'_>) -> String>;
@@ -29,7 +23,7 @@ type OfAdapter = Column<fn(&Adapter<'_>) -> String>;
 type OfSnapshot = Column<fn(&SnapshotFacts<'_>) -> String>;
 type OfHost = Column<fn(&HostFacts<'_>) -> String>;
 
-/// In every row of a VM.
+/// In every row of a VM, its disks, adapters and snapshots.
 pub(super) const COMMON: &[OfVm] = &[
     Column { name: "VmName", meaning: "The VM's name", value: |vm| name(vm.name) },
     Column {
@@ -195,7 +189,7 @@ pub(super) const VM: &[OfVm] = &[
     },
     Column {
         name: LEFT_OUT,
-        meaning: "What did not fit into the item, as `12 Snapshot`; empty if all did",
+        meaning: "Rows of the VM's other types that did not fit, as `2 Disk; 12 Snapshot`; empty if all did",
         value: |_| String::new(),
     },
 ];
@@ -352,34 +346,28 @@ fn capacity(disks: &[Disk<'_>]) -> Option<i64> {
 /// A column as it is documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnDoc {
-    /// The value of `RowType` of the rows that have it; empty for all rows.
-    pub row_type: &'static str,
+    /// The type whose rows have it, such as [`VM_TYPE`].
+    pub type_name: &'static str,
     /// Its name.
     pub name: &'static str,
     /// What it means, in Markdown.
     pub meaning: &'static str,
 }
 
-/// The columns of a VM's rows, in the order of the documentation.
-pub fn vm_columns() -> impl Iterator<Item = ColumnDoc> {
-    let row_type = ColumnDoc {
-        row_type: "",
-        name: ROW_TYPE,
-        meaning: "What the row is of: `VirtualMachine` (one row), `Disk`, `NetworkAdapter` or `Snapshot`",
-    };
-    std::iter::once(row_type)
-        .chain(documented("", COMMON))
-        .chain(documented(VM_ROW, VM))
-        .chain(documented(DISK_ROW, DISK))
-        .chain(documented(ADAPTER_ROW, ADAPTER))
-        .chain(documented(SNAPSHOT_ROW, SNAPSHOT))
+/// The columns of all types, in the order of [`TYPES`](super::TYPES) and of the documentation.
+pub fn columns() -> impl Iterator<Item = ColumnDoc> {
+    let of_vm = |type_name| documented(type_name, COMMON);
+    of_vm(VM_TYPE)
+        .chain(documented(VM_TYPE, VM))
+        .chain(of_vm(DISK_TYPE))
+        .chain(documented(DISK_TYPE, DISK))
+        .chain(of_vm(ADAPTER_TYPE))
+        .chain(documented(ADAPTER_TYPE, ADAPTER))
+        .chain(of_vm(SNAPSHOT_TYPE))
+        .chain(documented(SNAPSHOT_TYPE, SNAPSHOT))
+        .chain(documented(HOST_TYPE, HOST))
 }
 
-/// The columns of a host's row.
-pub fn host_columns() -> impl Iterator<Item = ColumnDoc> {
-    documented("", HOST)
-}
-
-fn documented<F>(row_type: &'static str, columns: &'static [Column<F>]) -> impl Iterator<Item = ColumnDoc> {
-    columns.iter().map(move |column| ColumnDoc { row_type, name: column.name, meaning: column.meaning })
+fn documented<F>(type_name: &'static str, columns: &'static [Column<F>]) -> impl Iterator<Item = ColumnDoc> {
+    columns.iter().map(move |column| ColumnDoc { type_name, name: column.name, meaning: column.meaning })
 }

@@ -7,14 +7,13 @@ use jiff::Timestamp;
 use super::columns::{self, Column};
 use super::facts::{HostFacts, VmFacts};
 use super::hash::{ContentHash, Hasher};
-use super::text::{json_size, time};
-use super::{HOST_TYPE, LARGEST_ITEM, MOST_ROWS, SCHEMA_VERSION, VM_TYPE};
+use super::text::{BETWEEN, json_size, time};
+use super::{
+    ADAPTER_TYPE, DISK_TYPE, HOST_TYPE, LARGEST_ITEM, MOST_ROWS, SCHEMA_VERSION, SNAPSHOT_TYPE, VM_TYPE,
+};
 
 /// A row: values by the names of their columns.
 pub type Row = BTreeMap<String, String>;
-
-/// Room for what says how much was left out, in bytes.
-const ROOM_FOR_LEFT_OUT: usize = 256;
 
 /// What is put for one node and one type (`InventoryItem`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,55 +56,64 @@ impl Item {
     }
 }
 
-/// The rows of a VM: one of its own, and one for each disk, adapter and snapshot, in this order. What does not fit is counted in the
-/// first one.
+/// What is told of a VM: its own row, and the rows of its disks, adapters and snapshots. Always these four types in this order; one
+/// without rows is the same as [`Item::cleared`]. How many rows did not fit is said in the VM's own.
 #[must_use]
-pub fn vm_item(vm: &VmFacts<'_>, captured: Timestamp) -> Item {
+pub fn vm_items(vm: &VmFacts<'_>, captured: Timestamp) -> Vec<Item> {
     let common = filled(columns::COMMON, vm);
-    let row = |row_type: &str, own: Row| {
-        let mut row = common.clone();
-        row.insert(columns::ROW_TYPE.to_owned(), row_type.to_owned());
-        row.extend(own);
-        row
-    };
-    let mut parts = Vec::new();
     // By what vSphere orders them itself; equal ones by their values, so that the order of the facts never shows.
-    let mut part = |row_type: &'static str, mut rows: Vec<(_, Row)>| {
-        rows.sort_unstable();
-        parts.extend(rows.into_iter().map(|(_, own)| (row_type, own)));
-    };
-    part(
-        columns::DISK_ROW,
-        vm.disks.iter().map(|disk| ((None, disk.key), filled(columns::DISK, disk))).collect(),
-    );
-    part(
-        columns::ADAPTER_ROW,
-        vm.adapters.iter().map(|adapter| ((None, adapter.key), filled(columns::ADAPTER, adapter))).collect(),
-    );
-    let age = |snapshot: &super::SnapshotFacts<'_>| (snapshot.created, snapshot.number);
-    part(
-        columns::SNAPSHOT_ROW,
-        vm.snapshots.iter().map(|snapshot| (age(snapshot), filled(columns::SNAPSHOT, snapshot))).collect(),
-    );
+    let disks = vm.disks.iter().map(|disk| (disk.key, filled(columns::DISK, disk)));
+    let disks = Part::new(&common, disks);
+    let adapters = vm.adapters.iter().map(|adapter| (adapter.key, filled(columns::ADAPTER, adapter)));
+    let adapters = Part::new(&common, adapters);
+    let snapshots = vm
+        .snapshots
+        .iter()
+        .map(|snapshot| ((snapshot.created, snapshot.number), filled(columns::SNAPSHOT, snapshot)));
+    let snapshots = Part::new(&common, snapshots);
 
-    let mut content = vec![row(columns::VM_ROW, filled(columns::VM, vm))];
-    let mut size = size_of(&content[0]) + ROOM_FOR_LEFT_OUT;
-    let mut left_out = BTreeMap::<&str, usize>::new();
-    for (row_type, own) in parts {
-        let row = row(row_type, own);
-        let more = size_of(&row);
-        if size + more > LARGEST_ITEM || content.len() == MOST_ROWS {
-            *left_out.entry(row_type).or_default() += 1;
-        } else {
-            size += more;
-            content.push(row);
+    let left_out = [("Disk", &disks), ("NetworkAdapter", &adapters), ("Snapshot", &snapshots)];
+    let left_out: Vec<String> = left_out
+        .iter()
+        .filter(|(_, part)| part.left_out > 0)
+        .map(|(word, part)| format!("{} {word}", part.left_out))
+        .collect();
+    let mut own = common;
+    own.extend(filled(columns::VM, vm));
+    own.insert(columns::LEFT_OUT.to_owned(), left_out.join(BETWEEN));
+    vec![
+        Item::new(VM_TYPE, vec![own], captured),
+        Item::new(DISK_TYPE, disks.rows, captured),
+        Item::new(ADAPTER_TYPE, adapters.rows, captured),
+        Item::new(SNAPSHOT_TYPE, snapshots.rows, captured),
+    ]
+}
+
+/// The rows of one type that fit into an item.
+struct Part {
+    rows: Vec<Row>,
+    left_out: usize,
+}
+
+impl Part {
+    /// From rows with what they are ordered by; each gets the columns of its VM.
+    fn new<K: Ord>(common: &Row, rows: impl Iterator<Item = (K, Row)>) -> Self {
+        let mut ordered: Vec<(K, Row)> = rows.collect();
+        ordered.sort_unstable();
+        let (mut rows, mut size, mut left_out) = (Vec::new(), 0, 0);
+        for (_, own) in ordered {
+            let mut row = common.clone();
+            row.extend(own);
+            let more = size_of(&row);
+            if size + more > LARGEST_ITEM || rows.len() == MOST_ROWS {
+                left_out += 1;
+            } else {
+                size += more;
+                rows.push(row);
+            }
         }
+        Self { rows, left_out }
     }
-    if !left_out.is_empty() {
-        let told = left_out.iter().map(|(row_type, count)| format!("{count} {row_type}"));
-        content[0].insert(columns::LEFT_OUT.to_owned(), told.collect::<Vec<_>>().join(super::text::BETWEEN));
-    }
-    Item::new(VM_TYPE, content, captured)
 }
 
 /// The row of the host that a VM is on. Its states (connected, in maintenance) are not in it: one host that is lost for a minute

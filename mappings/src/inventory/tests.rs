@@ -125,6 +125,20 @@ fn esx() -> HostFacts<'static> {
     }
 }
 
+/// The item of one type.
+fn item_of(vm: &VmFacts<'_>, type_name: &str) -> Item {
+    vm_items(vm, now()).into_iter().find(|item| item.type_name == type_name).unwrap()
+}
+
+/// A VM's own row.
+fn own(vm: &VmFacts<'_>) -> Row {
+    item_of(vm, VM_TYPE).content.remove(0)
+}
+
+fn hashes(vm: &VmFacts<'_>) -> Vec<ContentHash> {
+    vm_items(vm, now()).into_iter().map(|item| item.content_hash).collect()
+}
+
 fn shown(item: &Item) -> String {
     let mut out =
         format!("{} {} {} {}\n", item.type_name, item.schema_version, item.capture_time(), item.content_hash);
@@ -140,7 +154,7 @@ fn shown(item: &Item) -> String {
 
 #[test]
 fn rows_of_a_vm() {
-    insta::assert_snapshot!(shown(&vm_item(&web(), now())));
+    insta::assert_snapshot!(vm_items(&web(), now()).iter().map(shown).collect::<String>());
 }
 
 #[test]
@@ -148,13 +162,10 @@ fn row_of_a_host() {
     insta::assert_snapshot!(shown(&host_item(&esx(), now())));
 }
 
-/// Athena tables and queries of people hang on these: columns are added at the end of a kind, nothing is renamed or removed.
+/// Athena tables and queries of people hang on these: columns are added at the end of a type, nothing is renamed or removed.
 #[test]
 fn columns_are_a_promise() {
-    let listed = |columns: &mut dyn Iterator<Item = ColumnDoc>| {
-        columns.map(|column| format!("{}.{}\n", column.row_type, column.name)).collect::<String>()
-    };
-    let all = format!("{}\n{}", listed(&mut vm_columns()), listed(&mut host_columns()));
+    let all: String = columns().map(|column| format!("{}.{}\n", column.type_name, column.name)).collect();
     insta::assert_snapshot!(all);
 }
 
@@ -165,7 +176,7 @@ fn names_of_columns_fit_athena_and_the_limits() {
         ["resourceid", "resourcetype", "accountid", "region", "capturetime", "schemaversion", "instanceid"];
     // Words that a query would have to quote.
     let reserved = ["group", "order", "table", "user", "values", "key", "name", "type", "time", "date"];
-    for column in vm_columns().chain(host_columns()) {
+    for column in columns() {
         assert!(column.name.len() <= LONGEST_COLUMN);
         assert!(column.name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{}", column.name);
         assert!(column.name.starts_with(|first: char| first.is_ascii_uppercase()), "{}", column.name);
@@ -173,27 +184,78 @@ fn names_of_columns_fit_athena_and_the_limits() {
         assert!(!theirs.contains(&&*lower) && !reserved.contains(&&*lower), "{lower}");
         assert!(column.meaning.len() > 5 && !column.meaning.ends_with('.'));
     }
-    let item = vm_item(&web(), now());
-    for row in &item.content {
+}
+
+/// More columns than this in all rows of a type, and `PutInventory` takes none of them.
+#[test]
+fn a_type_has_no_more_columns_than_systems_manager_allows() {
+    for type_name in TYPES {
+        let names: Vec<&str> =
+            columns().filter(|column| column.type_name == type_name).map(|column| column.name).collect();
         // Room for columns to come.
-        assert!(row.len() <= MOST_COLUMNS - 3, "{}", row.len());
-        let columns: BTreeSet<&str> = vm_columns()
-            .filter(|column| column.row_type.is_empty() || column.row_type == row["RowType"])
-            .map(|column| column.name)
-            .collect();
-        assert_eq!(row.keys().map(String::as_str).collect::<BTreeSet<_>>(), columns);
+        assert!(!names.is_empty() && names.len() <= MOST_COLUMNS - 3, "{type_name}: {}", names.len());
+        let lower: BTreeSet<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        assert_eq!(lower.len(), names.len(), "{type_name}: Athena does not tell capitals");
+    }
+    let mut items = vm_items(&web(), now());
+    items.push(host_item(&esx(), now()));
+    assert_eq!(items.iter().map(|item| item.type_name).collect::<Vec<_>>(), TYPES);
+    for item in &items {
+        assert!(!item.content.is_empty(), "{}", item.type_name);
+        let documented: BTreeSet<&str> =
+            columns().filter(|column| column.type_name == item.type_name).map(|column| column.name).collect();
+        for row in &item.content {
+            assert_eq!(row.keys().map(String::as_str).collect::<BTreeSet<_>>(), documented);
+        }
+    }
+}
+
+/// All that is told of a node goes in one call, of at most 1 MB; text that is not ASCII may count double there.
+#[test]
+fn all_types_fit_into_one_call() {
+    const { assert!(TYPES.len() <= 30 && 2 * TYPES.len() * LARGEST_ITEM < 1 << 20) };
+}
+
+#[test]
+fn rows_say_whose_they_are() {
+    let own = own(&web());
+    for item in vm_items(&web(), now()) {
+        for row in &item.content {
+            for key in ["VmName", "VCenterUuid", "MoRef"] {
+                assert!(!row[key].is_empty() && row[key] == own[key], "{}", item.type_name);
+            }
+        }
+    }
+}
+
+/// What there is none of is an item without rows, as for a node that is no VM any more.
+#[test]
+fn a_type_without_rows_is_the_cleared_one() {
+    let items = vm_items(&VmFacts::default(), now());
+    assert_eq!(items.iter().map(|item| item.type_name).collect::<Vec<_>>(), TYPES[..4]);
+    for item in &items[1..] {
+        assert_eq!(*item, Item::cleared(item.type_name, now()));
     }
 }
 
 #[test]
+fn a_change_is_one_of_its_type() {
+    let before = hashes(&web());
+    let mut vm = web();
+    vm.disks[0].label = None;
+    let after = hashes(&vm);
+    let changed: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before != after).collect();
+    assert_eq!(changed, [false, true, false, false]);
+}
+
+#[test]
 fn nothing_known_is_empty_and_not_left_away() {
-    let item = vm_item(&VmFacts::default(), now());
-    assert_eq!(item.content.len(), 1);
-    let filled: Vec<_> = item.content[0].iter().filter(|(_, value)| !value.is_empty()).collect();
+    let own = own(&VmFacts::default());
+    let filled: Vec<_> = own.iter().filter(|(_, value)| !value.is_empty()).collect();
     let shown: Vec<String> = filled.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
     let counts = ["DiskCapacityBytes", "DiskCount", "NetworkAdapterCount", "PciPassthroughCount"];
-    let mut expected: Vec<String> = counts.iter().map(|name| format!("{name}=0")).collect();
-    expected.extend(["RowType=VirtualMachine".to_owned(), "SnapshotCount=0".to_owned()]);
+    let expected: Vec<String> =
+        counts.iter().chain(&["SnapshotCount"]).map(|name| format!("{name}=0")).collect();
     assert_eq!(shown, expected);
 }
 
@@ -201,9 +263,9 @@ fn nothing_known_is_empty_and_not_left_away() {
 fn a_disk_of_unknown_size_leaves_the_sum_unknown() {
     let mut vm = web();
     vm.disks[0].capacity_bytes = None;
-    assert_eq!(vm_item(&vm, now()).content[0]["DiskCapacityBytes"], "");
+    assert_eq!(own(&vm)["DiskCapacityBytes"], "");
     vm.disks[0].capacity_bytes = Some(i64::MAX);
-    assert_eq!(vm_item(&vm, now()).content[0]["DiskCapacityBytes"], "");
+    assert_eq!(own(&vm)["DiskCapacityBytes"], "");
 }
 
 #[test]
@@ -220,12 +282,12 @@ fn ipv6_stands_in_only() {
 fn what_is_too_long_says_so() {
     let long = "ü".repeat(400);
     let vm = VmFacts { name: Some(&long), ..VmFacts::default() };
-    let name = &vm_item(&vm, now()).content[0]["VmName"];
+    let name = &own(&vm)["VmName"];
     assert!(name.len() <= 512 && name.len() > 500 && name.ends_with(CUT), "{}", name.len());
 
     let names: Vec<String> = (0..1000).map(|number| format!("datastore-{number:04}")).collect();
     let vm = VmFacts { datastores: names.iter().map(String::as_str).collect(), ..VmFacts::default() };
-    let list = &vm_item(&vm, now()).content[0]["Datastores"];
+    let list = &own(&vm)["Datastores"];
     assert!(list.len() <= LONGEST_VALUE && list.starts_with("datastore-0000; datastore-0001; "));
     let (_, more) = list.rsplit_once("; ").unwrap();
     let more: usize = more.strip_prefix("…(").unwrap().strip_suffix(" more)").unwrap().parse().unwrap();
@@ -238,33 +300,41 @@ fn what_does_not_fit_is_counted() {
     let snapshot = |number| SnapshotFacts { number, description: &description, ..SnapshotFacts::default() };
     let mut vm = web();
     vm.snapshots = (0..500).map(snapshot).collect();
-    let item = vm_item(&vm, now());
+    let item = item_of(&vm, SNAPSHOT_TYPE);
     assert!(item.size() <= LARGEST_ITEM && item.size() > LARGEST_ITEM - 5000, "{}", item.size());
-    let kept = item.content.iter().filter(|row| row["RowType"] == "Snapshot").count();
-    assert_eq!(item.content[0]["LeftOut"], format!("{} Snapshot", 500 - kept));
-    assert_eq!(item.content[0]["SnapshotCount"], "500");
-    // The disks and the adapter come first.
-    assert_eq!(item.content.iter().filter(|row| row["RowType"] == "Disk").count(), 2);
+    let left_out = 500 - item.content.len();
+    assert_eq!(own(&vm)["LeftOut"], format!("{left_out} Snapshot"));
+    assert_eq!(own(&vm)["SnapshotCount"], "500");
+    // The others have room of their own.
+    assert_eq!(item_of(&vm, DISK_TYPE).content.len(), 2);
+    let label = "\\".repeat(250);
+    vm.disks = (0..300).map(|key| Disk { key, label: Some(&label), ..Disk::default() }).collect();
+    let disks = 300 - item_of(&vm, DISK_TYPE).content.len();
+    assert!(disks > 0);
+    assert_eq!(own(&vm)["LeftOut"], format!("{disks} Disk; {left_out} Snapshot"));
 }
 
 #[test]
 fn the_size_is_that_of_the_json() {
-    let item = vm_item(&web(), now());
-    // Two brackets of the list, and a comma less than there are rows and entries.
-    let real = serde_json::to_string(&item.content).unwrap().len();
-    assert!(item.size() >= real && item.size() <= real + 2 * 50 * item.content.len(), "{real}");
+    for item in vm_items(&web(), now()) {
+        // Two brackets of the list, and a comma less than there are rows and entries.
+        let real = serde_json::to_string(&item.content).unwrap().len();
+        assert!(item.size() >= real && item.size() <= real + 2 * 50 * item.content.len(), "{real}");
+    }
 }
 
 #[test]
 fn what_changes_all_the_time_is_not_hashed() {
-    let item = vm_item(&web(), now());
-    let later = vm_item(&web(), now() + SignedDuration::from_hours(100));
-    assert_eq!(item.content_hash, later.content_hash);
+    let items = vm_items(&web(), now());
+    let later = vm_items(&web(), now() + SignedDuration::from_hours(100));
+    for (item, later) in items.iter().zip(&later) {
+        assert_eq!(item.content_hash, later.content_hash);
+    }
     let mut vm = web();
     vm.tools_running = Some("guestToolsRunning");
     // Temporary addresses of IPv6.
     vm.adapters[0].ip_addresses = vec!["192.0.2.10", "192.0.2.20", "2001:db8::dead:beef"];
-    assert_eq!(vm_item(&vm, now()), item);
+    assert_eq!(vm_items(&vm, now()), items);
 }
 
 #[test]
@@ -272,7 +342,10 @@ fn cleared_has_a_hash_of_its_own() {
     let cleared = Item::cleared(VM_TYPE, now());
     assert!(cleared.content.is_empty());
     assert_ne!(cleared.content_hash, Item::cleared(HOST_TYPE, now()).content_hash);
-    assert_ne!(cleared.content_hash, vm_item(&VmFacts::default(), now()).content_hash);
+    assert_ne!(cleared.content_hash, item_of(&VmFacts::default(), VM_TYPE).content_hash);
+    let all: BTreeSet<ContentHash> =
+        TYPES.iter().map(|type_name| Item::cleared(type_name, now()).content_hash).collect();
+    assert_eq!(all.len(), TYPES.len());
 }
 
 type Change = (&'static str, fn(&mut VmFacts<'static>));
@@ -350,18 +423,18 @@ fn each_fact_changes_the_hash() {
         ("snapshots", |vm| vm.snapshots.clear()),
         ("unreadable", |vm| vm.unreadable.clear()),
     ];
-    let mut hashes = BTreeMap::from([(vm_item(&web(), now()).content_hash, "none")]);
+    let mut seen = BTreeMap::from([(hashes(&web()), "none")]);
     for (name, change) in changes {
         let mut vm = web();
         change(&mut vm);
-        let same = hashes.insert(vm_item(&vm, now()).content_hash, name);
+        let same = seen.insert(hashes(&vm), name);
         assert_eq!(same, None, "{name}");
     }
 }
 
 #[test]
 fn put_only_what_changed_and_confirmed_in_time() {
-    let hash = vm_item(&web(), now()).content_hash;
+    let hash = item_of(&web(), VM_TYPE).content_hash;
     let other = Item::cleared(VM_TYPE, now()).content_hash;
     let stored = |hash: &ContentHash, at| Stored { hash: hash.clone(), at };
     let refresh = Refresh::INVENTORY;
@@ -390,7 +463,7 @@ fn confirmations_are_spread() {
     let names: Vec<String> = (0..2000).map(|number| format!("vm-{number}")).collect();
     let mut days = BTreeMap::<i64, usize>::new();
     for moref in &names {
-        let hash = vm_item(&VmFacts { moref, ..VmFacts::default() }, now()).content_hash;
+        let hash = item_of(&VmFacts { moref, ..VmFacts::default() }, VM_TYPE).content_hash;
         let stored = Stored { hash, at: now() };
         let due = (0..=20 * 24)
             .find(|&hour| {
@@ -527,14 +600,17 @@ proptest! {
     #[test]
     fn any_facts_are_within_the_limits(texts in texts(1..60), numbers: [i64; 7], children in 0..80_usize) {
         let vm = any_vm(&texts, &numbers, children);
-        let item = vm_item(&vm, now());
-        within_limits(&item)?;
-        prop_assert_eq!(&item.content[0]["RowType"], "VirtualMachine");
-        let left_out: usize = item.content[0]["LeftOut"]
+        let items = vm_items(&vm, now());
+        for item in &items {
+            within_limits(item)?;
+        }
+        prop_assert_eq!(items[0].content.len(), 1);
+        let left_out: usize = items[0].content[0]["LeftOut"]
             .split("; ")
             .filter_map(|part| part.split(' ').next()?.parse::<usize>().ok())
             .sum();
-        prop_assert_eq!(item.content.len() + left_out, 1 + 3 * children);
+        let rows: usize = items.iter().map(|item| item.content.len()).sum();
+        prop_assert_eq!(rows + left_out, 1 + 3 * children);
         let host = HostFacts { name: vm.name, model: vm.folder, vendor: vm.cluster, ..HostFacts::default() };
         within_limits(&host_item(&host, now()))?;
     }
@@ -553,12 +629,12 @@ proptest! {
         for adapter in &mut other.adapters {
             adapter.ip_addresses.reverse();
         }
-        prop_assert_eq!(vm_item(&vm, now()), vm_item(&other, now()));
+        prop_assert_eq!(vm_items(&vm, now()), vm_items(&other, now()));
     }
 
     #[test]
     fn a_text_that_differs_visibly_hashes_differently(one in "\\PC{0,40}", other in "\\PC{0,40}") {
-        let hash = |name: &str| vm_item(&VmFacts { name: Some(name), ..VmFacts::default() }, now()).content_hash;
+        let hash = |name: &str| hashes(&VmFacts { name: Some(name), ..VmFacts::default() });
         prop_assert_eq!(one == other, hash(&one) == hash(&other));
     }
 }

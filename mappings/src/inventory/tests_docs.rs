@@ -5,11 +5,10 @@ use std::path::Path;
 
 use super::*;
 
-fn table(columns: impl Iterator<Item = ColumnDoc>) -> String {
-    let mut out = "| Rows | Column | |\n|---|---|---|\n".to_owned();
-    for ColumnDoc { row_type, name, meaning } in columns {
-        let rows = if row_type.is_empty() { "all".to_owned() } else { format!("`{row_type}`") };
-        out.push_str(&format!("| {rows} | `{name}` | {meaning} |\n"));
+fn table(type_name: &str) -> String {
+    let mut out = "| Column | |\n|---|---|\n".to_owned();
+    for ColumnDoc { name, meaning, .. } in columns().filter(|column| column.type_name == type_name) {
+        out.push_str(&format!("| `{name}` | {meaning} |\n"));
     }
     out
 }
@@ -25,8 +24,8 @@ fn replaced(page: &str, type_name: &str, table: &str) -> String {
 fn the_page_lists_every_column() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ssm-inventory.md");
     let page = std::fs::read_to_string(&path).unwrap();
-    let mut fresh = replaced(&page, VM_TYPE, &table(vm_columns()));
-    fresh = replaced(&fresh, HOST_TYPE, &table(host_columns()));
+    let fresh =
+        TYPES.iter().fold(page.clone(), |page, type_name| replaced(&page, type_name, &table(type_name)));
     if page != fresh {
         let place = std::env::temp_dir().join("ssm-inventory.md");
         std::fs::write(&place, fresh).unwrap();
@@ -34,11 +33,9 @@ fn the_page_lists_every_column() {
     }
 }
 
-/// A query that names a column that there is not is found here, and not by who runs it.
+/// A query that names a table or a column that there is not is found here, and not by who runs it.
 #[test]
-fn queries_name_columns_that_there_are() {
-    let columns: BTreeSet<String> =
-        vm_columns().chain(host_columns()).map(|column| column.name.to_ascii_lowercase()).collect();
+fn queries_name_tables_and_columns_that_there_are() {
     let pages =
         [include_str!("../../../docs/ssm-inventory.md"), include_str!("../../../docs/ssm-compliance.md")];
     let queries: Vec<&str> = pages
@@ -47,17 +44,40 @@ fn queries_name_columns_that_there_are() {
         .filter_map(|rest| rest.split("```").next())
         .collect();
     assert!(queries.len() >= 8);
+    let every: BTreeSet<String> = columns().map(|column| column.name.to_ascii_lowercase()).collect();
+    let mut asked = BTreeSet::new();
     for query in queries {
+        let words: Vec<&str> = query
+            .split(|character: char| !(character.is_ascii_alphanumeric() || "._".contains(character)))
+            .collect();
+        let tables: Vec<&str> = words.iter().copied().filter(|word| word.starts_with("custom_")).collect();
+        let here: BTreeSet<String> = columns()
+            .filter(|column| tables.contains(&&*table_of(column.type_name)))
+            .map(|column| column.name.to_ascii_lowercase())
+            .collect();
+        for table in &tables {
+            assert!(TYPES.iter().any(|type_name| table_of(type_name) == *table), "{table}");
+        }
         let mut named = 0;
-        for word in
-            query.split(|character: char| !(character.is_ascii_alphanumeric() || "._".contains(character)))
-        {
+        for word in words {
             let column = word.strip_prefix("vm.").unwrap_or(word);
-            if columns.contains(column) {
+            if here.contains(column) {
                 named += 1;
             }
-            assert!(!word.starts_with("vm.") || columns.contains(column) || column == "resourceid", "{word}");
+            assert!(
+                here.contains(column) || !every.contains(column),
+                "{column} is of another table: {query}"
+            );
+            assert!(!word.starts_with("vm.") || here.contains(column) || column == "resourceid", "{word}");
+            assert_ne!(column, "rowtype", "there is one type for each kind of row");
         }
-        assert!(named > 0, "{query}");
+        assert!(named > 0 || tables.is_empty() || query.contains("resourceid"), "{query}");
+        asked.extend(tables);
     }
+    assert!(asked.len() >= 4, "{asked:?}");
+}
+
+/// What a crawler calls the table of a type.
+fn table_of(type_name: &str) -> String {
+    type_name.to_ascii_lowercase().replace(':', "_")
 }

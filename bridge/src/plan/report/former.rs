@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mappings::compliance::Kind;
-use mappings::inventory::{HOST_TYPE, Item, Put, Refresh, VM_TYPE, needs_put};
+use mappings::inventory::{Item, Put, Refresh, TYPES, needs_put};
 
 use super::compliance::{Step, step};
 use super::inventory::told;
@@ -153,7 +153,7 @@ fn inventory(
         return;
     }
     let (mut puts, mut items) = (Vec::new(), Vec::new());
-    for type_name in [VM_TYPE, HOST_TYPE] {
+    for type_name in TYPES {
         let owned = look.scene.memory.owned_by(holder).and_then(|owned| owned.get(type_name));
         if owned.is_none() {
             continue;

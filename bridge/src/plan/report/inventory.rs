@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 use jiff::Timestamp;
-use mappings::inventory::{Item, Put, Refresh, host_item, needs_put, vm_item};
+use mappings::inventory::{Item, Put, Refresh, host_item, needs_put, vm_items};
 use vsphere_client::ids::MoRef;
 
 use super::{Look, Reported, look_again, says, stored};
@@ -48,7 +48,13 @@ impl<'f> Inventory<'f> {
         let owned = look.scene.memory.owned_by(&one.holder);
         let (mut puts, mut items, mut waits) = (Vec::new(), Vec::new(), None::<Timestamp>);
         let mut put = |item: &Item| {
-            let before = stored(owned.and_then(|owned| owned.get(item.type_name)));
+            let known = owned.and_then(|owned| owned.get(item.type_name));
+            let before = stored(known);
+            // Of what a node has no rows, and is not known to have been told any, nothing is said: not that there are none either.
+            let is_bare = before.as_ref().map_or(known.is_none(), |before| before.hash == item.content_hash);
+            if item.content.is_empty() && is_bare {
+                return;
+            }
             let confirmed =
                 match needs_put(&item.content_hash, before.as_ref(), look.now, &Refresh::INVENTORY) {
                     Put::Whole => false,
@@ -62,7 +68,7 @@ impl<'f> Inventory<'f> {
             puts.push(told(item, before.as_ref().map(|before| before.hash.as_str()), confirmed));
             items.push(item.clone());
         };
-        put(&vm(look, one, captured));
+        vm(look, one, captured).iter().for_each(&mut put);
         if let Some(host) = self.host(one, captured) {
             put(host);
         }
@@ -95,7 +101,7 @@ impl<'f> Inventory<'f> {
 }
 
 /// What is told of a VM.
-fn vm(look: &Look<'_, '_, '_>, one: &Reported<'_, '_>, captured: Timestamp) -> Item {
+fn vm(look: &Look<'_, '_, '_>, one: &Reported<'_, '_>, captured: Timestamp) -> Vec<Item> {
     let installation = &look.scene.memory.installation;
     let ids = one.view.report_ids();
     let mut facts = one
@@ -105,7 +111,7 @@ fn vm(look: &Look<'_, '_, '_>, one: &Reported<'_, '_>, captured: Timestamp) -> I
     let group = desired.tags.iter().find(|tag| PATCH_GROUP_KEYS.contains(&tag.key.as_str()));
     facts.patch_group = group.map(|tag| tag.value.as_str());
     facts.owner = owner(look, one.view);
-    vm_item(&facts, captured)
+    vm_items(&facts, captured)
 }
 
 /// Whose a VM is; of several the first in order.
