@@ -320,8 +320,7 @@ impl Gather<'_, '_> {
         };
         let read = vm.target.as_ref().and_then(|target| self.read.targets.get(target));
         let of_node = |of: &NodeId| (patches(read, of), associations(read, of));
-        let (patches, associations) =
-            node.as_ref().map_or((Fact::Absent, Fact::Absent), |node| of_node(node));
+        let (patches, associations) = node.as_ref().map_or((Fact::Absent, Fact::Absent), of_node);
         Facts {
             node,
             target: vm.target.as_ref().map(ToString::to_string),

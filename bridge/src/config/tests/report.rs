@@ -199,11 +199,9 @@ fn names_that_no_rule_has_are_told_at_their_places() {
         "{MINIMAL}[checks]\nfamilies = [\"boott\"]\ndisable = [\"vm-secure-bot\"]\n[[checks.suppress]]\nrules = [\"vm-no-*\", \"vm-nothing\"]\nreason = \"a\"\nuntil = 2027-01-01\n"
     );
     let errors = refuse(&text, &[]);
-    let told: Vec<(&str, Option<(usize, usize)>, &str)> = errors
-        .problems()
-        .iter()
-        .map(|problem| (problem.setting(), errors.place(problem), problem.message()))
-        .collect();
+    let told = errors.problems().iter();
+    let told: Vec<_> =
+        told.map(|problem| (problem.setting(), errors.place(problem), problem.message())).collect();
     assert_eq!(
         told,
         [

@@ -56,11 +56,11 @@ fn problem(vcenter: &str, moref: &str, rule: &str, family: &str) -> Problem {
 }
 
 /// Sends everything that is planned; what is of this VM has another outcome.
-fn send(book: &mut Book, problems: &[Problem], refused: Option<(&str, Outcome)>) {
+fn send(book: &mut Book, problems: &[Problem], refused: Option<(&str, &Outcome)>) {
     let planned = plan(problems, book, |_, _| Sight::Seen, &"0123abcd".into(), &Rules::default(), now());
     for change in &planned.changes {
-        let outcome = match &refused {
-            Some((moref, outcome)) if change.record.object.moref.as_str() == *moref => outcome,
+        let outcome = match refused {
+            Some((moref, outcome)) if change.record.object.moref.as_str() == moref => outcome,
             _ => &Outcome::Accepted,
         };
         if let Some(record) = settle(change, outcome, now()) {
@@ -80,7 +80,7 @@ fn what_is_remembered_is_told_with_names_counts_and_remedies() {
     let (over, refused) = (of("vm-1", "vm-c", "devices"), of("vm-2", "vm-a", "boot"));
     send(&mut book, &[one.clone(), two.clone(), over], None);
     let no = Outcome::Refused { code: "InvalidInput".into(), message: "Title is too long".into() };
-    send(&mut book, &[one, two, refused], Some(("vm-2", no)));
+    send(&mut book, &[one, two, refused], Some(("vm-2", &no)));
     let config =
         "[[vcenter]]\nname = \"dc1\"\nurl = \"https://a\"\nusername = \"u\"\npassword = { file = \"/x\" }\n";
     let config = crate::config::parse(config, Path::new("vmbridge.toml"), &Environment::default()).unwrap();

@@ -393,7 +393,7 @@ async fn unmanaged_vms_old_snapshots_and_missing_patches_are_told() {
 }
 
 /// What a vCenter says of a property that rules read.
-fn said(reads: &Reads, kind: &str, object: &str, path: &str) -> Vec<ObjectReport> {
+pub(super) fn said(reads: &Reads, kind: &str, object: &str, path: &str) -> Vec<ObjectReport> {
     let xml = format!(
         "<r xmlns:xsi='i'><returnval><filterSet><objectSet><kind>modify</kind><obj type=\"{kind}\">{object}</obj>\
          <changeSet><name>{path}</name><op>assign</op><val>set</val></changeSet></objectSet></filterSet></returnval></r>"

@@ -483,13 +483,20 @@ async fn hardening_is_told_when_rules_are_read() {
     settle(&engine).await;
     assert_eq!(world.reports.calls(), done(&[("put_compliance", 4)]), "nothing is checked yet");
 
-    let setup = FleetUpdate::Setup { reads, is_provider_managed: false };
+    let setup = FleetUpdate::Setup { reads: reads.clone(), is_provider_managed: false };
     world.fleet.apply(&world.vcenter.name, setup, world.clock.now());
     settle(&engine).await;
     assert_eq!(world.reports.calls(), BTreeMap::new(), "nothing was read for the rules yet");
     assert_eq!(word(&engine.plan(), 1, Capability::Compliance), Some("notRead"));
     world.vcenter.read(&world.vms, world.clock.now());
     world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(hosts()), world.clock.now());
+    // What has a configuration says which VM it is; without that nothing is said of its settings.
+    for number in 1..=4 {
+        let read = reads.as_deref().unwrap();
+        let told =
+            super::findings::said(read, "VirtualMachine", &format!("vm-{number}"), "config.instanceUuid");
+        world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(told), world.clock.now());
+    }
     settle(&engine).await;
     assert_eq!(world.reports.calls(), done(&[("put_compliance", 4)]));
     let list = world.reports.list(&node(1), Kind::Hardening).unwrap();

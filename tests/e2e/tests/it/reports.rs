@@ -96,7 +96,7 @@ async fn a_finding_lives_as_long_as_what_is_wrong() {
     scanned(3);
     synced(&managed).await;
     let found = findings(&managed);
-    let missing = of_rule(&found, "missing-patches");
+    let missing = of_rule(&found, "patches-missing");
     assert_eq!(missing.len(), 1, "{found:#?}");
     let finding = missing[0];
     assert_eq!(
@@ -121,7 +121,7 @@ async fn a_finding_lives_as_long_as_what_is_wrong() {
     scanned(0);
     let ended = synced(&managed).await;
     let found = findings(&managed);
-    let finding = of_rule(&found, "missing-patches")[0];
+    let finding = of_rule(&found, "patches-missing")[0];
     assert_eq!(
         (&finding["Compliance"]["Status"], &finding["RecordState"], &finding["Workflow"]["Status"]),
         (&json!("PASSED"), &json!("ARCHIVED"), &json!("RESOLVED")),
