@@ -2,11 +2,11 @@
 
 use mappings::checks::{Sources, Status as CheckStatus};
 use mappings::compliance::{Kind, Severity, Status};
-use mappings::inventory::{HOST_TYPE, Item, VM_TYPE};
+use mappings::inventory::{DISK_TYPE, HOST_TYPE, Item, SNAPSHOT_TYPE, TYPES, VM_TYPE};
 use mappings::protection::Run;
 use mappings::selector::{Clause, Key, Selector};
 use vsphere_client::ids::MoRef;
-use vsphere_client::model::{AboutInfo, SnapshotInfo, SnapshotTree};
+use vsphere_client::model::{AboutInfo, Device, DeviceKind, Ethernet, SnapshotInfo, SnapshotTree};
 use vsphere_client::property::{
     Change as Property, ExtraChange, ExtraReport, HostSystem, ObjectProperties, ObjectReport, ReportKind,
     Unreadable, VirtualMachine,
@@ -90,6 +90,26 @@ impl World {
     fn vm_id(&self, number: u32) -> VmId {
         VmId { vcenter: self.vcenter.uuid.parse().unwrap(), vm: format!("vm-{number}").as_str().into() }
     }
+}
+
+fn disk() -> Device {
+    let disk = vsphere_client::model::Disk { capacity_bytes: 5 << 30, ..Default::default() };
+    device(2000, DeviceKind::Disk(Box::new(disk)))
+}
+
+fn adapter() -> Device {
+    let card = Ethernet {
+        type_name: "VirtualVmxnet3".into(),
+        mac_address: Some("00:50:56:00:00:02".into()),
+        connected: Some(true),
+        network: None,
+        portgroup_key: None,
+    };
+    device(4000, DeviceKind::Ethernet(Box::new(card)))
+}
+
+fn device(key: i32, kind: DeviceKind) -> Device {
+    Device { key, label: None, controller_key: None, unit_number: None, kind }
 }
 
 fn done(calls: &[(&str, usize)]) -> BTreeMap<String, usize> {
@@ -225,8 +245,10 @@ async fn a_snapshot_is_told_and_is_old_in_time() {
     assert!(next > old && next <= old + Duration::from_secs(1), "{next}");
     settle(&engine).await;
     assert_eq!(world.reports.calls(), done(&[("put_inventory", 1)]));
-    let item = world.reports.item(&node(1), VM_TYPE).unwrap();
-    assert_eq!((item.content.len(), column(&item, 1, "MadeByVmbridge")), (2, "false".to_owned()));
+    let item = world.reports.item(&node(1), SNAPSHOT_TYPE).unwrap();
+    assert_eq!((item.content.len(), column(&item, 0, "MadeByVmbridge")), (1, "false".to_owned()));
+    assert_eq!(column(&world.reports.item(&node(1), VM_TYPE).unwrap(), 0, "SnapshotCount"), "1");
+    assert_eq!(world.reports.item(&node(2), SNAPSHOT_TYPE), None, "it has none, and never had");
     world.pass(3 * DAY).await;
     settle(&engine).await;
     assert_eq!(world.reports.calls(), BTreeMap::new(), "72 hours are not more than 72 hours");
@@ -234,6 +256,49 @@ async fn a_snapshot_is_told_and_is_old_in_time() {
     settle(&engine).await;
     assert_eq!(world.reports.calls(), done(&[("put_compliance", 1)]));
     assert_eq!(check(&world, 1, "no-old-snapshot"), Some((Status::NonCompliant, Severity::Medium)));
+    // It is removed.
+    world.pass(6 * MINUTE).await;
+    world.vms[0].machine.snapshots = None;
+    world.vcenter.tell(&world.vms[..1], &[], world.clock.now());
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), done(&[("put_inventory", 1), ("put_compliance", 1)]));
+    assert!(world.reports.item(&node(1), SNAPSHOT_TYPE).unwrap().content.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_type_without_rows_is_emptied_once_and_never_confirmed() {
+    let world = reporting(2).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    assert_eq!(world.reports.item(&node(1), DISK_TYPE), None);
+    let rows = || world.reports.item(&node(1), DISK_TYPE).unwrap().content.len();
+    let devices = |devices| VirtualMachine { devices: Property::Set(devices), ..VirtualMachine::default() };
+
+    world.pass(6 * MINUTE).await;
+    world.change_vm(1, devices(vec![disk()]));
+    settle(&engine).await;
+    // The VM's own row counts it: both types go in one call.
+    assert_eq!((world.reports.calls(), rows()), (done(&[("put_inventory", 1)]), 1));
+
+    // There and back again: it is not too soon for the VM's row only.
+    world.change_vm(1, devices(vec![]));
+    assert_eq!(word(&engine.plan(), 1, Capability::Inventory), Some("toldLately"));
+    world.pass(6 * MINUTE).await;
+    settle(&engine).await;
+    assert_eq!((world.reports.calls(), rows()), (done(&[("put_inventory", 1)]), 0));
+    let emptied = world.reports.item(&node(1), DISK_TYPE).unwrap().captured;
+    for _ in 0..21 {
+        world.pass(DAY).await;
+        settle(&engine).await;
+    }
+    assert_eq!(world.reports.item(&node(1), DISK_TYPE).unwrap().captured, emptied);
+    let calls = world.reports.calls();
+    assert!((2..=4).contains(&calls["put_inventory"]), "the VM and the host of each: {calls:?}");
+
+    world.change_vm(1, devices(vec![disk()]));
+    settle(&engine).await;
+    assert_eq!((world.reports.calls(), rows()), (done(&[("put_inventory", 1)]), 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,7 +309,7 @@ async fn lost_answers_are_found_by_their_hashes() {
     world.reports.fail("put_compliance", AwsErrorKind::Lost);
     settle(&engine).await;
     let calls = world.reports.calls();
-    // Both types of inventory are looked for.
+    // Each type of inventory that was told is looked for.
     assert_eq!((calls["put_inventory"], calls["inventory_of"]), (4, 8), "{calls:?}");
     assert_eq!(calls["put_compliance"], 4, "{calls:?}");
     world.reports.heal();
@@ -356,9 +421,19 @@ async fn unchanged_inventory_is_confirmed_before_it_is_thirty_days_old() {
 #[tokio::test(start_paused = true)]
 async fn a_node_that_is_no_vm_any_more_loses_what_it_was_told() {
     let world = reporting(4).await;
+    let snapshot = SnapshotTree { name: "before upgrade".into(), id: 1, ..SnapshotTree::default() };
+    let everything = VirtualMachine {
+        devices: Property::Set(vec![disk(), adapter()]),
+        snapshot: Property::Set(SnapshotInfo { current: None, roots: vec![snapshot] }),
+        ..VirtualMachine::default()
+    };
+    world.change_vm(2, everything);
     let engine = world.engine().await;
     settle(&engine).await;
-    world.reports.calls();
+    assert_eq!(world.reports.calls(), done(&[("put_inventory", 4), ("put_compliance", 4)]));
+    for type_name in TYPES {
+        assert_eq!(world.reports.item(&node(2), type_name).unwrap().content.len(), 1, "{type_name}");
+    }
     // A vCenter that is out of reach is no reason.
     let error = "gone".to_owned();
     world.fleet.apply(
@@ -373,8 +448,8 @@ async fn a_node_that_is_no_vm_any_more_loses_what_it_was_told() {
     world.vcenter.tell(&[], &[MoRef::new("VirtualMachine", "vm-2")], world.clock.now());
     settle(&engine).await;
     assert_eq!(world.reports.calls(), done(&[("put_inventory", 1), ("put_compliance", 1)]));
-    for type_name in [VM_TYPE, HOST_TYPE] {
-        assert_eq!(world.reports.item(&node(2), type_name).unwrap().content.len(), 0);
+    for type_name in TYPES {
+        assert_eq!(world.reports.item(&node(2), type_name).unwrap().content.len(), 0, "{type_name}");
     }
     assert_eq!(world.reports.list(&node(2), Kind::Protection).unwrap().items.len(), 0);
     let known = |number: u32| {
