@@ -94,6 +94,14 @@ impl Reports for Aws {
     fn inventory<'a>(&'a self, _: &'a str, next: Option<String>) -> Answer<'a, Page<InventorySeen>> {
         self.empty("inventory", next)
     }
+
+    fn inventory_of<'a>(&'a self, _: &'a NodeId, _: &'a str) -> Answer<'a, Option<InventorySeen>> {
+        self.with("inventory_of", |_| Box::pin(async { Ok(None) }))
+    }
+
+    fn compliance_run<'a>(&'a self, _: &'a NodeId, _: &'a str) -> Answer<'a, Option<String>> {
+        self.with("compliance_run", |_| Box::pin(async { Ok(None) }))
+    }
 }
 
 impl SecurityHub for Aws {
