@@ -37,3 +37,12 @@ pub(super) static MODE: Key<OneOf<Mode>> = Key {
     doc: "`off`: nothing is planned. `observe`: what would be done is shown by `vmbridge plan`, and nothing is changed. `enforce`: it is done.",
     example: "\"enforce\"",
 };
+
+/// How far something may go that is reported to AWS. Off unless asked for: it reads more of every VM, and more of AWS.
+pub(super) static REPORT_MODE: Key<OneOf<Mode>> = Key {
+    name: "mode",
+    kind: MODES,
+    need: Need::Default("off"),
+    doc: "`off`: nothing is planned. `observe`: what would be done is shown by `vmbridge plan`, and nothing is changed. `enforce`: it is done.",
+    example: "\"enforce\"",
+};

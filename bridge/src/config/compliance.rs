@@ -1,6 +1,6 @@
 //! `[compliance]`: what Systems Manager's compliance says of VMs.
 
-use super::capability::{MODE, Mode};
+use super::capability::{Mode, REPORT_MODE};
 use super::reader::TableReader;
 use super::schema::{Key, Need, Section, Shape};
 use super::values::Boolean;
@@ -44,12 +44,12 @@ pub(super) static SECTION: Section = Section {
     name: "compliance",
     shape: Shape::One,
     doc: "What the compliance of Systems Manager says of VMs, next to what Patch Manager and State Manager say there. See [ssm-compliance.md](ssm-compliance.md).",
-    keys: &[&MODE, &HARDENING, &PROTECTION],
+    keys: &[&REPORT_MODE, &HARDENING, &PROTECTION],
     sections: &[],
 };
 
 pub(super) fn read(table: &TableReader<'_>) -> Option<ComplianceSettings> {
-    let mode = table.get(&MODE);
+    let mode = table.get(&REPORT_MODE);
     let hardening = table.get(&HARDENING);
     let protection = table.get(&PROTECTION);
     Some(ComplianceSettings { mode: mode?, hardening: hardening?, protection: protection? })

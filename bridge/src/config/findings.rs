@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::capability::{MODE, Mode};
+use super::capability::{Mode, REPORT_MODE};
 use super::reader::TableReader;
 use super::schema::{Key, Need, Section, Shape};
 use super::values::{Boolean, Integer, OneOf, Text};
@@ -131,7 +131,7 @@ pub(super) static SECTION: Section = Section {
     shape: Shape::One,
     doc: "What AWS Security Hub is told about VMs, hosts and clusters. It has to be enabled in the account and Region of the target. See [security-hub.md](security-hub.md).",
     keys: &[
-        &MODE,
+        &REPORT_MODE,
         &FOLDING,
         &REFRESH_DAYS,
         &OWNER_TAG,
@@ -147,7 +147,7 @@ pub(super) static SECTION: Section = Section {
 };
 
 pub(super) fn read(table: &TableReader<'_>) -> Option<FindingsSettings> {
-    let mode = table.get(&MODE);
+    let mode = table.get(&REPORT_MODE);
     let folding = table.get(&FOLDING);
     let refresh_days = table.get(&REFRESH_DAYS);
     let owner_tag = table.get_optional(&OWNER_TAG);

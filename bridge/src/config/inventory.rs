@@ -1,6 +1,6 @@
 //! `[inventory]`: what Systems Manager's inventory says of VMs.
 
-use super::capability::{MODE, Mode};
+use super::capability::{Mode, REPORT_MODE};
 use super::reader::TableReader;
 use super::schema::{Section, Shape};
 
@@ -23,10 +23,10 @@ pub(super) static SECTION: Section = Section {
     name: "inventory",
     shape: Shape::One,
     doc: "What the inventory of Systems Manager says of VMs and of the hosts that they run on: the types `Custom:VSphereVirtualMachine`, `Custom:VSphereDisk`, `Custom:VSphereNetworkAdapter`, `Custom:VSphereSnapshot` and `Custom:VSphereHost` of each managed node. See [ssm-inventory.md](ssm-inventory.md).",
-    keys: &[&MODE],
+    keys: &[&REPORT_MODE],
     sections: &[],
 };
 
 pub(super) fn read(table: &TableReader<'_>) -> Option<InventorySettings> {
-    Some(InventorySettings { mode: table.get(&MODE)? })
+    Some(InventorySettings { mode: table.get(&REPORT_MODE)? })
 }

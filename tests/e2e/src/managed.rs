@@ -80,15 +80,9 @@ impl Managed {
         estate.simulated("dc1", &simulator.vcenters()[0], "")?;
         let aws = simulator.aws().context("AWS is configured")?;
         let ca = estate.secret("aws-ca.pem", aws.ca_pem())?;
-        // What a test does not speak of is off, so that it is not told of what it does not test.
-        let off: String = ["inventory", "compliance", "findings"]
-            .iter()
-            .filter(|name| !sections.contains(&format!("[{name}]")))
-            .map(|name| format!("[{name}]\nmode = \"off\"\n\n"))
-            .collect();
         estate.add(&format!(
             "[[aws]]\nname = \"main\"\nregion = \"eu-central-1\"\nendpoint = \"{}\"\nca_file = \"{}\"\nsettle = \"1s\"\npoll_fast = \"5s\"\n\n\
-             [state]\ndirectory = \"state\"\n\n{off}{sections}\n{RULES}",
+             [state]\ndirectory = \"state\"\n\n{sections}\n{RULES}",
             aws.url(),
             ca.display()
         ));

@@ -50,7 +50,7 @@ impl Directory {
 fn nothing_is_written_anywhere_unless_it_is_turned_on() {
     let config = accept(MINIMAL, &[]);
     for mode in [config.inventory.mode, config.compliance.mode, config.findings.mode] {
-        assert_eq!(mode, Mode::Observe);
+        assert_eq!(mode, Mode::Off);
     }
     let findings = &config.findings;
     // What belongs to others is touched on demand only, and what costs money is little by itself.
@@ -216,11 +216,13 @@ fn names_that_no_rule_has_are_told_at_their_places() {
 fn rules_are_observed_only_if_something_is_said_of_them() {
     let target = "[[aws]]\nname = \"a\"\nregion = \"eu-central-1\"\n";
     let observed = |text: &str| accept(&format!("{MINIMAL}{text}"), &[]).observed_rules().is_some();
-    assert!(observed(target) && !observed(""));
-    let hardening_off = "[compliance]\nhardening = false\n";
-    assert!(observed(&format!("{target}{hardening_off}")));
-    assert!(observed(&format!("{target}[findings]\nchecks = false\n")));
-    assert!(!observed(&format!("{target}{hardening_off}[findings]\nmode = \"off\"\n")));
+    assert!(!observed(target) && !observed(""));
+    let compliance = "[compliance]\nmode = \"observe\"\n";
+    assert!(observed(&format!("{target}{compliance}")));
+    assert!(!observed(&format!("{target}{compliance}hardening = false\n")));
+    let findings = "[findings]\nmode = \"observe\"\n";
+    assert!(observed(&format!("{target}{findings}")));
+    assert!(!observed(&format!("{target}{findings}checks = false\n")));
 }
 
 #[test]
