@@ -55,7 +55,7 @@ class Guide(unittest.TestCase):
 
     def test_every_setting_exists(self):
         reference = (ROOT / "docs/configuration.md").read_text()
-        part = reference[reference.index("## `[snapshots]`") : reference.index("## `[writeback]`")]
+        part = reference[reference.index("## `[snapshots]`") : reference.index("## `[inventory]`")]
         keys = set(re.findall(r"^### `(\w+)`", part, re.M))
         self.assertIn("lead", keys)
         used = {key for block in re.findall(r"```toml\n(.*?)```", GUIDE, re.S) for key in re.findall(r"^(\w+) = ", block, re.M)}
