@@ -118,6 +118,8 @@ async fn a_finding_lives_as_long_as_what_is_wrong() {
         "{theirs:#?}"
     );
 
+    // Times are told in seconds, and a scan in the same one proves nothing.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     scanned(0);
     let ended = synced(&managed).await;
     let found = findings(&managed);
