@@ -66,6 +66,9 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// Planning takes at most one part in so many of the time.
 const PLANNING_SHARE: u32 = 20;
+/// The same while snapshots are being taken or removed: others wait for the room that one leaves. With a thousand of them a plan
+/// takes 0.16 s, and a pause of 20 times that left a datastore idle for 3.2 s after each.
+const PLANNING_SHARE_WITH_TASKS: u32 = 4;
 /// Pause between two looks for what was done.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Looks in vain before an end is left to the next time.
@@ -261,7 +264,8 @@ impl<S: Records> Engine<S> {
         loop {
             let began = Instant::now();
             self.cycle(&mut work).await;
-            let pause = (began.elapsed() * PLANNING_SHARE).max(SHORTEST_PAUSE);
+            let share = if self.0.has_tasks() { PLANNING_SHARE_WITH_TASKS } else { PLANNING_SHARE };
+            let pause = (began.elapsed() * share).max(SHORTEST_PAUSE);
             // What is queued goes on meanwhile.
             let rested = tokio::time::sleep(pause);
             tokio::select! {
@@ -629,6 +633,13 @@ impl<S: Records> Inner<S> {
 
     fn has_open(&self) -> bool {
         self.memory().open.values().any(|open| !open.running)
+    }
+
+    /// Whether tasks of snapshots are under way.
+    fn has_tasks(&self) -> bool {
+        let memory = self.memory();
+        let mut records = memory.protections.values().flat_map(BTreeMap::values);
+        records.any(|record| record.stage.task().is_some())
     }
 
     /// Whether a VM is on its way to being a node, and is taken there.
