@@ -12,6 +12,7 @@ pub mod glob;
 pub mod guest;
 pub mod hostname;
 pub mod hours;
+mod ids;
 pub mod inventory;
 pub mod protection;
 pub mod recurrence;

@@ -1,54 +1,8 @@
 //! Names of things in AWS. Each is a type of its own, so that they cannot be mixed up.
 
-use std::fmt;
-use std::sync::Arc;
+use mappings::text_ids;
 
-use serde::{Deserialize, Serialize};
-
-macro_rules! names {
-    ($($(#[$meta:meta])* $name:ident,)+) => {
-        $(
-            $(#[$meta])*
-            #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-            #[serde(transparent)]
-            pub struct $name(Arc<str>);
-
-            impl $name {
-                /// The text.
-                #[must_use]
-                pub fn as_str(&self) -> &str {
-                    &self.0
-                }
-            }
-
-            impl From<&str> for $name {
-                fn from(text: &str) -> Self {
-                    Self(text.into())
-                }
-            }
-
-            impl From<String> for $name {
-                fn from(text: String) -> Self {
-                    Self(text.into())
-                }
-            }
-
-            impl fmt::Display for $name {
-                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str(&self.0)
-                }
-            }
-
-            impl fmt::Debug for $name {
-                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str(&self.0)
-                }
-            }
-        )+
-    };
-}
-
-names! {
+text_ids! {
     /// Id of a managed node: `mi-` and 17 hexadecimal digits.
     NodeId,
     /// Id of an activation: a UUID.

@@ -66,8 +66,8 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// Planning takes at most one part in so many of the time.
 const PLANNING_SHARE: u32 = 20;
-/// The same while snapshots are being taken or removed: others wait for the room that one leaves. With a thousand of them a plan
-/// takes 0.16 s, and a pause of 20 times that left a datastore idle for 3.2 s after each.
+/// The same while snapshots are being taken or removed: others wait for the room that one leaves, and a datastore that stays
+/// idle for 20 plans after each is a night that takes longer.
 const PLANNING_SHARE_WITH_TASKS: u32 = 4;
 /// Pause between two looks for what was done.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);

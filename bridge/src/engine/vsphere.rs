@@ -38,10 +38,25 @@ struct Inner {
     lanes: Mutex<Lanes>,
 }
 
-/// The lanes, one for each vCenter.
+/// How tasks are begun in one vCenter. How many may be under way has limits of its own, which the plan keeps to; this only
+/// spreads the calls that begin them. Tasks of 20 s, begun 5 times a second as values of attributes are written, would never be
+/// more than 100 at a time.
+const TASKS: LaneLimits = LaneLimits { concurrency: 8, rate: 20.0, burst: 20.0 };
+
+/// What one call of many in a vCenter is for; each has a lane of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Purpose {
+    /// A value of an attribute, or its definition.
+    Attribute,
+    /// The begin of a task.
+    Task,
+}
+
+/// The lanes of each vCenter.
 struct Lanes {
+    /// Those of attributes.
     limits: LaneLimits,
-    lanes: BTreeMap<VcenterUuid, Lane>,
+    lanes: BTreeMap<(VcenterUuid, Purpose), Lane>,
 }
 
 /// One vCenter to act on.
@@ -74,7 +89,8 @@ impl VsphereHands {
         let mut lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let limits = limits(settings);
         if lanes.limits != limits {
-            *lanes = Lanes { limits, lanes: BTreeMap::new() };
+            lanes.limits = limits;
+            lanes.lanes.retain(|(_, purpose), _| *purpose == Purpose::Task);
         }
     }
 
@@ -87,7 +103,12 @@ impl VsphereHands {
     pub(super) async fn define(&self, vcenter: VcenterUuid, name: &str) -> Result<(), EffectError> {
         let arm = self.arm(vcenter).await?;
         let done = self
-            .write(&arm, "AddCustomFieldDef", arm.client.add_custom_field(name, VirtualMachine::TYPE))
+            .write(
+                &arm,
+                Purpose::Attribute,
+                "AddCustomFieldDef",
+                arm.client.add_custom_field(name, VirtualMachine::TYPE),
+            )
             .await;
         let duplicate = match done {
             Ok(_) => None,
@@ -125,7 +146,9 @@ impl VsphereHands {
         };
         let object = moref(vm);
         let call = arm.client.set_custom_field(&object, key, value);
-        self.write(&arm, "SetField", call).await.map_err(|error| self.effect_error(&arm, &error))
+        self.write(&arm, Purpose::Attribute, "SetField", call)
+            .await
+            .map_err(|error| self.effect_error(&arm, &error))
     }
 
     /// The key of an attribute, as the fleet knows it now.
@@ -194,20 +217,24 @@ impl VsphereHands {
         }
     }
 
-    fn lane(&self, uuid: VcenterUuid) -> Lane {
+    fn lane(&self, uuid: VcenterUuid, purpose: Purpose) -> Lane {
         let mut lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let limits = lanes.limits;
-        lanes.lanes.entry(uuid).or_insert_with(|| Lane::new(limits)).clone()
+        let limits = match purpose {
+            Purpose::Attribute => lanes.limits,
+            Purpose::Task => TASKS,
+        };
+        lanes.lanes.entry((uuid, purpose)).or_insert_with(|| Lane::new(limits)).clone()
     }
 
     /// Makes one call when it is its turn.
     pub(super) async fn write<T>(
         &self,
         arm: &Arm,
+        purpose: Purpose,
         operation: &'static str,
         call: impl Future<Output = Result<T, WriteError>>,
     ) -> Result<T, WriteError> {
-        let admission = self.lane(arm.uuid).admit().await;
+        let admission = self.lane(arm.uuid, purpose).admit().await;
         let result = call.await;
         let word = match &result {
             Ok(_) => "ok",

@@ -9,7 +9,7 @@ use vsphere_client::vcenter::{Vcenter, WriteError};
 
 use super::hands::EffectError;
 use super::snapshot::{Look, OnVm, Shot, SnapshotPort, Spec, TaskSeen};
-use super::vsphere::{Arm, VsphereHands, moref, read_error};
+use super::vsphere::{Arm, Purpose, VsphereHands, moref, read_error};
 use crate::store::VmId;
 
 impl SnapshotPort for VsphereHands {
@@ -112,7 +112,7 @@ impl VsphereHands {
         operation: &'static str,
         call: impl Future<Output = Result<TaskRef, WriteError>>,
     ) -> Result<TaskId, EffectError> {
-        let begun = self.write(arm, operation, call).await;
+        let begun = self.write(arm, Purpose::Task, operation, call).await;
         begun.map(|task| task_id(&task)).map_err(|error| self.refused_snapshot(arm, &error))
     }
 

@@ -2,47 +2,9 @@
 //!
 //! Their text comes from outside. Nothing here judges it: where one becomes a part of an id or a name, it is encoded there.
 
-use std::fmt;
-use std::sync::Arc;
+use crate::text_ids;
 
-use serde::{Deserialize, Serialize};
-
-macro_rules! ids {
-    ($($(#[$meta:meta])* $name:ident,)+) => {$(
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// As text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl From<&str> for $name {
-            fn from(text: &str) -> Self {
-                Self(text.into())
-            }
-        }
-
-        impl From<String> for $name {
-            fn from(text: String) -> Self {
-                Self(text.into())
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(&self.0)
-            }
-        }
-    )+};
-}
-
-ids! {
+text_ids! {
     /// What Security Hub calls a finding of ours or of another product (`Id`).
     FindingId,
     /// A rule, or another thing that makes problems: `vm-unmanaged`, `old-snapshot`, the id of a check.
