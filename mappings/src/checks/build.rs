@@ -46,7 +46,8 @@ fn read(text: &str) -> Result<Table, Mistake> {
         let version = ApiVersion::parse(&name).ok_or_else(|| wrong(format!("`{name}` is not a version")))?;
         let line = table.entry(version).or_default();
         for (number, day) in builds {
-            let build = number.parse().map_err(|_| wrong(format!("`{number}` is not the number of a build")))?;
+            let build =
+                number.parse().map_err(|_| wrong(format!("`{number}` is not the number of a build")))?;
             let day = day.to_string().parse().map_err(|_| wrong(format!("`{day}` is not a day")))?;
             line.insert(build, day);
         }

@@ -71,15 +71,14 @@ fn found(outcome: &Outcome<'_>) -> String {
     let failed = !matches!(outcome.status, Status::Passed);
     if failed && let Some(case) = outcome.case {
         let only_presence = case.expect.all_of.iter().all(|one| matches!(one, Predicate::Present));
-        let or_unset =
-            if case.expect.missing == Missing::Pass
-                && !case.expect.all_of.contains(&Predicate::Absent)
-                && outcome.rule.read.pick != Pick::BuildReleased
-            {
-                " or not set"
-            } else {
-                ""
-            };
+        let or_unset = if case.expect.missing == Missing::Pass
+            && !case.expect.all_of.contains(&Predicate::Absent)
+            && outcome.rule.read.pick != Pick::BuildReleased
+        {
+            " or not set"
+        } else {
+            ""
+        };
         let _ = if only_presence {
             write!(out, ", and should be")
         } else {

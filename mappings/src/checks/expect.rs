@@ -92,7 +92,8 @@ impl Predicate {
             }
             Self::ListsAll(wanted) => {
                 let has = |wanted: &str| {
-                    let mut words = value.split(|character: char| character == ',' || character.is_whitespace());
+                    let mut words =
+                        value.split(|character: char| character == ',' || character.is_whitespace());
                     words.any(|word| word.eq_ignore_ascii_case(wanted))
                 };
                 wanted.iter().all(|wanted| has(wanted))

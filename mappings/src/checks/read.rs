@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{build, certificate};
 use super::reading::Reading;
+use super::{build, certificate};
 
 /// The most values of one reading.
 const MOST_VALUES: usize = 1024;
