@@ -18,7 +18,7 @@ impl Rules {
 
     /// Those that hold now.
     pub(super) fn now(&self) -> Option<Arc<Reads>> {
-        self.while_they_hold(Option::<&Arc<Reads>>::cloned)
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Does something with those that hold now; others take their place only afterwards. For what must not be overtaken by them.

@@ -26,12 +26,14 @@ fn said(fleet: &SharedFleet) -> (Vec<&'static str>, usize) {
     let fleet = fleet.read();
     let part = fleet.part(&part("dc1")).unwrap();
     let rules = part.reads().unwrap().rules();
+    // More than a year after the build of the simulator's hosts.
+    let now = "2026-11-28T12:00:00Z".parse().unwrap();
     let mut words = Vec::new();
     for setup in part.setups().iter().filter(|setup| setup.kind() == Kind::Host) {
         let subject = Subject { kind: Kind::Host, version: None, is_provider_managed: false, facts: setup };
         let readings: Vec<Reading> = setup.readings().unwrap_or_default();
         let of_rule = rules
-            .evaluate(&subject, &readings, clock::now())
+            .evaluate(&subject, &readings, now)
             .find(|outcome| outcome.rule.id.as_str() == "host-build-age");
         words.push(of_rule.unwrap().status.word());
     }
