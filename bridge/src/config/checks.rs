@@ -76,7 +76,7 @@ static DISABLE: Key<NamePatterns> = Key {
     kind: NamePatterns,
     need: Need::Default(""),
     doc: "Ids of rules that do not apply anywhere, or patterns of them. What a rule reads is then not read either. To accept a failure on some VMs only, write a `[[checks.suppress]]`.",
-    example: "[\"vm-3d-disabled\"]",
+    example: "[\"vm-video-card-3d-disabled\"]",
 };
 
 static NAME: Key<Name> = Key {

@@ -43,7 +43,7 @@ pub use facts::VmView;
 pub use part::{Counts, Part, Trouble};
 pub use readings::Reads;
 pub use report::{ReportIds, ToolsAge};
-pub use setup::SetupView;
+pub use setup::{SetupView, VmsThere};
 pub use shared::{Changes, Reading, SharedFleet};
 pub use update::{FleetUpdate, TagName, TagUpdate, VmTags};
 

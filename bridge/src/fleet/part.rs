@@ -401,6 +401,7 @@ impl Part {
                 self.is_provider_managed = is_provider_managed;
                 self.set_reads(reads);
             }
+            FleetUpdate::Rules(reads) => self.set_reads(Some(reads)),
             FleetUpdate::Started { about } => self.start(about),
             FleetUpdate::Objects(reports) => {
                 // Before the first picture is complete, everything is new and nothing a change.
@@ -579,12 +580,16 @@ impl Part {
         readings::take(reads, kind, known, report, how, &mut self.intern)
     }
 
-    /// Reads for other rules from now on: what was read for those before has other slots.
+    /// Reads for other rules from now on. What was read for those before is forgotten unless they read the same: it has other slots.
     fn set_reads(&mut self, reads: Option<Arc<Reads>>) {
-        if self.reads == reads {
+        let serves = match (&self.reads, &reads) {
+            (Some(before), Some(after)) => before.reads_the_same(after),
+            (before, after) => before.is_none() && after.is_none(),
+        };
+        self.reads = reads;
+        if serves {
             return;
         }
-        self.reads = reads;
         for entry in self.vms.values_mut() {
             entry.value.readings = None;
         }

@@ -13,7 +13,7 @@ use vsphere_client::property::{Extra, ExtraChange, ExtraPath, ExtraReport, TreeR
 use super::intern::Interner;
 
 /// What the rules read, and where each property goes: made once from the rules.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Reads {
     rules: Arc<RuleSet>,
     /// For each kind the slots that each property fills, in the order of [`RuleSet::properties`].
@@ -43,6 +43,13 @@ impl Reads {
     #[must_use]
     pub fn rules(&self) -> &Arc<RuleSet> {
         &self.rules
+    }
+
+    /// Whether other rules read the very same, so that what was read for these serves them too: rules that differ in words, in what
+    /// they expect, or in what is suppressed.
+    #[must_use]
+    pub fn reads_the_same(&self, other: &Self) -> bool {
+        Kind::ALL.iter().all(|kind| self.rules.reads(*kind) == other.rules.reads(*kind))
     }
 
     /// The properties that a watch is to read for them.

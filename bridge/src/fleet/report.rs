@@ -230,9 +230,13 @@ impl<'a> VmView<'a> {
         let status = self.vm.tools_version_status.as_deref().filter(|status| !status.is_empty());
         match status {
             Some("guestToolsNotInstalled") => Fact::Known(ToolsAge::Missing),
-            Some(word @ ("guestToolsCurrent" | "guestToolsSupportedNew" | "guestToolsUnmanaged")) => {
-                Fact::Known(ToolsAge::Current(word))
-            }
+            // Newer than the host has is not old, as the rule about their age says too.
+            Some(
+                word @ ("guestToolsCurrent"
+                | "guestToolsSupportedNew"
+                | "guestToolsTooNew"
+                | "guestToolsUnmanaged"),
+            ) => Fact::Known(ToolsAge::Current(word)),
             Some(word) => Fact::Known(ToolsAge::NotCurrent(word)),
             None => Fact::Unknown,
         }

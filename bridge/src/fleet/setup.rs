@@ -12,7 +12,8 @@ use super::readings;
 use super::{Part, VcenterName};
 
 /// A host, cluster or port group, for as long as the fleet is being read. What suppressions may ask of it is its name and its place,
-/// and its custom attributes where it has some.
+/// and of a host its custom attributes. What is read of VMs only, their tags above all, it does not have: a suppression that asks for
+/// that is not about it, and its findings stay as plain as if there were none.
 pub struct SetupView<'a> {
     part: &'a Part,
     kind: Kind,
@@ -92,6 +93,12 @@ impl<'a> SetupView<'a> {
         }
     }
 
+    /// What is known of whatever VMs are there, as far as its own name and place say: they may have any tags.
+    #[must_use]
+    pub fn of_its_vms(&self) -> VmsThere<'_, 'a> {
+        VmsThere(self)
+    }
+
     /// What hardening rules read of it, by slot; nothing while they are not checked, or before it was read for them.
     #[must_use]
     pub fn readings(&self) -> Option<Vec<Reading>> {
@@ -141,13 +148,13 @@ impl VmFacts for SetupView<'_> {
     }
 
     fn visit_tags<'a>(&'a self, _: &mut dyn FnMut(&'a str, &'a str) -> ControlFlow<()>) -> TagsKnown {
-        // Only those of VMs are read.
-        TagsKnown::No
+        // Only those of VMs are ever read. What will never be known is no reason to keep quiet about what is wrong.
+        TagsKnown::Yes
     }
 
     fn custom_attribute(&self, name: &str) -> Fact<&str> {
-        // Only those of VMs and hosts are read.
-        let Some(host) = self.node.host() else { return Fact::Unknown };
+        // Only those of VMs and hosts are ever read.
+        let Some(host) = self.node.host() else { return Fact::Absent };
         let value = host.custom_values.iter().find_map(|(key, value)| {
             let field = self.lookup.fields.get(key)?;
             mappings::glob::same_name(field, name).then_some(&**value)
@@ -155,3 +162,51 @@ impl VmFacts for SetupView<'_> {
         value.filter(|value| !value.is_empty()).map_or(Fact::Absent, Fact::Known)
     }
 }
+
+/// What is known of VMs by where they are: on a host, in a cluster, at a port group.
+pub struct VmsThere<'v, 'a>(&'v SetupView<'a>);
+
+impl VmFacts for VmsThere<'_, '_> {
+    fn vcenter(&self) -> &str {
+        self.0.vcenter()
+    }
+
+    fn name(&self) -> Fact<&str> {
+        self.0.name()
+    }
+
+    fn folder(&self) -> Fact<&str> {
+        self.0.folder()
+    }
+
+    fn datacenter(&self) -> Fact<&str> {
+        VmFacts::datacenter(self.0)
+    }
+
+    fn cluster(&self) -> Fact<&str> {
+        VmFacts::cluster(self.0)
+    }
+
+    fn guest_family(&self) -> Fact<GuestFamily> {
+        self.0.guest_family()
+    }
+
+    fn power_state(&self) -> Fact<PowerState> {
+        self.0.power_state()
+    }
+
+    fn is_template(&self) -> Fact<bool> {
+        self.0.is_template()
+    }
+
+    fn visit_tags<'a>(&'a self, _: &mut dyn FnMut(&'a str, &'a str) -> ControlFlow<()>) -> TagsKnown {
+        TagsKnown::No
+    }
+
+    fn custom_attribute(&self, name: &str) -> Fact<&str> {
+        if self.0.kind == Kind::Host { self.0.custom_attribute(name) } else { Fact::Unknown }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ pub enum FleetUpdate {
         /// Whether a provider looks after the hosts (VMware Cloud on AWS).
         is_provider_managed: bool,
     },
+    /// Other rules hold from now on. Where they read the same, what was read serves them.
+    Rules(Arc<Reads>),
     /// Everything is about to be reported from the beginning.
     Started {
         /// The server.

@@ -10,6 +10,7 @@ pub mod findings;
 pub(crate) mod guests;
 pub(crate) mod ports;
 mod progress;
+mod rules;
 mod tags;
 pub(crate) mod tasks;
 mod vcenter;
@@ -25,13 +26,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::config::{Config, Environment, Limits};
-use crate::fleet::{Reads, SharedFleet, VcenterName};
+use crate::fleet::{FleetUpdate, Reads, SharedFleet, VcenterName};
 use crate::secret::SecretResolver;
 use crate::source::Source;
 pub use connected::Connected;
 use progress::Board;
 pub use progress::{Progress, SourceProgress, SourceState};
+use rules::Rules;
 
 /// How long the sources have to end their sessions when the program stops. What is not ended by then ends itself on the
 /// server after a while.
@@ -55,8 +58,7 @@ struct Context {
     mode: Mode,
     board: Board,
     connected: Connected,
-    /// What is read for hardening rules, if they are checked.
-    reads: Option<Arc<Reads>>,
+    rules: Rules,
 }
 
 /// The running observers of everything that is configured.
@@ -95,6 +97,7 @@ impl Running {
         // On the board before anything runs, so that whoever waits for all sources waits for this one too.
         context.board.state(what.name(), SourceState::Connecting);
         let stop = CancellationToken::new();
+        let reads = context.rules.now();
         let (limits, task) = (context.limits.clone(), {
             let (context, stop) = (context.clone(), stop.clone());
             match what.clone() {
@@ -102,7 +105,7 @@ impl Running {
                 What::Vmc(vmc) => tokio::spawn(vmc::follow(*vmc, context, stop)),
             }
         });
-        Self { what, limits, reads: context.reads.clone(), stop, task }
+        Self { what, limits, reads, stop, task }
     }
 
     /// Stops it and waits until its sessions are ended, but not for ever.
@@ -136,7 +139,7 @@ pub fn start(
         mode,
         board: Board::new(),
         connected: Connected::default(),
-        reads: rules.map(|rules| Arc::new(Reads::new(rules))),
+        rules: Rules::new(rules.map(|rules| Arc::new(Reads::new(rules)))),
     };
     let sources =
         entries(config).into_iter().map(|(name, what)| (name, Running::start(&context, what))).collect();
@@ -174,14 +177,12 @@ impl Observers {
         self.context.connected.clone()
     }
 
-    /// Follows a new configuration: what is no longer in it ends, what is new or changed starts, the rest goes on. Other `rules`
-    /// read something else, so that everything starts anew.
+    /// Follows a new configuration: what is no longer in it ends, what is new or changed starts, the rest goes on. With `rules` that
+    /// read something else everything starts anew; those that read the same take the place of the old ones at once.
     pub async fn reload(&mut self, config: &Config, rules: Option<Arc<RuleSet>>) {
         self.context.limits = config.limits.clone();
         let reads = rules.map(|rules| Arc::new(Reads::new(rules)));
-        if self.context.reads != reads {
-            self.context.reads = reads;
-        }
+        self.context.rules.set(reads.clone());
         let wanted = entries(config);
         let ending: Vec<String> = self
             .sources
@@ -189,7 +190,7 @@ impl Observers {
             .filter(|(name, running)| {
                 wanted.get(*name) != Some(&running.what)
                     || running.limits != config.limits
-                    || running.reads != self.context.reads
+                    || !rules::read_the_same(running.reads.as_ref(), reads.as_ref())
                     || running.task.is_finished()
             })
             .map(|(name, _)| name.clone())
@@ -205,6 +206,12 @@ impl Observers {
         for (name, what) in wanted {
             let context = &self.context;
             self.sources.entry(name).or_insert_with(|| Running::start(context, what));
+        }
+        // Those who go on are told of other rules here; those who have just started ask for them.
+        if let Some(reads) = reads {
+            for part in self.context.fleet.parts() {
+                self.context.fleet.apply(&part, FleetUpdate::Rules(Arc::clone(&reads)), clock::now());
+            }
         }
     }
 
@@ -237,3 +244,6 @@ impl Context {
 fn part(name: &str) -> VcenterName {
     VcenterName::from(name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Follows one vCenter.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::progress::SourceState;
 use super::tags::{TAG_EVENTS, TagReader};
 use super::{Context, Mode, part};
 use crate::clock;
-use crate::fleet::{FleetUpdate, VcenterName};
+use crate::fleet::{FleetUpdate, Reads, VcenterName};
 use crate::source::{Clients, Source};
 
 /// Shortest time between two reports that nothing changed: readers only need to know how old the picture is.
@@ -23,12 +24,15 @@ const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// Follows the vCenter until told to stop; in [`Mode::Once`] it only waits for that once it has been read, and ends
 /// by itself when it could not be.
 pub(super) async fn follow(source: Source, context: Context, stop: CancellationToken) {
-    let observer = Observer { part: part(&source.name), source, context, reading: AtomicBool::new(true) };
-    observer.context.fleet.add(&observer.part, &observer.source.scope);
-    observer.tell(FleetUpdate::Setup {
-        reads: observer.context.reads.clone(),
-        is_provider_managed: observer.source.is_provider_managed(),
+    let name = part(&source.name);
+    context.fleet.add(&name, &source.scope);
+    let is_provider_managed = source.is_provider_managed();
+    let reads = context.rules.while_they_hold(|reads| {
+        let setup = FleetUpdate::Setup { reads: reads.cloned(), is_provider_managed };
+        context.fleet.apply(&name, setup, clock::now());
+        reads.cloned()
     });
+    let observer = Observer { part: name, source, context, reads, reading: AtomicBool::new(true) };
     tracing::info!(vcenter = %observer.part, url = %observer.source.url, "following");
     let mut pace = Backoff::new(FIRST_DELAY, observer.context.limits.max_retry_delay);
     loop {
@@ -71,6 +75,8 @@ struct Observer {
     source: Source,
     part: VcenterName,
     context: Context,
+    /// What is read for hardening rules, if they are checked. Other rules may have come since, but they read the same.
+    reads: Option<Arc<Reads>>,
     /// Between the beginning of a reading and its end.
     reading: AtomicBool,
 }
@@ -84,7 +90,7 @@ impl Observer {
             once: !live,
             page: u32::try_from(self.context.limits.page_size).unwrap_or(u32::MAX),
             event_types: events,
-            extra: self.context.reads.as_ref().map(|reads| reads.properties()).unwrap_or_default(),
+            extra: self.reads.as_ref().map(|reads| reads.properties()).unwrap_or_default(),
             retry: (FIRST_DELAY, self.context.limits.max_retry_delay),
             ..WatchOptions::default()
         });

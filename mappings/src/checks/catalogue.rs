@@ -16,8 +16,9 @@ accept a finding for a time.
 
 Each rule reads what vCenter tells anyway; no machine is asked. A value that cannot be read is neither good nor bad: its
 finding stays as it was. In VMware Cloud on AWS the provider looks after hosts, clusters and port groups, and rules about
-them say `provider-managed`. \"SCG\" is the vendor's security configuration guide, \"STIG\" the guide of DISA for vSphere; the
-rules cover the same ground in their own words, so meeting them proves no conformity with either.
+them say `provider-managed`. \"SCG\" is the vendor's security configuration guide, \"STIG\" the guide of DISA for vSphere, and
+\"CIS\" the CIS benchmark for a version of ESXi, whose own version is given since its numbers change; the rules cover the same
+ground in their own words, so meeting them proves no conformity with any of them.
 ";
 
 /// The catalogue in Markdown, as it stands in `docs/checks.md`.

@@ -6,6 +6,7 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 use super::expect::Predicate;
 use super::outcome::{Inapplicable, Outcome, Status, Unread};
+use super::read::Pick;
 use super::reading::Reading;
 use super::rule::Missing;
 
@@ -63,17 +64,21 @@ fn found(outcome: &Outcome<'_>) -> String {
         (Reading::One(value), _) if !value.trim().is_empty() => {
             let _ = write!(out, "is `{}`", shown(value));
         }
+        // What is looked up is not set by anybody.
+        _ if outcome.rule.read.pick == Pick::BuildReleased => out.push_str("is not known"),
         _ => out.push_str("is not set"),
     }
     let failed = !matches!(outcome.status, Status::Passed);
     if failed && let Some(case) = outcome.case {
         let only_presence = case.expect.all_of.iter().all(|one| matches!(one, Predicate::Present));
-        let or_unset =
-            if case.expect.missing == Missing::Pass && !case.expect.all_of.contains(&Predicate::Absent) {
-                " or not set"
-            } else {
-                ""
-            };
+        let or_unset = if case.expect.missing == Missing::Pass
+            && !case.expect.all_of.contains(&Predicate::Absent)
+            && outcome.rule.read.pick != Pick::BuildReleased
+        {
+            " or not set"
+        } else {
+            ""
+        };
         let _ = if only_presence {
             write!(out, ", and should be")
         } else {

@@ -39,6 +39,11 @@ pub enum Predicate {
     DaysAhead(u32),
     /// It is a time, and at most so many days ago.
     DaysAgo(u32),
+    /// It is a list, with commas or white space between, and all of these are in it.
+    ListsAll(Box<[Box<str>]>),
+    /// It says how long passwords have to be, as `Security.PasswordQualityControl` of a host does, and no password may have fewer
+    /// characters than these.
+    ShortestPassword(u32),
 }
 
 impl Predicate {
@@ -59,6 +64,8 @@ impl Predicate {
             Self::AtLeastVersion(_) => "at_least_version",
             Self::DaysAhead(_) => "at_least_days_ahead",
             Self::DaysAgo(_) => "at_most_days_ago",
+            Self::ListsAll(_) => "lists_all",
+            Self::ShortestPassword(_) => "shortest_password",
         }
     }
 
@@ -83,6 +90,15 @@ impl Predicate {
             Self::DaysAgo(days) => {
                 value.parse::<Timestamp>().is_ok_and(|time| now.duration_since(time) <= of_days(*days))
             }
+            Self::ListsAll(wanted) => {
+                let has = |wanted: &str| {
+                    let mut words =
+                        value.split(|character: char| character == ',' || character.is_whitespace());
+                    words.any(|word| word.eq_ignore_ascii_case(wanted))
+                };
+                wanted.iter().all(|wanted| has(wanted))
+            }
+            Self::ShortestPassword(least) => passwords_are_long(value, *least),
         }
     }
 }
@@ -91,18 +107,24 @@ impl fmt::Display for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Equals(wanted) => write!(f, "`{wanted}`"),
-            Self::OneOf(allowed) => listed(f, "", allowed.iter().map(|word| &**word)),
-            Self::NoneOf(refused) => listed(f, "not ", refused.iter().map(|word| &**word)),
+            Self::OneOf(allowed) => listed(f, "", "or", allowed.iter().map(|word| &**word)),
+            Self::NoneOf(refused) => listed(f, "not ", "or", refused.iter().map(|word| &**word)),
             Self::Is(wanted) => write!(f, "{wanted}"),
             Self::AtLeast(least) => write!(f, "at least {least}"),
             Self::AtMost(most) => write!(f, "at most {most}"),
-            Self::Matches(patterns) => listed(f, "like ", patterns.iter().map(NamePattern::as_str)),
-            Self::NotMatches(patterns) => listed(f, "not like ", patterns.iter().map(NamePattern::as_str)),
+            Self::Matches(patterns) => listed(f, "like ", "or", patterns.iter().map(NamePattern::as_str)),
+            Self::NotMatches(patterns) => {
+                listed(f, "not like ", "or", patterns.iter().map(NamePattern::as_str))
+            }
             Self::Present => f.write_str("set"),
             Self::Absent => f.write_str("not set"),
             Self::AtLeastVersion(least) => write!(f, "{least} or newer"),
             Self::DaysAhead(days) => write!(f, "at least {days} days ahead"),
             Self::DaysAgo(days) => write!(f, "at most {days} days ago"),
+            Self::ListsAll(wanted) => listed(f, "a list with ", "and", wanted.iter().map(|word| &**word)),
+            Self::ShortestPassword(least) => {
+                write!(f, "such that every password has at least {least} characters")
+            }
         }
     }
 }
@@ -110,17 +132,18 @@ impl fmt::Display for Predicate {
 fn listed<'a>(
     f: &mut fmt::Formatter<'_>,
     before: &str,
+    conjunction: &str,
     words: impl ExactSizeIterator<Item = &'a str>,
 ) -> fmt::Result {
     let last = words.len().saturating_sub(1);
     f.write_str(before)?;
     for (at, word) in words.enumerate() {
-        let between = match at {
-            0 => "",
-            _ if at == last => " or ",
-            _ => ", ",
-        };
-        write!(f, "{between}`{word}`")?;
+        match at {
+            0 => {}
+            _ if at == last => write!(f, " {conjunction} ")?,
+            _ => f.write_str(", ")?,
+        }
+        write!(f, "`{word}`")?;
     }
     Ok(())
 }
@@ -198,6 +221,35 @@ fn truth(value: &str) -> Option<bool> {
         Some(false)
     } else {
         None
+    }
+}
+
+/// Whether a setting of `pam_passwdqc` lets no password with fewer characters pass. `min=N0,N1,N2,N3,N4` has the least length of
+/// passwords of one, two, three and four kinds of characters, with that of passphrases in the middle; `disabled` refuses that sort.
+/// Every sort counts: whoever may choose takes the shortest.
+fn passwords_are_long(setting: &str, least: u32) -> bool {
+    let mut lengths = None;
+    for word in setting.split_whitespace() {
+        match word.split_once('=') {
+            Some((name, list)) if name.eq_ignore_ascii_case("min") => lengths = Some(list),
+            // It is told then, and the password is taken all the same.
+            Some((name, whom)) if name.eq_ignore_ascii_case("enforce") => {
+                if whom.eq_ignore_ascii_case("none") {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+    }
+    let Some(lengths) = lengths else { return false };
+    let is_long = |length: &str| length.parse::<u32>().is_ok_and(|length| length >= least);
+    let lengths: Vec<&str> = lengths.split(',').collect();
+    match &lengths[..] {
+        [others @ .., best] if others.len() == 4 => {
+            is_long(best)
+                && others.iter().all(|length| length.eq_ignore_ascii_case("disabled") || is_long(length))
+        }
+        _ => false,
     }
 }
 

@@ -12,6 +12,7 @@
 //! A value that could not be read is never taken for a good or a bad one: the outcome then is [`Status::NotReadable`], and
 //! whoever keeps findings leaves them as they are.
 
+mod build;
 mod catalogue;
 mod certificate;
 mod evidence;

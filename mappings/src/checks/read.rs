@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::certificate;
 use super::reading::Reading;
+use super::{build, certificate};
 
 /// The most values of one reading.
 const MOST_VALUES: usize = 1024;
@@ -84,6 +84,8 @@ pub enum Pick {
     },
     /// The end of the validity of a certificate, whose bytes (PEM or DER) the property is.
     CertificateEnd,
+    /// When the build of ESXi that the property is (`config.product` of a host) was out at the latest, as far as that is known.
+    BuildReleased,
 }
 
 /// One thing that rules read of an object of some kind.
@@ -148,6 +150,7 @@ impl Read {
                 }
             }
             Pick::CertificateEnd => return certificate::end(tree),
+            Pick::BuildReleased => return build::released(tree),
         }
         values.reading()
     }
@@ -177,6 +180,7 @@ impl fmt::Display for Read {
                 }
             }
             Pick::CertificateEnd => f.write_str(", the end of its validity"),
+            Pick::BuildReleased => f.write_str(", when its build was out"),
         }
     }
 }

@@ -122,6 +122,7 @@ pub fn defaults() -> Result<Vec<Rule>, Vec<Mistake>> {
                 Err(found) => mistakes.extend(found),
             }
         }
+        mistakes.extend(super::build::table().err().cloned());
         if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
     });
     READ.clone()
@@ -376,7 +377,7 @@ impl RuleSet {
 fn anchor(kind: Kind) -> Read {
     let path = match kind {
         Kind::Vm => "config.instanceUuid",
-        Kind::Host => "config.product.name",
+        Kind::Host => "config.product",
         Kind::Cluster => "configurationEx",
         Kind::Portgroup => "config.key",
     };
@@ -399,9 +400,14 @@ fn properties(reads: &[Read]) -> Vec<Property> {
                     all.extend(keys.iter().map(|key| key.to_lowercase().into_boxed_str()));
                 }
                 (Pick::Keyed { .. }, None) => {}
-                (Pick::Whole | Pick::Field(_) | Pick::Elements { .. } | Pick::CertificateEnd, _) => {
-                    keys = None;
-                }
+                (
+                    Pick::Whole
+                    | Pick::Field(_)
+                    | Pick::Elements { .. }
+                    | Pick::CertificateEnd
+                    | Pick::BuildReleased,
+                    _,
+                ) => keys = None,
             }
         }
         let keys = keys.map(|keys| keys.into_iter().collect());

@@ -14,6 +14,13 @@ impl ApiVersion {
         Self(parts)
     }
 
+    /// The release that it belongs to: the first three numbers (`8.0.3`), without that of a patch.
+    #[must_use]
+    pub const fn release(self) -> Self {
+        let [major, minor, update, _] = self.0;
+        Self([major, minor, update, 0])
+    }
+
     /// Reads one to four numbers with dots between.
     ///
     /// ```

@@ -13,7 +13,7 @@ fn the_examples_of_the_book_are_rules() {
             Err(mistakes) => panic!("{mistakes:#?}\n{block}"),
         }
     }
-    assert_eq!(files.len(), 3);
+    assert_eq!(files.len(), 4);
     let sources = Sources { files, ..Sources::default() };
     let rules = RuleSet::new(sources).unwrap();
     assert!(rules.all().any(|rule| rule.id.as_str() == "acme-vm-vtpm"));

@@ -96,7 +96,7 @@ impl Node {
 
 /// What every object has that is there at all; fixtures need not say it.
 pub(crate) const ANCHORS: &[&str] =
-    &["config.instanceUuid", "config.product.name", "configurationEx", "config.key"];
+    &["config.instanceUuid", "config.product", "configurationEx", "config.key"];
 
 /// The readings of an object of which nothing is set but what all have.
 pub(crate) fn bare(rules: &RuleSet, kind: Kind) -> Vec<Reading> {

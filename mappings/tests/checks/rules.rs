@@ -34,10 +34,35 @@ fn there_are_enough_of_them_and_their_texts_are_in_order() {
             let known = match source {
                 "SCG" => ["vm-", "esxi-", "vcenter-", "guest-"].iter().any(|kind| name.starts_with(kind)),
                 "STIG" => ["VMCH-", "ESXI-", "VCSA-"].iter().any(|kind| name.starts_with(kind)),
+                "CIS" => BENCHMARKS.iter().any(|benchmark| {
+                    name.strip_prefix(benchmark).is_some_and(|number| {
+                        let part = |part: &str| part.parse::<u8>().is_ok_and(|part| part > 0);
+                        (2..=3).contains(&number.split('.').count()) && number.split('.').all(part)
+                    })
+                }),
                 _ => false,
             };
             assert!(known, "{id}: {reference}");
         }
+    }
+    let cited = |benchmark: &&str| {
+        rules.iter().filter(|rule| rule.references.cis.iter().any(|one| one.starts_with(*benchmark))).count()
+    };
+    assert!(BENCHMARKS.iter().all(|benchmark| cited(&benchmark) > 40));
+}
+
+/// The benchmarks whose numbers are given: they change from version to version.
+const BENCHMARKS: &[&str] = &["ESXi 8.0 v1.2.0 ", "ESXi 7.0 v1.4.0 "];
+
+/// Whoever follows a link wants to know what to do, not to search for it.
+#[test]
+fn links_lead_further_than_to_a_front_page() {
+    for rule in defaults().unwrap() {
+        let link = rule.link.as_deref().unwrap();
+        let path = link.trim_start_matches("https://").split_once('/').map_or("", |(_, path)| path);
+        let is_repository = link.starts_with("https://github.com/") && path.split('/').count() < 3;
+        assert!(!path.is_empty() && !is_repository, "{}: {link}", rule.id);
+        assert!(!link.ends_with("/vmware-cis/vsphere.html"), "{}: {link}", rule.id);
     }
 }
 
@@ -87,6 +112,72 @@ fn rules_that_read_the_same_behave_differently() {
                 );
             }
         }
+    }
+}
+
+/// Names of one fact, each in the words of [`Read`]'s `Display`: properties and advanced settings behind which vSphere keeps one and
+/// the same value, or of which one is the old name of another. Two rules may read one of these names, but not two of them.
+const ONE_FACT: &[&[&str]] = &[
+    &["config.flags.monitorType", "config.flags.runWithDebugInfo"],
+    &["config.hardware.device[VirtualMachineVideoCard], enable3DSupport", "config.extraConfig[mks.enable3d]"],
+    &[
+        "config.hardware.device[VirtualMachineVMCIDevice], allowUnrestrictedCommunication",
+        "config.extraConfig[vmci0.unrestricted]",
+    ],
+    &["config.guestAutoLockEnabled", "config.extraConfig[tools.guest.desktop.autolock]"],
+    &["config.flags.enableLogging", "config.extraConfig[logging]"],
+    &["config.flags.vbsEnabled", "config.extraConfig[vbs.enabled]"],
+    &["config.firmware", "config.extraConfig[firmware]"],
+    &["config.bootOptions.efiSecureBootEnabled", "config.extraConfig[uefi.secureBoot.enabled]"],
+    &["config.bootOptions.enterBIOSSetup", "config.extraConfig[bios.forceSetupOnce]"],
+    &["config.nestedHVEnabled", "config.extraConfig[vhv.enable]"],
+    &["config.migrateEncryption", "config.extraConfig[migrate.encryptionMode]"],
+    &["config.ftEncryptionMode", "config.extraConfig[ftcpt.ftEncryptionMode]"],
+    &["config.version", "config.hardware.version", "config.extraConfig[virtualHW.version]"],
+    &["config.guestId", "summary.config.guestId", "config.extraConfig[guestOS]"],
+    &["guest.toolsRunningStatus", "guest.toolsStatus", "summary.guest.toolsRunningStatus"],
+    &["guest.toolsVersionStatus2", "guest.toolsVersionStatus", "summary.guest.toolsVersionStatus2"],
+    &["runtime.powerState", "summary.runtime.powerState"],
+    &["config.lockdownMode", "config.adminDisabled"],
+    &["config.product.version", "summary.config.product.version"],
+    &["config.product.build", "summary.config.product.build", "summary.config.product.fullName"],
+    &["runtime.bootTime", "summary.runtime.bootTime"],
+    &["config.dateTimeInfo.systemClockProtocol", "config.dateTimeInfo.enabled"],
+    &["configurationEx.dasConfig.enabled", "configuration.dasConfig.enabled"],
+    &["configurationEx.drsConfig.enabled", "configuration.drsConfig.enabled"],
+    &["config.type", "config.policy.type"],
+];
+
+/// Rules that ask for one fact by two of its names.
+fn twice(rules: &RuleSet) -> Vec<String> {
+    let mut found = Vec::new();
+    for kind in Kind::ALL {
+        for names in ONE_FACT {
+            let asked: BTreeMap<String, &str> = rules
+                .rules(*kind)
+                .map(|rule| (rule.read.to_string(), rule.id.as_str()))
+                .filter(|(name, _)| names.iter().any(|one| one.eq_ignore_ascii_case(name)))
+                .collect();
+            if asked.len() > 1 {
+                found.push(format!("{kind}: {asked:?}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_fact_is_asked_for_by_two_of_its_names() {
+    assert_eq!(twice(&set()), Vec::<String>::new());
+    // The two pairs that once were: each of these is the other name of what a shipped rule reads.
+    for (read, wanted) in [
+        ("path = \"config.flags.runWithDebugInfo\"", "vm-monitor-release"),
+        ("path = \"config.extraConfig\", key = \"MKS.enable3D\"", "vm-video-card-3d-disabled"),
+    ] {
+        let text = OWN.replace("path = \"config.annotation\"", read);
+        let sources = Sources { files: vec![parse("acme.toml", &text).unwrap()], ..Sources::default() };
+        let found = twice(&RuleSet::new(sources).unwrap());
+        assert!(found.len() == 1 && found[0].contains(wanted), "{found:?}");
     }
 }
 

@@ -433,7 +433,7 @@ async fn failed_checks_are_told_and_folded_by_family() {
     for (kind, object, path) in [
         ("VirtualMachine", "vm-1", "config.instanceUuid"),
         ("VirtualMachine", "vm-2", "config.instanceUuid"),
-        ("HostSystem", "host-1", "config.product.name"),
+        ("HostSystem", "host-1", "config.product"),
     ] {
         let said = said(&reads, kind, object, path);
         world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(said), world.clock.now());

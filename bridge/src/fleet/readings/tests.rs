@@ -22,14 +22,24 @@ fn now() -> Timestamp {
 
 /// Rules with these reads of VMs, one each.
 fn rules(reads: &[&str]) -> Arc<RuleSet> {
+    rules_that(reads, "A test.", None)
+}
+
+/// The same for this reason, and what is suppressed.
+fn rules_that(reads: &[&str], rationale: &str, suppressed: Option<&str>) -> Arc<RuleSet> {
     let rule = |(at, read): (usize, &&str)| {
         format!(
             "[[rule]]\nid = \"test-{at}\"\nkind = \"vm\"\ntitle = \"Test {at}\"\nseverity = \"low\"\nfamily = \"test\"\n\
-             rationale = \"A test.\"\nremediation = \"None.\"\nlink = \"https://example.com\"\nread = {{ {read} }}\n\
+             rationale = \"{rationale}\"\nremediation = \"None.\"\nlink = \"https://example.com\"\nread = {{ {read} }}\n\
              expect = {{ equals = \"{at}\", missing = \"fail\" }}\n"
         )
     };
-    let text: String = reads.iter().enumerate().map(rule).collect();
+    let mut text: String = reads.iter().enumerate().map(rule).collect();
+    if let Some(objects) = suppressed {
+        text += &format!(
+            "[[suppress]]\nfamily = \"test\"\nobjects = \"{objects}\"\nreason = \"A test.\"\nuntil = 2030-01-01\n"
+        );
+    }
     let file = parse("test.toml", &text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
     Arc::new(
         RuleSet::new(Sources { without_defaults: true, files: vec![file], ..Sources::default() }).unwrap(),
@@ -176,6 +186,19 @@ fn equal_readings_are_kept_once_and_readings_of_other_rules_are_forgotten() {
     }
     vc.setup(Some(Arc::new(Reads::new(rules(READS)))));
     assert!(vc.readings("vm-1").is_some(), "the same rules, made again");
+    // Other rules that read the same: words, expectations and suppressions differ.
+    let other = rules_that(READS, "less is enough", Some("name=vm-1"));
+    vc.apply(FleetUpdate::Rules(Arc::new(Reads::new(Arc::clone(&other)))));
+    assert_eq!(vc.readings("vm-1").unwrap(), [one("one"), Reading::Missing, Reading::Missing]);
+    {
+        let fleet = vc.fleet.read();
+        let reads = fleet.part(&vc.name).unwrap().reads().unwrap();
+        assert!(Arc::ptr_eq(reads.rules(), &other), "and they hold");
+    }
+    // One more of the same property: its values were thrown away.
+    let more = [READS, &["path = \"config.extraConfig\", key = \"c\""]].concat();
+    vc.apply(FleetUpdate::Rules(Arc::new(Reads::new(rules(&more)))));
+    assert_eq!(vc.readings("vm-1"), None);
     vc.setup(Some(Arc::new(Reads::new(rules(&READS[..1])))));
     assert_eq!(vc.readings("vm-1"), None);
     vc.setup(None);
@@ -244,7 +267,8 @@ fn failed(outcomes: &Outcomes, object: &str) -> BTreeSet<String> {
 }
 
 /// Rules about what no object of the simulator has, or about the day on which the test runs.
-const NEVER_MET: &[&str] = &["vm-console-vnc-disabled", "vm-hgfs-disabled", "host-restarted-within-a-year"];
+const NEVER_MET: &[&str] =
+    &["vm-console-vnc-disabled", "vm-hgfs-disabled", "host-build-age", "host-restarted-within-a-year"];
 
 #[tokio::test]
 async fn the_default_rules_find_what_they_read_in_the_simulator_and_see_it_change() {

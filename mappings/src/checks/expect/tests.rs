@@ -48,6 +48,43 @@ fn each_demand_takes_what_it_says() {
             &["2025-11-28T12:00:00Z", "2026-11-28T00:00:00.5Z", "2027-01-01T00:00:00Z"],
             &["2025-11-28T11:59:59Z", "never"],
         ),
+        (
+            Predicate::ListsAll(words(&["sslv3", "tlsv1", "tlsv1.1"])),
+            &[
+                "sslv3,tlsv1,tlsv1.1",
+                "TLSv1.1, TLSv1 ,SSLv3",
+                "tlsv1 tlsv1.1 sslv3",
+                "tlsv1,tlsv1.1,tlsv1.2,sslv3",
+            ],
+            &["sslv3", "sslv3,tlsv1.1", "sslv3,tlsv1,tlsv1.10", "sslv3tlsv1tlsv1.1"],
+        ),
+        (
+            Predicate::ShortestPassword(15),
+            &[
+                "similar=deny retry=3 min=disabled,disabled,disabled,disabled,15",
+                "retry=3 min=disabled,15,15,15,15 max=64 similar=deny passphrase=3",
+                "min=99,20,DISABLED,16,15",
+                "min=1,1,1,1,1 Min=disabled,disabled,disabled,disabled,100",
+                "min=disabled,disabled,disabled,disabled,15 enforce=everyone",
+            ],
+            &[
+                "min=1,1,1,1,15",
+                "min=disabled,disabled,disabled,14,15",
+                "min=disabled,disabled,8,disabled,15",
+                "retry=3 min=disabled,disabled,disabled,7,7",
+                "min=disabled,disabled,disabled,disabled,14",
+                "min=disabled,disabled,disabled,disabled,disabled",
+                "min=disabled,disabled,disabled,15",
+                "min=disabled,disabled,disabled,disabled,disabled,15",
+                "min=15,15,15,15,-15",
+                "min=99999999999,15,15,15,15",
+                "min=",
+                "min",
+                "xmin=15,15,15,15,15",
+                "retry=3",
+                "min=disabled,disabled,disabled,disabled,15 enforce=none",
+            ],
+        ),
     ] {
         for value in good {
             assert!(met(&predicate, value), "{predicate} takes `{value}`");
@@ -95,6 +132,8 @@ fn demands_are_said_in_words() {
         (Predicate::Is(false), "false"),
         (Predicate::Matches(patterns(&["x*", "y*"])), "like `x*` or `y*`"),
         (Predicate::DaysAhead(30), "at least 30 days ahead"),
+        (Predicate::ListsAll(["a".into(), "b".into()].into()), "a list with `a` and `b`"),
+        (Predicate::ShortestPassword(15), "such that every password has at least 15 characters"),
     ] {
         assert_eq!(predicate.to_string(), wanted);
     }

@@ -14,6 +14,8 @@ const MOST_VALUES: usize = 64;
 const MOST_CASES: usize = 16;
 /// The most days.
 const MOST_DAYS: i64 = 36_500;
+/// The longest password that can be demanded; no host takes longer ones.
+const LONGEST_PASSWORD: i64 = 256;
 
 pub(super) const PREDICATES: &[&str] = &[
     "equals",
@@ -30,6 +32,8 @@ pub(super) const PREDICATES: &[&str] = &[
     "at_least_version",
     "at_least_days_ahead",
     "at_most_days_ago",
+    "lists_all",
+    "shortest_password",
 ];
 
 /// The cases of a rule.
@@ -111,10 +115,24 @@ fn predicate(told: &mut Told<'_>, view: &View<'_>, key: &str, all_of: &mut Vec<P
     let found = view.get(key)?;
     let read = match key {
         "equals" => Predicate::Equals(found.text(told, LONGEST)?.trim().into()),
-        "one_of" | "none_of" => {
+        "one_of" | "none_of" | "lists_all" => {
             let texts = found.texts(told, LONGEST, MOST_VALUES)?;
             let texts = texts.into_iter().map(|text| text.trim().into()).collect();
-            if key == "one_of" { Predicate::OneOf(texts) } else { Predicate::NoneOf(texts) }
+            match key {
+                "one_of" => Predicate::OneOf(texts),
+                "none_of" => Predicate::NoneOf(texts),
+                _ => Predicate::ListsAll(texts),
+            }
+        }
+        "shortest_password" => {
+            let length = found.integer(told)?;
+            let length = u32::try_from(length).ok().filter(|_| (1..=LONGEST_PASSWORD).contains(&length));
+            let Some(length) = length else {
+                let help = format!("give 1 to {LONGEST_PASSWORD}");
+                found.wrong(told, "this is not a number of characters", help);
+                return None;
+            };
+            Predicate::ShortestPassword(length)
         }
         "is" => Predicate::Is(found.boolean(told)?),
         "at_least" => Predicate::AtLeast(found.integer(told)?),

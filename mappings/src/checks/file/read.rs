@@ -10,7 +10,12 @@ const MOST_KEYS: usize = 64;
 /// The most types of elements.
 const MOST_TYPES: usize = 32;
 
-const KEYS: &[&str] = &["path", "field", "key", "types", "where", "each", "count", "certificate"];
+const KEYS: &[&str] = &["path", "field", "key", "types", "where", "each", "count", "certificate", "build"];
+/// Keys that say by themselves what is taken of the property, with their one word and what it is for.
+const ALONE: &[(&str, &str, Pick, &str)] = &[
+    ("certificate", "end", Pick::CertificateEnd, "a certificate has no elements"),
+    ("build", "released", Pick::BuildReleased, "a product has no elements"),
+];
 
 pub(super) fn read(told: &mut Told<'_>, view: &View<'_>) -> Option<Read> {
     view.only(told, KEYS);
@@ -47,13 +52,15 @@ fn pick(told: &mut Told<'_>, view: &View<'_>) -> Option<Pick> {
         return None;
     }
     let elements = view.given(&["types", "where", "each", "count"]);
-    if let Some(found) = view.get("certificate") {
-        found.word(told, &["end"], &[()])?;
-        if !elements.is_empty() || field.is_some() || view.get("key").is_some() {
-            found.wrong(told, "a certificate has no elements", "leave the other keys out");
+    for (key, word, pick, why) in ALONE {
+        let Some(found) = view.get(key) else { continue };
+        found.word(told, &[word], &[()])?;
+        let others = ALONE.iter().any(|(other, ..)| other != key && view.get(other).is_some());
+        if !elements.is_empty() || field.is_some() || view.get("key").is_some() || others {
+            found.wrong(told, *why, "leave the other keys out");
             return None;
         }
-        return Some(Pick::CertificateEnd);
+        return Some(pick.clone());
     }
     if let Some(found) = view.get("key") {
         let mut keys: Vec<Box<str>> =

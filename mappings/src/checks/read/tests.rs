@@ -133,6 +133,14 @@ fn too_much_is_not_known() {
     assert_eq!(taken(Pick::Whole, &items(1025)), Reading::Unreadable);
 }
 
+#[test]
+fn the_age_of_a_build_is_looked_up() {
+    let product = |build: &str| record(vec![("version", leaf("8.0.3")), ("build", leaf(build))]);
+    assert_eq!(taken(Pick::BuildReleased, &product("24784735")), one("2025-07-15T00:00:00Z"));
+    assert_eq!(taken(Pick::BuildReleased, &product("99999999")), Reading::Missing);
+    assert_eq!(taken(Pick::BuildReleased, &leaf("8.0.3")), Reading::Missing);
+}
+
 const PEM: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBIjCByaADAgECAgEHMAoGCCqGSM49BAMCMBsxGTAXBgNVBAMMEGVzeDEuZXhh
@@ -184,6 +192,7 @@ fn reads_are_said_in_words() {
         (keyed("value", &["k", "l", "m"]), "a.b[k … m]"),
         (elements(Take::Count), "a.b[VirtualCdrom] with connectable.connected = true, how many"),
         (Pick::CertificateEnd, "a.b, the end of its validity"),
+        (Pick::BuildReleased, "a.b, when its build was out"),
     ] {
         assert_eq!(Read { path: "a.b".into(), pick }.to_string(), wanted);
     }

@@ -162,7 +162,7 @@ impl Gatherer<'_, '_, '_> {
     fn target_of(&self, setup: &SetupView<'_>) -> Option<usize> {
         let mut possible = None;
         for (at, target) in self.scene.policy.targets.iter().enumerate() {
-            match target.vms.verdict(setup) {
+            match target.vms.verdict(&setup.of_its_vms()) {
                 Verdict::Selected => return Some(at),
                 Verdict::Unknown(_) => possible = possible.or(Some(at)),
                 Verdict::NotIncluded | Verdict::Excluded(_) => {}

@@ -71,7 +71,7 @@ const ADVANCED: &[Advanced] = &[
     flag("Syslog.global.certificate.checkCRL", "true", "false"),
     flag("Syslog.global.certificate.checkSSLCerts", "true", "false"),
     flag("Syslog.global.certificate.strictX509Compliance", "true", "false"),
-    text("Syslog.global.logDir", "[] /vmfs/volumes/scratch/log", "[] /tmp/log"),
+    text("Syslog.global.logDir", "[] /scratch/log", "[] /tmp/log"),
     flag("Syslog.global.logFiltersEnable", "false", "true"),
     text("Syslog.global.logHost", "ssl://syslog.example.net:6514", ""),
     text("Syslog.global.logLevel", "info", "error"),
