@@ -45,7 +45,7 @@ impl Reports for ssm::Client {
         const NAME: &str = "ssm:PutComplianceItems";
         Box::pin(async move {
             let incomplete = |error: ssm::error::BuildError| AwsError::incomplete(NAME, &error.to_string());
-            let List { kind, items, left_out: _, content_hash } = list;
+            let List { kind, items, left_out: _, not_read: _, content_hash } = list;
             let items =
                 items.iter().map(compliance_item).collect::<Result<Vec<_>, _>>().map_err(incomplete)?;
             let ExecutionSummary { time, id, kind: by } = list.execution(found);

@@ -363,8 +363,8 @@ pub struct Plan {
     pub ports: Vec<PortWanted>,
     /// The windows that come, as far as they are looked at.
     pub windows: Vec<WindowPlan>,
-    /// The protection of VMs that are managed nodes, where it was asked for.
-    pub(crate) protection_lists: HashMap<VmId, Arc<mappings::compliance::List>>,
+    /// The protection of VMs that are managed nodes, where it was asked for; `None` of those of which nobody can say.
+    pub(crate) protection_lists: HashMap<VmId, Option<Arc<mappings::compliance::List>>>,
     /// What is said of findings as a whole, where there are to be any.
     pub findings: Option<FindingsPlan>,
     /// What is known of findings without anything being sent, to be written down.

@@ -335,10 +335,11 @@ impl Gather<'_, '_> {
             patches,
             associations,
             hardening,
-            protection: plan
-                .protection_lists
-                .get(&vm.vm)
-                .map_or(Fact::Absent, |list| Fact::Known(Checks::of(list))),
+            protection: match plan.protection_lists.get(&vm.vm) {
+                Some(Some(list)) => Fact::Known(Checks::of(list)),
+                Some(None) => Fact::Unknown,
+                None => Fact::Absent,
+            },
             windows: windows.cloned().unwrap_or_default(),
         }
     }

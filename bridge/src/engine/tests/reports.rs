@@ -6,11 +6,14 @@ use mappings::inventory::{DISK_TYPE, HOST_TYPE, Item, SNAPSHOT_TYPE, TYPES, VM_T
 use mappings::protection::Run;
 use mappings::selector::{Clause, Key, Selector};
 use vsphere_client::ids::MoRef;
-use vsphere_client::model::{AboutInfo, Device, DeviceKind, Ethernet, SnapshotInfo, SnapshotTree};
+use vsphere_client::model::{
+    AboutInfo, ConnectionState, Device, DeviceKind, Ethernet, SnapshotInfo, SnapshotTree,
+};
 use vsphere_client::property::{
     Change as Property, ExtraChange, ExtraReport, HostSystem, ObjectProperties, ObjectReport, ReportKind,
     Unreadable, VirtualMachine,
 };
+use vsphere_client::xml::Named;
 
 use super::disk::Disk;
 use super::*;
@@ -163,8 +166,9 @@ async fn what_is_known_is_told_once_and_then_nothing_is_called() {
     assert_eq!(column(&host, 0, "EsxiBuild"), "24022510");
     assert_eq!(check(&world, 1, "agent-online").unwrap().0, Status::Compliant);
     assert_eq!(check(&world, 1, "no-old-snapshot").unwrap().0, Status::Compliant);
-    // No Tools version was told of the VM, and it runs.
-    assert_eq!(check(&world, 1, "tools-current"), Some((Status::NonCompliant, Severity::Unspecified)));
+    // No Tools version was told of the VM: that is neither good nor bad.
+    assert_eq!(check(&world, 1, "tools-current"), None);
+    assert_eq!(check(&world, 1, "not-read"), Some((Status::Compliant, Severity::Informational)));
 
     // The same again, in whatever order, and a day later.
     for _ in 0..3 {
@@ -579,22 +583,31 @@ async fn hardening_is_told_when_rules_are_read() {
     let lists = || (1..=4).map(|number| world.reports.list(&node(number), Kind::Hardening));
     assert!(lists().all(|other| other.as_ref() == Some(&list)), "all are set up the same way");
 
-    // One of them cannot be read any more, and only that one is told again.
+    // Half of one of them cannot be read any more, and only that one is told again.
     world.pass(6 * MINUTE).await;
     let unreadable = |index| ExtraReport { index, change: ExtraChange::Unreadable(Unreadable::NotPermitted) };
-    let report = ObjectReport {
-        object: MoRef::new("VirtualMachine", "vm-3"),
-        kind: ReportKind::Modified,
-        properties: ObjectProperties::VirtualMachine(Box::default()),
-        extras: (0..rules.properties(mappings::checks::Kind::Vm).count()).map(unreadable).collect(),
+    let properties = rules.properties(mappings::checks::Kind::Vm).count();
+    let extras = |number: u32, up_to: usize| {
+        let report = ObjectReport {
+            object: MoRef::new("VirtualMachine", &format!("vm-{number}")),
+            kind: ReportKind::Modified,
+            properties: ObjectProperties::VirtualMachine(Box::default()),
+            extras: (0..up_to).map(unreadable).collect(),
+        };
+        world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(vec![report]), world.clock.now());
     };
-    world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(vec![report]), world.clock.now());
+    extras(3, properties / 2);
     settle(&engine).await;
     assert_eq!(world.reports.calls(), done(&[("put_compliance", 1)]));
     let same: Vec<bool> = lists().map(|other| other.as_ref() == Some(&list)).collect();
     assert_eq!(same, [true, true, false, true]);
     let list = lists().nth(2).flatten().unwrap();
-    assert!(list.items.iter().any(|item| item.severity == Severity::Unspecified));
+    assert!(list.not_read > 0 && list.items.len() > 1, "{}", list.items.len());
+    // Nothing at all of another one: nobody knows anything, and what was told stays.
+    extras(4, properties);
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    assert_eq!(word(&engine.plan(), 4, Capability::Compliance), Some("notRead"));
 
     // It says what the rules say.
     let fleet = world.fleet.read();
@@ -611,8 +624,8 @@ async fn hardening_is_told_when_rules_are_read() {
         let told = item.map(|item| item.status);
         let wanted = match outcome.status {
             CheckStatus::Passed | CheckStatus::Suppressed { .. } => Some(Status::Compliant),
-            CheckStatus::Failed | CheckStatus::NotReadable(_) => Some(Status::NonCompliant),
-            CheckStatus::NotApplicable(_) | CheckStatus::ProviderManaged => None,
+            CheckStatus::Failed => Some(Status::NonCompliant),
+            CheckStatus::NotReadable(_) | CheckStatus::NotApplicable(_) | CheckStatus::ProviderManaged => None,
         };
         assert_eq!(told, wanted, "{}", outcome.rule.id);
     }
@@ -655,4 +668,46 @@ async fn the_last_window_is_told_until_the_next() {
     world.pass(30 * DAY).await;
     assert!(engine.settle(MINUTE).await);
     assert!(!world.reports.calls().contains_key("put_compliance"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_datastore_that_is_gone_for_an_hour_changes_no_list() {
+    let world = reporting(3).await;
+    let rules = Arc::new(mappings::checks::RuleSet::new(Sources::default()).unwrap());
+    let reads = Some(Arc::new(Reads::new(rules)));
+    let setup = FleetUpdate::Setup { reads, is_provider_managed: false };
+    world.fleet.apply(&world.vcenter.name, setup, world.clock.now());
+    world.vcenter.read(&world.vms, world.clock.now());
+    let engine = world.engine().await;
+    settle(&engine).await;
+    let lists = || {
+        let both = [Kind::Hardening, Kind::Protection];
+        both.map(|kind| (1..=3).map(|number| world.reports.list(&node(number), kind).unwrap()).collect::<Vec<_>>())
+    };
+    let before = lists();
+    assert!(before[0][0].items.len() > 10, "{}", before[0][0].items.len());
+    world.reports.calls();
+    world.pass(10 * MINUTE).await;
+    let gone = || VirtualMachine {
+        template: Property::Unset,
+        instance_uuid: Property::Unset,
+        guest_id: Property::Unset,
+        connection_state: Property::Set(Named::Known(ConnectionState::Inaccessible)),
+        tools_running: Property::Unset,
+        snapshot: Property::Unset,
+        ..VirtualMachine::default()
+    };
+    for number in 1..=3 {
+        world.change_vm(number, gone());
+    }
+    for _ in 0..6 {
+        world.pass(10 * MINUTE).await;
+        settle(&engine).await;
+    }
+    assert_eq!(world.reports.calls().get("put_compliance"), None);
+    assert_eq!(word(&engine.plan(), 1, Capability::Compliance), Some("notRead"));
+    world.vcenter.read(&world.vms, world.clock.now());
+    settle(&engine).await;
+    assert_eq!(world.reports.calls().get("put_compliance"), None);
+    assert!(lists() == before);
 }

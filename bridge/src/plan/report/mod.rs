@@ -139,14 +139,14 @@ pub(super) fn plan(scene: &Scene<'_, '_>, plan: &mut Plan) -> Reports {
     out
 }
 
-/// The protection of every VM that is a managed node, whether it is told or not.
-pub(super) fn protections(scene: &Scene<'_, '_>) -> HashMap<VmId, Arc<List>> {
+/// The protection of every VM that is a managed node, whether it is told or not; `None` where nobody can say.
+pub(super) fn protections(scene: &Scene<'_, '_>) -> HashMap<VmId, Option<Arc<List>>> {
     let policy = &scene.policy.report;
     let look = Look { scene, policy, busy: HashSet::new(), now: scene.now };
     let windows = LastWindows::of(scene.memory, scene.now);
     (0..scene.candidates.len())
         .filter_map(|number| reported(scene, number).ok())
-        .filter_map(|one| Some((one.vm.clone(), compliance::protection_of(&look, &one, &windows)?)))
+        .map(|one| (one.vm.clone(), compliance::protection_of(&look, &one, &windows)))
         .collect()
 }
 

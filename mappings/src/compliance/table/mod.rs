@@ -133,13 +133,14 @@ impl Checks {
     /// What a list of ours says.
     #[must_use]
     pub fn of(list: &List) -> Self {
-        let mut checks = Self::default();
-        for item in &list.items {
-            match (item.status, item.severity) {
-                (Status::Compliant, _) => checks.compliant += 1,
-                (Status::NonCompliant, Severity::Unspecified) => checks.unreadable += 1,
-                (Status::NonCompliant, severity) => {
+        let unreadable = u32::try_from(list.not_read).unwrap_or(u32::MAX);
+        let mut checks = Self { unreadable, ..Self::default() };
+        for item in list.items.iter().filter(|item| !item.is_not_read()) {
+            match item.status {
+                Status::Compliant => checks.compliant += 1,
+                Status::NonCompliant => {
                     checks.failing.push(item.id.clone());
+                    let severity = item.severity;
                     checks.worst = Some(checks.worst.map_or(severity, |worst| worst.min(severity)));
                 }
             }
