@@ -12,6 +12,7 @@ pub(crate) mod ports;
 mod progress;
 mod tags;
 pub(crate) mod tasks;
+pub mod told;
 mod vcenter;
 mod vmc;
 pub mod windows;

@@ -136,6 +136,8 @@ pub struct Policy {
 pub struct TargetPolicy {
     /// Its name.
     pub name: TargetName,
+    /// Its Region.
+    pub region: Arc<str>,
     /// The VMs that belong to it.
     pub vms: Selector,
     /// The IAM role of nodes that are enrolled here.
@@ -152,6 +154,7 @@ impl Policy {
     pub fn of(config: &Config) -> Self {
         let targets = config.aws.iter().map(|target| TargetPolicy {
             name: target.name.as_str().into(),
+            region: target.region.as_str().into(),
             vms: target.vms.clone(),
             node_role: target.node_role.as_str().into(),
             settle: target.settle,
@@ -483,6 +486,7 @@ fn plan_of<'a>(
         candidates: &candidates,
         parts: &parts,
         matchings: &matchings,
+        cloud,
         memory,
         policy,
         now,

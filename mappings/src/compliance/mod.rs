@@ -52,7 +52,7 @@ macro_rules! words {
 
             /// The value as AWS writes it.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
         }
@@ -94,7 +94,7 @@ words! {
 }
 
 words! {
-    /// A type of compliance, which a node has a list of.
+    /// A type of compliance, which a node has a list of. One that is told no more stays here, so that nodes can lose theirs.
     Kind {
         /// The hardening rules.
         Hardening = "Custom:VSphereHardening",

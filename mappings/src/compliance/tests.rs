@@ -298,7 +298,7 @@ proptest! {
     #[test]
     fn any_checks_make_a_list_within_the_limits(
         checks in proptest::collection::vec(any_check(), 0..60),
-        unread in proptest::collection::vec((".{0,200}", ".{0,900}"), 0..60),
+        unread in proptest::collection::vec((".{0,120}", ".{0,120}"), 0..12),
         by in 0..60_usize,
     ) {
         let unread: Vec<NotRead> = unread.into_iter().map(|(id, why)| NotRead { id, why }).collect();

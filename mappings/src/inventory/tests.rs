@@ -199,7 +199,7 @@ fn a_type_has_no_more_columns_than_systems_manager_allows() {
     }
     let mut items = vm_items(&web(), now());
     items.push(host_item(&esx(), now()));
-    assert_eq!(items.iter().map(|item| item.type_name).collect::<Vec<_>>(), TYPES);
+    assert_eq!(items.iter().map(|item| &*item.type_name).collect::<Vec<_>>(), TYPES);
     for item in &items {
         assert!(!item.content.is_empty(), "{}", item.type_name);
         let documented: BTreeSet<&str> =
@@ -232,9 +232,9 @@ fn rows_say_whose_they_are() {
 #[test]
 fn a_type_without_rows_is_the_cleared_one() {
     let items = vm_items(&VmFacts::default(), now());
-    assert_eq!(items.iter().map(|item| item.type_name).collect::<Vec<_>>(), TYPES[..4]);
+    assert_eq!(items.iter().map(|item| &*item.type_name).collect::<Vec<_>>(), TYPES[..4]);
     for item in &items[1..] {
-        assert_eq!(*item, Item::cleared(item.type_name, now()));
+        assert_eq!(*item, Item::cleared(item.type_name.clone(), now()));
     }
 }
 
@@ -344,7 +344,7 @@ fn cleared_has_a_hash_of_its_own() {
     assert_ne!(cleared.content_hash, Item::cleared(HOST_TYPE, now()).content_hash);
     assert_ne!(cleared.content_hash, item_of(&VmFacts::default(), VM_TYPE).content_hash);
     let all: BTreeSet<ContentHash> =
-        TYPES.iter().map(|type_name| Item::cleared(type_name, now()).content_hash).collect();
+        TYPES.into_iter().map(|type_name| Item::cleared(type_name, now()).content_hash).collect();
     assert_eq!(all.len(), TYPES.len());
 }
 
