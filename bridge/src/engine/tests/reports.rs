@@ -1,7 +1,9 @@
 //! Inventory and compliance: what is told of each node, how often, and what becomes of it when things go wrong.
 
+use std::str::FromStr as _;
+
 use mappings::checks::{Sources, Status as CheckStatus};
-use mappings::compliance::{Kind, Severity, Status};
+use mappings::compliance::{Kind, List, Severity, Status};
 use mappings::inventory::{DISK_TYPE, HOST_TYPE, Item, SNAPSHOT_TYPE, TYPES, VM_TYPE};
 use mappings::protection::Run;
 use mappings::selector::{Clause, Key, Selector};
@@ -20,9 +22,10 @@ use super::*;
 use crate::aws::{AwsErrorKind, InventoryPut, NodeId, Ping, Reports as _};
 use crate::config::{ComplianceSettings, InventorySettings};
 use crate::fleet::{FleetUpdate, Reads};
+use crate::observe::told::ToldPace;
 use crate::plan::{ActionKind, Reason, ReportPolicy};
 use crate::snapshot::{Entered, HoldBy, Member, Scope};
-use crate::store::{ScopeChange, VmId};
+use crate::store::{Owned, OwnedChange, ScopeChange, VmId};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -710,4 +713,208 @@ async fn a_datastore_that_is_gone_for_an_hour_changes_no_list() {
     settle(&engine).await;
     assert_eq!(world.reports.calls().get("put_compliance"), None);
     assert!(lists() == before);
+}
+
+/// What is told is read back, as a service does it.
+async fn read_back(world: &World) {
+    let pace = ToldPace {
+        first: MINUTE,
+        every: 60 * MINUTE,
+        failed: 15 * MINUTE,
+        inventory: true,
+        compliance: true,
+    };
+    let watcher = Watcher { told: Some(pace), ..world.watcher() };
+    watcher.read_told().await;
+}
+
+/// Only what writes.
+fn writes(world: &World) -> BTreeMap<String, usize> {
+    let calls = world.reports.calls().into_iter();
+    calls.filter(|(operation, _)| operation.starts_with("put_")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_deleted_is_told_again_once() {
+    let world = reporting(5).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.pass(DAY).await;
+    read_back(&world).await;
+    settle(&engine).await;
+    writes(&world);
+    let other = |kind| {
+        let check = mappings::compliance::Check {
+            id: "other".into(),
+            title: "other".into(),
+            severity: Severity::Low,
+            status: Status::NonCompliant,
+            details: Vec::new(),
+        };
+        List::new(kind, [check])
+    };
+    let before = world.reports.list(&node(2), Kind::Protection);
+    world.reports.delete_inventory(VM_TYPE);
+    world.reports.put_list(&node(2), other(Kind::Protection));
+    world.reports.put_list(&node(3), List::new(Kind::Protection, []));
+    world.pass(10 * MINUTE).await;
+    settle(&engine).await;
+    assert_eq!(writes(&world), BTreeMap::new(), "nobody has looked");
+    world.pass(60 * MINUTE).await;
+    read_back(&world).await;
+    let plan = engine.plan();
+    assert_eq!(plan.housekeeping.len(), 7, "{:#?}", plan.housekeeping);
+    assert!(plan.actions.is_empty() && plan.next.is_some());
+    settle(&engine).await;
+    assert_eq!(writes(&world), done(&[("put_inventory", 5), ("put_compliance", 2)]));
+    for number in 1..=5 {
+        assert!(!world.reports.item(&node(number), VM_TYPE).unwrap().content.is_empty());
+    }
+    assert_eq!(world.reports.list(&node(2), Kind::Protection), before);
+    assert!(world.reports.list(&node(3), Kind::Protection).is_some_and(|list| !list.items.is_empty()));
+    // And that was all, whether or not the same reading is looked at again, and after the next ones.
+    for _ in 0..12 {
+        settle(&engine).await;
+        world.pass(60 * MINUTE).await;
+        read_back(&world).await;
+        settle(&engine).await;
+    }
+    assert_eq!(writes(&world), BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_listed_yet_is_not_put_twice() {
+    let world = reporting(3).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    assert_eq!(writes(&world), done(&[("put_inventory", 3), ("put_compliance", 3)]));
+    // None of it is shown for hours.
+    let hidden: Vec<Item> = (1..=3).filter_map(|number| world.reports.item(&node(number), VM_TYPE)).collect();
+    world.reports.delete_inventory(VM_TYPE);
+    for _ in 0..5 {
+        world.pass(60 * MINUTE).await;
+        read_back(&world).await;
+        settle(&engine).await;
+    }
+    assert_eq!(writes(&world), BTreeMap::new());
+    for (number, item) in (1..=3).zip(&hidden) {
+        world.reports.put_inventory(&node(number), &[InventoryPut::Whole(item)]).await.unwrap();
+    }
+    writes(&world);
+    for _ in 0..5 {
+        world.pass(60 * MINUTE).await;
+        read_back(&world).await;
+        settle(&engine).await;
+    }
+    assert_eq!(writes(&world), BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_follows_from_a_listing_that_failed() {
+    let world = reporting(3).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.pass(DAY).await;
+    read_back(&world).await;
+    writes(&world);
+    world.reports.delete_inventory(VM_TYPE);
+    world.reports.delete_inventory(HOST_TYPE);
+    world.reports.fail(&format!("inventory {VM_TYPE}"), AwsErrorKind::Denied);
+    world.reports.fail("compliance", AwsErrorKind::Throttled);
+    for _ in 0..3 {
+        world.pass(60 * MINUTE).await;
+        read_back(&world).await;
+        settle(&engine).await;
+    }
+    let told = world.cloud.read().target(&"main".into()).unwrap().told.clone();
+    assert!(told.types[VM_TYPE].error.is_some() && told.types[HOST_TYPE].error.is_none());
+    assert_eq!(writes(&world), done(&[("put_inventory", 3)]), "what could be read is healed");
+    assert!(world.reports.item(&node(1), HOST_TYPE).is_some());
+    assert!(world.reports.item(&node(1), VM_TYPE).is_none());
+    // Where nobody knows the type any more, it can be read that nobody has any.
+    world.reports.heal();
+    world.reports.fail(&format!("inventory {VM_TYPE}"), AwsErrorKind::Invalid);
+    world.pass(60 * MINUTE).await;
+    read_back(&world).await;
+    settle(&engine).await;
+    assert!((1..=3).all(|number| world.reports.item(&node(number), VM_TYPE).is_some()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_is_read_page_by_page_and_not_more_often_than_is_due() {
+    let world = reporting(7).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    read_back(&world).await;
+    // Pages of three: two types that all seven have, three that none has, and the seven lists.
+    assert_eq!(world.reports.calls(), done(&[("inventory", 9), ("compliance", 3)]));
+    world.pass(50 * MINUTE).await;
+    read_back(&world).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    world.pass(11 * MINUTE).await;
+    read_back(&world).await;
+    assert_eq!(world.reports.calls(), done(&[("inventory", 9), ("compliance", 3)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_type_of_an_earlier_version_is_emptied_and_forgotten() {
+    const FORMER: &str = "Custom:VSphereFormerly";
+    let world = reporting(2).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    let place = world.cloud.read().target(&"main".into()).unwrap().place.clone().unwrap();
+    // One VM, and a node that is none any more.
+    for number in [1, 2] {
+        let owned = Owned {
+            value: Some("a".repeat(64).into()),
+            rule: "inventory".into(),
+            written: world.clock.now(),
+        };
+        let holder = Holder::report(&place, &node(number));
+        engine.0.memory().put_owned(OwnedChange { holder, name: FORMER.into(), owned: Some(owned) });
+    }
+    world.pass(10 * MINUTE).await;
+    world.vcenter.tell(&[], &[MoRef::new("VirtualMachine", "vm-2")], world.clock.now());
+    settle(&engine).await;
+    assert_eq!(writes(&world), done(&[("put_inventory", 2), ("put_compliance", 1)]));
+    for number in [1, 2] {
+        assert!(world.reports.item(&node(number), FORMER).unwrap().content.is_empty());
+        let memory = engine.0.memory();
+        let owned = memory.owned_by(&Holder::report(&place, &node(number)));
+        assert!(owned.is_none_or(|owned| !owned.contains_key(FORMER)), "{owned:?}");
+    }
+    world.pass(DAY).await;
+    settle(&engine).await;
+    assert_eq!(writes(&world), BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_cannot_be_read_keeps_only_nodes_of_its_place() {
+    let world = reporting(3).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    world.pass(10 * MINUTE).await;
+    world.vcenter.tell(&[], &[MoRef::new("VirtualMachine", "vm-2")], world.clock.now());
+    // Of another target nothing is known yet: in this Region the node may be one of its VMs, in another it is not.
+    let with = |region: &str| {
+        let mut policy = world.policy.clone();
+        let nothing = Selector::from_str("name=no-such-vm").unwrap();
+        let other = crate::plan::TargetPolicy {
+            name: "other".into(),
+            region: region.into(),
+            vms: nothing,
+            ..policy.targets[0].clone()
+        };
+        policy.targets.push(other);
+        policy
+    };
+    engine.set_policy(with("eu-central-1"));
+    assert!(engine.settle(MINUTE).await);
+    assert_eq!(writes(&world), BTreeMap::new());
+    engine.set_policy(with("us-east-1"));
+    settle(&engine).await;
+    assert_eq!(writes(&world), done(&[("put_inventory", 1), ("put_compliance", 1)]));
 }

@@ -25,6 +25,7 @@ fn machine(node: &str, name: &str) -> Facts {
         agent_online: Fact::Known(true),
         patches: Fact::Known(Patches { installed: 100, scanned: Some(days_ago(1)), ..Patches::default() }),
         associations: Fact::Known(Associations { compliant: 2, non_compliant: 0 }),
+        inventory: Fact::Absent,
         hardening: checks(),
         protection: checks(),
         windows: vec![Window { name: "Sundays".to_owned(), opens: None }],
