@@ -677,10 +677,20 @@ async fn the_last_window_is_told_until_the_next() {
 async fn a_datastore_that_is_gone_for_an_hour_changes_no_list() {
     let world = reporting(3).await;
     let rules = Arc::new(mappings::checks::RuleSet::new(Sources::default()).unwrap());
-    let reads = Some(Arc::new(Reads::new(rules)));
-    let setup = FleetUpdate::Setup { reads, is_provider_managed: false };
+    let reads = Arc::new(Reads::new(rules));
+    let setup = FleetUpdate::Setup { reads: Some(Arc::clone(&reads)), is_provider_managed: false };
     world.fleet.apply(&world.vcenter.name, setup, world.clock.now());
-    world.vcenter.read(&world.vms, world.clock.now());
+    let read_all = || {
+        let now = world.clock.now();
+        world.vcenter.read(&world.vms, now);
+        world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(hosts()), now);
+        for number in 1..=3 {
+            let vm = format!("vm-{number}");
+            let said = super::findings::said(&reads, "VirtualMachine", &vm, "config.instanceUuid");
+            world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(said), now);
+        }
+    };
+    read_all();
     let engine = world.engine().await;
     settle(&engine).await;
     let lists = || {
@@ -709,7 +719,7 @@ async fn a_datastore_that_is_gone_for_an_hour_changes_no_list() {
     }
     assert_eq!(world.reports.calls().get("put_compliance"), None);
     assert_eq!(word(&engine.plan(), 1, Capability::Compliance), Some("notRead"));
-    world.vcenter.read(&world.vms, world.clock.now());
+    read_all();
     settle(&engine).await;
     assert_eq!(world.reports.calls().get("put_compliance"), None);
     assert!(lists() == before);
