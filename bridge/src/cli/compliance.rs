@@ -82,18 +82,8 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
 }
 
 fn write_table(out: &mut dyn Write, document: &ComplianceDocument) -> io::Result<()> {
-    const HEAD: [&str; 10] = [
-        "STATUS",
-        "KIND",
-        "NAME",
-        "NODE",
-        "WHERE",
-        "PATCHES",
-        "INVENTORY",
-        "HARDENING",
-        "PROTECTION",
-        "WHY",
-    ];
+    const HEAD: [&str; 10] =
+        ["STATUS", "KIND", "NAME", "NODE", "WHERE", "PATCHES", "INVENTORY", "HARDENING", "PROTECTION", "WHY"];
     let now = document.time.parse().ok();
     if !document.machines.is_empty() {
         output::table(out, HEAD, document.machines.iter().map(|machine| row(machine, now)).collect())?;

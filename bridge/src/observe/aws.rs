@@ -106,8 +106,7 @@ impl Watcher {
                 }
                 self.cloud.update(&name, |known| {
                     // These have readings of their own, and may have been read meanwhile.
-                    let (windows, hub, told) =
-                        (known.windows.clone(), known.hub.clone(), known.told.clone());
+                    let (windows, hub, told) = (known.windows.clone(), known.hub.clone(), known.told.clone());
                     *known = TargetView { windows, hub, told, ..view };
                     true
                 });

@@ -149,9 +149,7 @@ impl Watcher {
         &self,
         view: &TargetView,
     ) -> [(&'static str, Result<OfNodes, String>); KINDS.len()] {
-        let read = listing("summaries of compliance", |next| {
-            self.services.reports.compliance(&KINDS, next)
-        });
+        let read = listing("summaries of compliance", |next| self.services.reports.compliance(&KINDS, next));
         let read = read.await.map_err(|error| said(&error));
         KINDS.map(|kind| {
             let of_kind = |all: &Vec<ComplianceSummary>| {
@@ -199,4 +197,43 @@ impl ToldPace {
 /// The id as the target's view has it, so that it is in memory once; nothing for what is no hybrid node that is known.
 fn known(view: &TargetView, node: &str) -> Option<NodeId> {
     view.nodes.get_key_value(&NodeId::from(node)).map(|(known, _)| known.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const PACE: ToldPace = ToldPace {
+        first: Duration::from_secs(600),
+        every: HOUR,
+        failed: Duration::from_secs(900),
+        inventory: true,
+        compliance: true,
+    };
+
+    #[test]
+    fn a_large_target_is_read_more_seldom_and_once_a_day_at_least() {
+        let between = |nodes| PACE.between(nodes);
+        assert_eq!([between(0), between(1), between(2000)], [HOUR; 3]);
+        assert_eq!([between(2001), between(10_000), between(48_000)], [HOUR * 2, HOUR * 5, HOUR * 24]);
+        assert_eq!([between(50_000), between(usize::MAX)], [HOUR * 24; 2]);
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_soon() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let mut known = Known::<OfNodes>::default();
+        let wait = |known: &Known<OfNodes>, minutes: i64| {
+            PACE.wait(Some(known), HOUR, now + SignedDuration::from_mins(minutes))
+        };
+        assert_eq!(wait(&known, 0), Duration::ZERO, "it was never read");
+        assert_eq!(PACE.wait::<OfNodes>(None, HOUR, now), Duration::ZERO);
+        known.put(Ok(OfNodes::default()), now);
+        assert_eq!([wait(&known, 0), wait(&known, 59), wait(&known, 60)], [HOUR, HOUR / 60, Duration::ZERO]);
+        // A clock that was put back makes no reading wait longer than any.
+        assert_eq!(wait(&known, -600), HOUR);
+        known.put(Err("no".to_owned()), now);
+        assert_eq!([wait(&known, 0), wait(&known, 15)], [HOUR / 4, Duration::ZERO]);
+    }
 }

@@ -13,8 +13,7 @@ use mappings::tags::TagFacts as _;
 use super::document::{
     AUDIT_SCHEMA, AuditDocument, AuditQuery, COMPLIANCE_SCHEMA, ChecksDocument, ComplianceDocument,
     ComplianceQuery, CountDocument, ExceptionDocument, InventoryDocument, MachineDocument, PatchesDocument,
-    ReasonDocument,
-    ResultDocument, ScopeDocument, SourceDocument, rule_document,
+    ReasonDocument, ResultDocument, ScopeDocument, SourceDocument, rule_document,
 };
 use super::readback::ReadBack;
 use crate::aws::{Ping, Platform};

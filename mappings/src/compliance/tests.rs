@@ -185,9 +185,11 @@ fn checks_that_could_not_be_made_are_named_as_far_as_they_fit() {
         last.details["Why"],
         [0, 1, 2].map(|number| format!("`config.path{number}` cannot be read")).join("; ")
     );
-    let few = List::with_not_read(Kind::Hardening, (0..1000).map(|number| {
-        check(&format!("rule-{number:04}"), Severity::High, Status::Compliant)
-    }), [not_read(1)]);
+    let few = List::with_not_read(
+        Kind::Hardening,
+        (0..1000).map(|number| check(&format!("rule-{number:04}"), Severity::High, Status::Compliant)),
+        [not_read(1)],
+    );
     assert!(few.items.len() <= MOST_ITEMS && few.left_out > 0, "its item has room");
 }
 
@@ -252,7 +254,8 @@ fn what_is_too_much_is_left_out_and_counted() {
 #[test]
 fn ids_that_are_cut_stay_different() {
     let long = "x".repeat(150);
-    let ids = ["", " ", "vmbridge-left-out", "not-read", &format!("{long}1"), &format!("{long}2"), &"é".repeat(60)];
+    let ids =
+        ["", " ", "vmbridge-left-out", "not-read", &format!("{long}1"), &format!("{long}2"), &"é".repeat(60)];
     let list = List::new(Kind::Hardening, ids.map(|id| check(id, Severity::Low, Status::Compliant)));
     let fitted: BTreeSet<&str> = list.items.iter().map(|item| &*item.id).collect();
     assert_eq!(fitted.len(), ids.len());

@@ -35,7 +35,7 @@ impl Refresh {
         settle: SignedDuration::from_mins(5),
         confirm_after: Some(SignedDuration::from_hours(24 * 20)),
     };
-    /// For compliance: whenever the content is another, and never else.
+    /// For compliance: whenever the content is another or is lost, and never else.
     pub const COMPLIANCE: Self = Self { settle: SignedDuration::from_mins(5), confirm_after: None };
 }
 
@@ -112,8 +112,6 @@ pub fn is_lost(
         None | Some(Listed { is_empty: true, .. }) => !was_empty(),
         Some(Listed { is_same: Some(false), .. }) => true,
         // Somebody else put it without a hash, after us.
-        Some(Listed { is_same: None, at, .. }) => {
-            at.is_some_and(|at| at.duration_since(put) > SKEW)
-        }
+        Some(Listed { is_same: None, at, .. }) => at.is_some_and(|at| at.duration_since(put) > SKEW),
     }
 }

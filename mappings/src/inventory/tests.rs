@@ -638,3 +638,59 @@ proptest! {
         prop_assert_eq!(one == other, hash(&one) == hash(&other));
     }
 }
+
+#[test]
+fn what_is_lost_and_what_may_only_not_be_shown_yet() {
+    let put = now();
+    let listed = |is_same: Option<bool>, is_empty, at| Some(Listed { is_same, at: Some(at), is_empty });
+    let after = put + SignedDuration::from_hours(1);
+    let cases = [
+        // Nothing is shown.
+        (false, None, true),
+        (true, None, false),
+        // What was put.
+        (false, listed(Some(true), false, put), false),
+        (true, listed(Some(true), true, put), false),
+        // Something else.
+        (false, listed(Some(false), false, put), true),
+        (true, listed(Some(false), false, put), true),
+        (false, listed(Some(false), true, put), true),
+        (true, listed(Some(false), true, after), false),
+        // Nobody says what it is; it is of then, or of later.
+        (false, listed(None, false, put), false),
+        (false, listed(None, false, after), true),
+        (false, listed(None, true, put), true),
+        (false, Some(Listed { is_same: None, at: None, is_empty: false }), false),
+    ];
+    for (was_empty, listed, lost) in cases {
+        let judged = |read| is_lost(put, || was_empty, listed.as_ref(), read);
+        assert_eq!(judged(put + LISTED_AFTER), lost, "{was_empty} {listed:?}");
+        assert!(!judged(put + LISTED_AFTER - SignedDuration::from_secs(1)), "too soon");
+        assert!(!judged(put - SignedDuration::from_hours(1)), "it was put since");
+    }
+}
+
+proptest! {
+    /// Whatever a listing shows: what it shows as it was put is not put again, and what was put since is not judged by it.
+    #[test]
+    fn nothing_is_put_twice_because_of_one_listing(
+        age in -1_000_000_i64..1_000_000,
+        was_empty: bool,
+        shown in proptest::option::of((proptest::option::of(any::<bool>()), -1_000_000_i64..1_000_000, any::<bool>())),
+    ) {
+        let read = now();
+        let put = read - SignedDuration::from_secs(age);
+        let listed = shown.map(|(is_same, at, is_empty)| Listed {
+            is_same,
+            at: Some(read - SignedDuration::from_secs(at)),
+            is_empty,
+        });
+        let lost = is_lost(put, || was_empty, listed.as_ref(), read);
+        if lost {
+            prop_assert!(age >= LISTED_AFTER.as_secs());
+            prop_assert!(listed.is_none_or(|listed| listed.is_same != Some(true)));
+            // Put again now, it is in order for this listing.
+            prop_assert!(!is_lost(read, || was_empty, listed.as_ref(), read));
+        }
+    }
+}

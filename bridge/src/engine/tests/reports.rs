@@ -628,7 +628,9 @@ async fn hardening_is_told_when_rules_are_read() {
         let wanted = match outcome.status {
             CheckStatus::Passed | CheckStatus::Suppressed { .. } => Some(Status::Compliant),
             CheckStatus::Failed => Some(Status::NonCompliant),
-            CheckStatus::NotReadable(_) | CheckStatus::NotApplicable(_) | CheckStatus::ProviderManaged => None,
+            CheckStatus::NotReadable(_) | CheckStatus::NotApplicable(_) | CheckStatus::ProviderManaged => {
+                None
+            }
         };
         assert_eq!(told, wanted, "{}", outcome.rule.id);
     }
@@ -688,6 +690,8 @@ async fn a_datastore_that_is_gone_for_an_hour_changes_no_list() {
             let vm = format!("vm-{number}");
             let said = super::findings::said(&reads, "VirtualMachine", &vm, "config.instanceUuid");
             world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(said), now);
+            let devices = Property::Set(vec![disk()]);
+            world.change_vm(number, VirtualMachine { devices, ..VirtualMachine::default() });
         }
     };
     read_all();
@@ -695,9 +699,13 @@ async fn a_datastore_that_is_gone_for_an_hour_changes_no_list() {
     settle(&engine).await;
     let lists = || {
         let both = [Kind::Hardening, Kind::Protection];
-        both.map(|kind| (1..=3).map(|number| world.reports.list(&node(number), kind).unwrap()).collect::<Vec<_>>())
+        both.map(|kind| {
+            (1..=3).map(|number| world.reports.list(&node(number), kind).unwrap()).collect::<Vec<_>>()
+        })
     };
     let before = lists();
+    let disks = || world.reports.item(&node(1), DISK_TYPE).unwrap();
+    let known_disks = disks();
     assert!(before[0][0].items.len() > 10, "{}", before[0][0].items.len());
     world.reports.calls();
     world.pass(10 * MINUTE).await;
@@ -708,6 +716,7 @@ async fn a_datastore_that_is_gone_for_an_hour_changes_no_list() {
         connection_state: Property::Set(Named::Known(ConnectionState::Inaccessible)),
         tools_running: Property::Unset,
         snapshot: Property::Unset,
+        devices: Property::Unset,
         ..VirtualMachine::default()
     };
     for number in 1..=3 {
@@ -719,6 +728,8 @@ async fn a_datastore_that_is_gone_for_an_hour_changes_no_list() {
     }
     assert_eq!(world.reports.calls().get("put_compliance"), None);
     assert_eq!(word(&engine.plan(), 1, Capability::Compliance), Some("notRead"));
+    let row = world.reports.item(&node(1), VM_TYPE).unwrap();
+    assert_eq!((column(&row, 0, "ConnectionState"), disks()), ("inaccessible".to_owned(), known_disks));
     read_all();
     settle(&engine).await;
     assert_eq!(world.reports.calls().get("put_compliance"), None);

@@ -24,7 +24,8 @@ const SOON: SignedDuration = SignedDuration::from_secs(3);
 
 /// Plans what is not known any more.
 pub(super) fn plan(look: &Look<'_, '_, '_>, plan: &mut Plan) {
-    let readable: Vec<_> = look.scene.matchings.iter().filter_map(|matching| matching.as_ref().ok()).collect();
+    let readable: Vec<_> =
+        look.scene.matchings.iter().filter_map(|matching| matching.as_ref().ok()).collect();
     if readable.iter().all(|(_, view, _)| view.told.types.is_empty()) {
         return;
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 use jiff::Timestamp;
-use mappings::inventory::{Item, Put, Refresh, TYPES, host_item, needs_put, vm_items};
+use mappings::inventory::{Item, Put, Refresh, TYPES, VM_TYPE, host_item, needs_put, vm_items};
 use vsphere_client::ids::MoRef;
 
 use super::{Look, Reported, forgotten, look_again, says, stored};
@@ -72,7 +72,10 @@ impl<'f> Inventory<'f> {
             puts.push(told(item, before.as_ref().map(|before| before.hash.as_str()), confirmed));
             items.push(item.clone());
         };
-        vm(look, one, captured).iter().for_each(&mut put);
+        let items_of_vm = vm(look, one, captured);
+        // Without its configuration vCenter shows no disks either, which is not that there are none: those rows stay.
+        let is_known = |item: &&Item| one.view.has_configuration() || *item.type_name == *VM_TYPE;
+        items_of_vm.iter().filter(is_known).for_each(&mut put);
         if let Some(host) = self.host(one, captured) {
             put(host);
         }

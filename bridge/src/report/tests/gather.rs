@@ -9,7 +9,8 @@ use mappings::compliance::table::Patches;
 use super::super::{AuditQuery, ComplianceDocument, ComplianceQuery, ReadBack, audit, compliance};
 use crate::aws::fake_reports::FakeReports;
 use crate::aws::{
-    AwsErrorKind, Ec2Node, InventoryPut, ManagedNodeId, Node, NodeId, Ping, Place, Platform, Reports, TargetName,
+    AwsErrorKind, Ec2Node, InventoryPut, ManagedNodeId, Node, NodeId, Ping, Place, Platform, Reports,
+    TargetName,
 };
 use crate::cloud::{Cloud, TargetView};
 use crate::config::Environment;
