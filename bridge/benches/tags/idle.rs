@@ -79,7 +79,11 @@ impl Reports for Aws {
         self.empty("ec2_nodes", next)
     }
 
-    fn compliance(&self, next: Option<String>) -> Answer<'_, Page<ComplianceSummary>> {
+    fn compliance<'a>(
+        &'a self,
+        _: &'a [&'a str],
+        next: Option<String>,
+    ) -> Answer<'a, Page<ComplianceSummary>> {
         self.empty("compliance", next)
     }
 
