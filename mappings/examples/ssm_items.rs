@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use jiff::Timestamp;
 use mappings::compliance::protection::{self, Agent, Before, Currency, LastWindow, OldSnapshot};
-use mappings::compliance::{Check, Kind, List, Severity, Status};
+use mappings::compliance::{Check, Kind, List, NotRead, Severity, Status};
 use mappings::inventory::{
     Adapter, Disk, HostFacts, Item, SnapshotFacts, TYPES, Tag, VmFacts, host_item, vm_items,
 };
@@ -169,7 +169,10 @@ fn hardening(dice: &mut Dice) -> List {
         status: dice.of(Status::ALL),
         details: (0..dice.below(4)).map(|_| (dice.text(), dice.text())).collect(),
     };
-    List::new(Kind::Hardening, (0..count).map(|_| check(dice)).collect::<Vec<_>>())
+    let checks: Vec<_> = (0..count).map(|_| check(dice)).collect();
+    let not_read: Vec<_> =
+        (0..dice.below(60)).map(|_| NotRead { id: dice.text(), why: dice.text() }).collect();
+    List::with_not_read(Kind::Hardening, checks, not_read)
 }
 
 fn protection(dice: &mut Dice, texts: &[String], now: Timestamp) -> List {
@@ -189,7 +192,8 @@ fn protection(dice: &mut Dice, texts: &[String], now: Timestamp) -> List {
         snapshots: dice.seen(&snapshots),
         consolidation_needed: dice.seen(yes),
     };
-    List::new(Kind::Protection, protection::checks(&facts, now, protection::OLD_AFTER))
+    let (checks, not_read) = protection::checks(&facts, now, protection::OLD_AFTER);
+    List::with_not_read(Kind::Protection, checks, not_read)
 }
 
 fn inventory(node: &str, items: &[Item]) -> Value {

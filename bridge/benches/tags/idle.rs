@@ -79,7 +79,11 @@ impl Reports for Aws {
         self.empty("ec2_nodes", next)
     }
 
-    fn compliance(&self, next: Option<String>) -> Answer<'_, Page<ComplianceSummary>> {
+    fn compliance<'a>(
+        &'a self,
+        _: &'a [&'a str],
+        next: Option<String>,
+    ) -> Answer<'a, Page<ComplianceSummary>> {
         self.empty("compliance", next)
     }
 
@@ -299,7 +303,7 @@ pub(crate) fn hour() -> String {
         let policy = Policy::of(&world.config);
         let (fleet, hands) = (world.fleet.clone(), Arc::new(hands));
         let engine = Engine::new(fleet, cloud.clone(), store, hands, policy, clock).await.expect("an engine");
-        let watcher = Watcher { target, services, cloud, nudge, clock, windows: None, hub: None };
+        let watcher = Watcher { target, services, cloud, nudge, clock, windows: None, hub: None, told: None };
 
         // What there is to write is written first. No timer runs meanwhile: simulated time would leap ahead whenever the
         // store works.

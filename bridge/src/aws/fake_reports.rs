@@ -83,6 +83,16 @@ impl FakeReports {
         self.lock().inventory.get(&(node, type_name.to_owned())).cloned()
     }
 
+    /// Somebody deletes a type of inventory of all nodes.
+    pub(crate) fn delete_inventory(&self, type_name: &str) {
+        self.lock().inventory.retain(|(_, known), _| known != type_name);
+    }
+
+    /// Somebody puts another list, or an empty one.
+    pub(crate) fn put_list(&self, node: &NodeId, list: List) {
+        self.lock().compliance.insert((node.clone(), list.kind.as_str()), list);
+    }
+
     /// The compliance of a node, of a type of ours.
     pub(crate) fn list(&self, node: &NodeId, kind: mappings::compliance::Kind) -> Option<List> {
         self.lock().compliance.get(&(node.clone(), kind.as_str())).cloned()
@@ -162,7 +172,7 @@ impl Reports for FakeReports {
             let node = ManagedNodeId::parse(node.as_str()).map_err(|_| AwsErrorKind::NotFound)?;
             for put in items {
                 let (InventoryPut::Whole(item) | InventoryPut::Confirmed(item)) = *put;
-                let place = (node.clone(), item.type_name.to_owned());
+                let place = (node.clone(), item.type_name.to_string());
                 match (put, state.inventory.get_mut(&place)) {
                     (InventoryPut::Whole(_), _) => {
                         state.inventory.insert(place, item.clone());
@@ -188,8 +198,16 @@ impl Reports for FakeReports {
         self.answer("ec2_nodes", "", |state| Ok(page(state.ec2.iter().cloned(), next)))
     }
 
-    fn compliance(&self, next: Option<String>) -> Answer<'_, Page<ComplianceSummary>> {
-        self.answer("compliance", "", |state| Ok(page(state.summaries.iter().cloned(), next)))
+    fn compliance<'a>(
+        &'a self,
+        types: &'a [&'a str],
+        next: Option<String>,
+    ) -> Answer<'a, Page<ComplianceSummary>> {
+        self.answer("compliance", "", |state| {
+            let put = state.compliance.iter().filter_map(|((node, _), list)| summary(node, list));
+            let all = state.summaries.iter().cloned().chain(put);
+            Ok(page(all.filter(|summary| types.contains(&summary.kind.as_str())), next))
+        })
     }
 
     fn patches<'a>(
@@ -349,6 +367,23 @@ impl State {
         let held = Held { account: content.aws_account_id, generator: content.generator_id, seen };
         self.findings.insert(key, held);
     }
+}
+
+/// What is told of a list. There is nothing to tell of one without items.
+fn summary(node: &NodeId, list: &List) -> Option<ComplianceSummary> {
+    let count = |status| list.items.iter().filter(|item| item.status == status).count();
+    let count = |status| u32::try_from(count(status)).unwrap();
+    (!list.items.is_empty()).then(|| ComplianceSummary {
+        node: ManagedNodeId::parse(node.as_str()).unwrap(),
+        kind: list.kind.as_str().to_owned().into(),
+        status: None,
+        severity: None,
+        compliant: count(mappings::compliance::Status::Compliant),
+        non_compliant: count(mappings::compliance::Status::NonCompliant),
+        by_severity: BTreeMap::new(),
+        at: None,
+        run: Some(List::run_of(list.content_hash.as_str()).into()),
+    })
 }
 
 impl Held {

@@ -35,9 +35,13 @@ impl<P: Reports> Reports for Paced<P> {
         })
     }
 
-    fn compliance(&self, next: Option<String>) -> Answer<'_, Page<ComplianceSummary>> {
+    fn compliance<'a>(
+        &'a self,
+        types: &'a [&'a str],
+        next: Option<String>,
+    ) -> Answer<'a, Page<ComplianceSummary>> {
         const NAME: &str = "ssm:ListResourceComplianceSummaries";
-        Box::pin(async move { self.lanes.read(NAME, || self.inner.compliance(next.clone())).await })
+        Box::pin(async move { self.lanes.read(NAME, || self.inner.compliance(types, next.clone())).await })
     }
 
     fn patches<'a>(

@@ -131,9 +131,13 @@ pub trait Reports: Send + Sync {
     /// (`AWS:InstanceInformation`), in pages of the same size; but it keeps instances that are gone for a month, and does not say
     /// whether their agent reports.
     fn ec2_nodes(&self, next: Option<String>) -> Answer<'_, Page<Ec2Node>>;
-    /// `ListResourceComplianceSummaries`: one summary for each node and type, of all types, 50 on a page. Nodes about which nothing
-    /// is known are not in it.
-    fn compliance(&self, next: Option<String>) -> Answer<'_, Page<ComplianceSummary>>;
+    /// `ListResourceComplianceSummaries`: one summary for each node and type, of at most 20 types, 50 on a page. Nodes about which
+    /// nothing is known are not in it.
+    fn compliance<'a>(
+        &'a self,
+        types: &'a [&'a str],
+        next: Option<String>,
+    ) -> Answer<'a, Page<ComplianceSummary>>;
     /// `DescribeInstancePatchStates` of at most [`PATCH_STATES_AT_ONCE`](super::PATCH_STATES_AT_ONCE) nodes of either kind, as the table
     /// of compliance needs it. Nodes that were never scanned or patched are not in it.
     fn patches<'a>(

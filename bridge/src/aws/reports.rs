@@ -52,6 +52,18 @@ pub enum ComplianceType {
     Other(Arc<str>),
 }
 
+impl ComplianceType {
+    /// As Systems Manager calls it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Patch => "Patch",
+            Self::Association => "Association",
+            Self::Other(name) => name,
+        }
+    }
+}
+
 impl From<String> for ComplianceType {
     fn from(name: String) -> Self {
         match name.as_str() {
@@ -81,6 +93,8 @@ pub struct ComplianceSummary {
     pub by_severity: BTreeMap<Severity, u32>,
     /// When this was found.
     pub at: Option<Timestamp>,
+    /// The run (`ExecutionId`) in which it was.
+    pub run: Option<Box<str>>,
 }
 
 /// What the inventory of a node has of one type, from `GetInventory`.

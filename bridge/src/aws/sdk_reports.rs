@@ -45,7 +45,7 @@ impl Reports for ssm::Client {
         const NAME: &str = "ssm:PutComplianceItems";
         Box::pin(async move {
             let incomplete = |error: ssm::error::BuildError| AwsError::incomplete(NAME, &error.to_string());
-            let List { kind, items, left_out: _, content_hash } = list;
+            let List { kind, items, left_out: _, not_read: _, content_hash } = list;
             let items =
                 items.iter().map(compliance_item).collect::<Result<Vec<_>, _>>().map_err(incomplete)?;
             let ExecutionSummary { time, id, kind: by } = list.execution(found);
@@ -94,10 +94,20 @@ impl Reports for ssm::Client {
         })
     }
 
-    fn compliance(&self, next: Option<String>) -> Answer<'_, Page<ComplianceSummary>> {
+    fn compliance<'a>(
+        &'a self,
+        types: &'a [&'a str],
+        next: Option<String>,
+    ) -> Answer<'a, Page<ComplianceSummary>> {
         Box::pin(async move {
+            let of_types = ComplianceStringFilter::builder()
+                .key("ComplianceType")
+                .set_values(Some(types.iter().map(|name| (*name).to_owned()).collect()))
+                .r#type(ComplianceQueryOperatorType::Equal)
+                .build();
             let answer = self
                 .list_resource_compliance_summaries()
+                .filters(of_types)
                 .max_results(PER_PAGE)
                 .set_next_token(next)
                 .send()
@@ -203,7 +213,7 @@ fn inventory_item(put: &InventoryPut<'_>) -> Result<InventoryItem, ssm::error::B
     let mappings::inventory::Item { type_name, schema_version, captured: _, content_hash, content } = item;
     let rows = || content.iter().map(|row| row.clone().into_iter().collect::<HashMap<_, _>>()).collect();
     InventoryItem::builder()
-        .type_name(*type_name)
+        .type_name(&**type_name)
         .schema_version(*schema_version)
         .capture_time(item.capture_time())
         .content_hash(content_hash.as_str())
@@ -256,7 +266,12 @@ fn summary(told: ResourceComplianceSummaryItem) -> Option<ComplianceSummary> {
         compliant: told.compliant_summary.map_or(0, |summary| number(summary.compliant_count)),
         non_compliant: failed.map_or(0, |summary| number(summary.non_compliant_count)),
         by_severity: by_severity.into_iter().flatten().filter(|(_, count)| *count > 0).collect(),
-        at: told.execution_summary.and_then(|summary| time(&summary.execution_time)),
+        at: told.execution_summary.as_ref().and_then(|summary| time(&summary.execution_time)),
+        run: told
+            .execution_summary
+            .and_then(|summary| summary.execution_id)
+            .filter(|run| !run.is_empty())
+            .map(Into::into),
     })
 }
 

@@ -117,7 +117,7 @@ async fn reports(course: &mut Course, config: &Config, services: &Services, node
     }
     course
         .try_it("permission ssm:ListResourceComplianceSummaries", async {
-            needed(config.compliance.mode, reports.compliance(None).await.map(drop))
+            needed(config.compliance.mode, reports.compliance(&["Association"], None).await.map(drop))
         })
         .await;
     if let Some(node) = node.and_then(|node| ManagedNodeId::parse(node.id.as_str()).ok()) {

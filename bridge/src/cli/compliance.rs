@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Args;
+use jiff::{SignedDuration, Timestamp};
 
 use super::select::Select;
 use super::{Context, Exit, Failure, desk, output};
@@ -81,10 +82,11 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
 }
 
 fn write_table(out: &mut dyn Write, document: &ComplianceDocument) -> io::Result<()> {
-    const HEAD: [&str; 9] =
-        ["STATUS", "KIND", "NAME", "NODE", "WHERE", "PATCHES", "HARDENING", "PROTECTION", "WHY"];
+    const HEAD: [&str; 10] =
+        ["STATUS", "KIND", "NAME", "NODE", "WHERE", "PATCHES", "INVENTORY", "HARDENING", "PROTECTION", "WHY"];
+    let now = document.time.parse().ok();
     if !document.machines.is_empty() {
-        output::table(out, HEAD, document.machines.iter().map(row).collect())?;
+        output::table(out, HEAD, document.machines.iter().map(|machine| row(machine, now)).collect())?;
         writeln!(out)?;
     }
     let all = &document.count;
@@ -104,7 +106,30 @@ fn write_table(out: &mut dyn Write, document: &ComplianceDocument) -> io::Result
     Ok(())
 }
 
-fn row(machine: &MachineDocument) -> [String; 9] {
+/// How old the newest inventory of a node is.
+fn inventory(machine: &MachineDocument, now: Option<Timestamp>) -> String {
+    let Some(types) = &machine.inventory else {
+        return if machine.node.is_some() { "?" } else { "-" }.to_owned();
+    };
+    let newest = types.iter().filter_map(|one| one.captured.as_deref()?.parse::<Timestamp>().ok()).max();
+    match (newest, now) {
+        _ if types.is_empty() => "none".to_owned(),
+        (Some(newest), Some(now)) => age(now.duration_since(newest)),
+        _ => "of no time".to_owned(),
+    }
+}
+
+/// In the largest unit of which there are at least two.
+fn age(age: SignedDuration) -> String {
+    let minutes = age.as_mins().max(0);
+    match minutes {
+        0..=119 => format!("{minutes} min"),
+        120..=2879 => format!("{} h", minutes / 60),
+        _ => format!("{} d", minutes / (24 * 60)),
+    }
+}
+
+fn row(machine: &MachineDocument, now: Option<Timestamp>) -> [String; 10] {
     let none = || "-".to_owned();
     let checks = |checks: &Option<ChecksDocument>| match checks {
         None => none(),
@@ -136,6 +161,7 @@ fn row(machine: &MachineDocument) -> [String; 9] {
         machine.node.clone().unwrap_or_else(none),
         place.or(machine.target.as_deref()).map_or_else(none, str::to_owned),
         patches,
+        inventory(machine, now),
         checks(&machine.hardening),
         checks(&machine.protection),
         why,

@@ -6,6 +6,7 @@
 //! kept when a reading fails, and each view says how old it is.
 
 pub mod hub;
+pub mod told;
 pub mod window;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use crate::aws::{Activation, ActivationId, Node, NodeId, NodeTags, Place, TargetName};
 
 use self::hub::HubView;
+use self::told::ToldView;
 use self::window::WindowsView;
 
 /// What is known of one target.
@@ -39,6 +41,8 @@ pub struct TargetView {
     pub windows: Arc<WindowsView>,
     /// What findings need to know, which has readings of its own too.
     pub hub: Arc<HubView>,
+    /// What it shows of what it was told, which is read by itself as well.
+    pub told: Arc<ToldView>,
     /// When the last complete reading of nodes, tags and activations began. What was written later may not be in it.
     pub as_of: Option<Timestamp>,
     /// Why the last reading failed.

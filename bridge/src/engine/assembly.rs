@@ -19,6 +19,7 @@ use crate::fleet::SharedFleet;
 use crate::observe::Observers;
 use crate::observe::aws::Watcher;
 use crate::observe::findings::HubPace;
+use crate::observe::told::ToldPace;
 use crate::observe::windows::WindowPace;
 use crate::observe::{guests, ports, tasks};
 use crate::plan::Policy;
@@ -85,6 +86,7 @@ impl Targets {
                 clock: Clock::Machine,
                 windows: needs_windows.then(|| WindowPace::of(target)),
                 hub: HubPace::of(&config.findings),
+                told: ToldPace::of(config),
             });
         }
         Ok(Self { watchers, arms })
@@ -118,6 +120,8 @@ pub struct Assembly {
     needs_windows: bool,
     /// What is read for findings.
     hub: Option<HubPace>,
+    /// What is read of what was told.
+    told: Option<ToldPace>,
     stop: CancellationToken,
     watching: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
@@ -173,6 +177,7 @@ impl Assembly {
             targets,
             needs_windows: config.snapshots.mode != Mode::Off,
             hub: HubPace::of(&config.findings),
+            told: ToldPace::of(config),
             stop,
             watching,
             tasks: following,
@@ -211,8 +216,9 @@ impl Assembly {
     pub async fn reload(&mut self, config: &Config) -> Result<(), AssemblyError> {
         // Without a policy no VM ever has a snapshot, whatever windows there are: nobody has to permit their reading.
         let needs_windows = config.snapshots.mode != Mode::Off && !config.snapshots.policies.is_empty();
-        let hub = HubPace::of(&config.findings);
-        if config.aws != self.targets || needs_windows != self.needs_windows || hub != self.hub {
+        let (hub, told) = (HubPace::of(&config.findings), ToldPace::of(config));
+        let reads_the_same = needs_windows == self.needs_windows && hub == self.hub && told == self.told;
+        if config.aws != self.targets || !reads_the_same {
             let targets = Targets::connect(config, &self.cloud).await?;
             self.watching.cancel();
             for task in self.tasks.drain(..) {
@@ -229,7 +235,7 @@ impl Assembly {
             self.tasks = targets.follow(&self.watching);
             self.targets.clone_from(&config.aws);
             self.needs_windows = needs_windows;
-            self.hub = hub;
+            (self.hub, self.told) = (hub, told);
         }
         self.hands.vsphere().set_pace(&config.writeback);
         self.hands.guests().set(GuestSettings::of(config));

@@ -122,6 +122,13 @@ impl<'a> VmView<'a> {
         self.vm.guest_operations_ready == Some(true)
     }
 
+    /// Whether vCenter has its configuration. It has none of a VM whose files it cannot reach: what is read of it then is nothing
+    /// and not "none".
+    #[must_use]
+    pub fn has_configuration(&self) -> bool {
+        self.vm.has_configuration()
+    }
+
     /// Whether vCenter reaches it.
     #[must_use]
     pub fn is_connected(&self) -> bool {

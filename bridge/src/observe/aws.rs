@@ -18,6 +18,7 @@ use crate::config::AwsTarget;
 use crate::texts::Texts;
 
 use super::findings::HubPace;
+use super::told::ToldPace;
 use super::windows::WindowPace;
 
 /// Pages in one listing. 10,000 pages of 50 are many more nodes than an account can have.
@@ -44,12 +45,19 @@ pub struct Watcher {
     pub windows: Option<WindowPace>,
     /// How often what findings need is read; `None`: there are to be none, and nothing of it is read.
     pub hub: Option<HubPace>,
+    /// How often it is read what was told of nodes; `None`: nothing is told, and nothing of it is read.
+    pub told: Option<ToldPace>,
 }
 
 impl Watcher {
-    /// Reads until stopped. Nodes, windows and findings do not wait for each other.
+    /// Reads until stopped. Nodes, windows, findings and what was told do not wait for each other.
     pub async fn follow(self, stop: CancellationToken) {
-        tokio::join!(self.follow_nodes(&stop), self.follow_windows(&stop), self.follow_hub(&stop));
+        tokio::join!(
+            self.follow_nodes(&stop),
+            self.follow_windows(&stop),
+            self.follow_hub(&stop),
+            self.follow_told(&stop),
+        );
     }
 
     async fn follow_nodes(&self, stop: &CancellationToken) {
@@ -79,7 +87,8 @@ impl Watcher {
     }
 
     /// Reads everything once, windows and findings as far as it is time for them; says whether anything is different from
-    /// before. That agents report is nothing different.
+    /// before. That agents report is nothing different. What was told is not read: it heals what is lost, which is no matter of
+    /// one moment.
     pub async fn read_once(&self) -> bool {
         let nodes = self.read_nodes().await;
         let windows = self.read_windows().await;
@@ -96,9 +105,9 @@ impl Watcher {
                     tracing::info!(target = %name, nodes = view.nodes.len(), "the nodes of this target are known");
                 }
                 self.cloud.update(&name, |known| {
-                    // The windows and findings have readings of their own, and may have been read meanwhile.
-                    let (windows, hub) = (known.windows.clone(), known.hub.clone());
-                    *known = TargetView { windows, hub, ..view };
+                    // These have readings of their own, and may have been read meanwhile.
+                    let (windows, hub, told) = (known.windows.clone(), known.hub.clone(), known.told.clone());
+                    *known = TargetView { windows, hub, told, ..view };
                     true
                 });
                 !same
@@ -165,6 +174,7 @@ impl Watcher {
                 .collect(),
             windows: before.windows.clone(),
             hub: before.hub.clone(),
+            told: before.told.clone(),
             as_of: Some(as_of),
             error: None,
         })
@@ -249,8 +259,19 @@ fn same(view: &TargetView, before: &TargetView) -> bool {
         let pings_aside = Node { ping: other.ping, last_ping: other.last_ping, ..one.clone() };
         pings_aside == *other
     };
-    let TargetView { place, arn, nodes, tags, activations, windows: _, hub: _, as_of: _, error, tags_error } =
-        before;
+    let TargetView {
+        place,
+        arn,
+        nodes,
+        tags,
+        activations,
+        windows: _,
+        hub: _,
+        told: _,
+        as_of: _,
+        error,
+        tags_error,
+    } = before;
     view.nodes.len() == nodes.len()
         && view.nodes.values().zip(nodes.values()).all(|(one, other)| alike(one, other))
         && view.tags == *tags

@@ -13,6 +13,7 @@ mod progress;
 mod rules;
 mod tags;
 pub(crate) mod tasks;
+pub mod told;
 mod vcenter;
 mod vmc;
 pub mod windows;

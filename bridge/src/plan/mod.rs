@@ -136,6 +136,8 @@ pub struct Policy {
 pub struct TargetPolicy {
     /// Its name.
     pub name: TargetName,
+    /// Its Region.
+    pub region: Arc<str>,
     /// The VMs that belong to it.
     pub vms: Selector,
     /// The IAM role of nodes that are enrolled here.
@@ -152,6 +154,7 @@ impl Policy {
     pub fn of(config: &Config) -> Self {
         let targets = config.aws.iter().map(|target| TargetPolicy {
             name: target.name.as_str().into(),
+            region: target.region.as_str().into(),
             vms: target.vms.clone(),
             node_role: target.node_role.as_str().into(),
             settle: target.settle,
@@ -363,8 +366,8 @@ pub struct Plan {
     pub ports: Vec<PortWanted>,
     /// The windows that come, as far as they are looked at.
     pub windows: Vec<WindowPlan>,
-    /// The protection of VMs that are managed nodes, where it was asked for.
-    pub(crate) protection_lists: HashMap<VmId, Arc<mappings::compliance::List>>,
+    /// The protection of VMs that are managed nodes, where it was asked for; `None` of those of which nobody can say.
+    pub(crate) protection_lists: HashMap<VmId, Option<Arc<mappings::compliance::List>>>,
     /// What is said of findings as a whole, where there are to be any.
     pub findings: Option<FindingsPlan>,
     /// What is known of findings without anything being sent, to be written down.
@@ -483,6 +486,7 @@ fn plan_of<'a>(
         candidates: &candidates,
         parts: &parts,
         matchings: &matchings,
+        cloud,
         memory,
         policy,
         now,

@@ -180,6 +180,7 @@ impl Estate {
         };
         let target = TargetPolicy {
             name: "main".into(),
+            region: "eu-central-1".into(),
             vms: Selector::default(),
             node_role: "SSMServiceRole".into(),
             settle: SETTLE,

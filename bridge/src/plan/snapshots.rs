@@ -23,7 +23,7 @@ use super::identity::{Candidate, Matching};
 use super::reason::{Note, Reason};
 use super::{CapabilityVerdict, Plan, Planned, ProtectionStep, planned};
 use crate::aws::Place;
-use crate::cloud::TargetView;
+use crate::cloud::{Cloud, TargetView};
 use crate::config::Mode;
 use crate::fleet::Part;
 use crate::memory::Memory;
@@ -144,6 +144,7 @@ pub(super) struct Scene<'a, 'f> {
     pub(super) candidates: &'a [Candidate<'f>],
     pub(super) parts: &'a [(&'f Part, Option<Reason>)],
     pub(super) matchings: &'a [Result<(Place, &'a TargetView, Matching), String>],
+    pub(super) cloud: &'a Cloud,
     pub(super) memory: &'a Memory,
     pub(super) policy: &'a Policy,
     pub(super) now: Timestamp,

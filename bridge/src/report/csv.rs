@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::{AuditDocument, MachineDocument};
+use super::{AuditDocument, InventoryDocument, MachineDocument};
 use crate::inventory::text::for_spreadsheet;
 
-const MACHINE: [&str; 24] = [
+const MACHINE: [&str; 26] = [
     "overall",
     "machine",
     "name",
@@ -30,6 +30,8 @@ const MACHINE: [&str; 24] = [
     "protectionUnreadable",
     "windows",
     "reasons",
+    "inventoryTypes",
+    "inventoryCaptured",
 ];
 
 const RESULT: [&str; 9] =
@@ -58,7 +60,11 @@ pub fn write_machines(out: &mut dyn Write, machines: &[MachineDocument]) -> io::
             machine.associations.map(|counts| of(counts).to_string()).unwrap_or_default()
         };
         let sentences: Vec<&str> = machine.reasons.iter().map(|reason| reason.sentence.as_str()).collect();
-        let record: [String; 24] = [
+        let inventory = |of: fn(&InventoryDocument) -> &str| {
+            let types: Vec<&str> = machine.inventory.iter().flatten().map(of).collect();
+            types.join("; ")
+        };
+        let record: [String; 26] = [
             machine.overall.clone(),
             machine.machine.clone(),
             text(&machine.name),
@@ -83,6 +89,12 @@ pub fn write_machines(out: &mut dyn Write, machines: &[MachineDocument]) -> io::
             unreadable(&machine.protection),
             machine.windows.join("; "),
             sentences.join("; "),
+            // One that was read and has nothing differs from one that was not.
+            match &machine.inventory {
+                Some(types) if types.is_empty() => "none".to_owned(),
+                _ => inventory(|one| &one.r#type),
+            },
+            inventory(|one| one.captured.as_deref().unwrap_or_default()),
         ];
         write_record(&mut csv, &record)?;
     }

@@ -97,6 +97,10 @@ pub struct MachineDocument {
     pub patches: Option<PatchesDocument>,
     /// Associations that are as they should be, and those that are not.
     pub associations: Option<(u32, u32)>,
+    /// What its inventory in Systems Manager has: what its agent gathers and what it is told of its VM; empty if nothing. `null`: it
+    /// is no managed node, or could not be read.
+    #[serde(default)]
+    pub inventory: Option<Vec<InventoryDocument>>,
     /// Its hardening. `null`: it is not checked, or could not be.
     pub hardening: Option<ChecksDocument>,
     /// Its protection.
@@ -135,6 +139,18 @@ pub struct PatchesDocument {
     pub security: u32,
     /// When this was found.
     pub scanned: Option<String>,
+}
+
+/// What the inventory of a node has of one type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryDocument {
+    /// The type.
+    pub r#type: String,
+    /// When it was captured.
+    pub captured: Option<String>,
+    /// The hash that was put with it.
+    pub hash: Option<String>,
 }
 
 /// What came out of checks.

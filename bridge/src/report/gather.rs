@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use mappings::checks::{ApiVersion, Kind, Outcome, RuleSet, Scope, Severity, Status, Subject};
 use mappings::compliance::Severity as Worst;
 use mappings::compliance::table::{
-    Checks, Count, Facts, Filter as Wanted, NodeId, Row, Rules, Table, Window,
+    Checks, Count, Facts, Filter as Wanted, Inventory, NodeId, Row, Rules, Table, Window,
 };
 use mappings::selector::{Fact, PowerState, Selector, Verdict, VmFacts as _};
 use mappings::tags::TagFacts as _;
 
 use super::document::{
     AUDIT_SCHEMA, AuditDocument, AuditQuery, COMPLIANCE_SCHEMA, ChecksDocument, ComplianceDocument,
-    ComplianceQuery, CountDocument, ExceptionDocument, MachineDocument, PatchesDocument, ReasonDocument,
-    ResultDocument, ScopeDocument, SourceDocument, rule_document,
+    ComplianceQuery, CountDocument, ExceptionDocument, InventoryDocument, MachineDocument, PatchesDocument,
+    ReasonDocument, ResultDocument, ScopeDocument, SourceDocument, rule_document,
 };
 use super::readback::ReadBack;
 use crate::aws::{Ping, Platform};
@@ -319,8 +319,9 @@ impl Gather<'_, '_> {
             None => Fact::Absent,
         };
         let read = vm.target.as_ref().and_then(|target| self.read.targets.get(target));
-        let of_node = |of: &NodeId| (patches(read, of), associations(read, of));
-        let (patches, associations) = node.as_ref().map_or((Fact::Absent, Fact::Absent), of_node);
+        let of_node = |of: &NodeId| (patches(read, of), associations(read, of), inventory(read, of));
+        let (patches, associations, inventory) =
+            node.as_ref().map_or((Fact::Absent, Fact::Absent, Fact::Absent), of_node);
         Facts {
             node,
             target: vm.target.as_ref().map(ToString::to_string),
@@ -334,11 +335,13 @@ impl Gather<'_, '_> {
             agent_online,
             patches,
             associations,
+            inventory,
             hardening,
-            protection: plan
-                .protection_lists
-                .get(&vm.vm)
-                .map_or(Fact::Absent, |list| Fact::Known(Checks::of(list))),
+            protection: match plan.protection_lists.get(&vm.vm) {
+                Some(Some(list)) => Fact::Known(Checks::of(list)),
+                Some(None) => Fact::Unknown,
+                None => Fact::Absent,
+            },
             windows: windows.cloned().unwrap_or_default(),
         }
     }
@@ -360,6 +363,7 @@ impl Gather<'_, '_> {
                 agent_online: online(ping),
                 patches: patches(read, &node),
                 associations: associations(read, &node),
+                inventory: inventory(read, &node),
                 hardening: Fact::Absent,
                 protection: Fact::Absent,
                 windows: Vec::new(),
@@ -551,6 +555,11 @@ fn machine(row: &Row) -> MachineDocument {
             Fact::Known(counts) => Some((counts.compliant, counts.non_compliant)),
             Fact::Absent | Fact::Unknown => None,
         },
+        inventory: match &row.facts.inventory {
+            Fact::Known(types) => Some(types.iter().map(inventory_document).collect()),
+            Fact::Absent if node.is_some() => Some(Vec::new()),
+            Fact::Absent | Fact::Unknown => None,
+        },
         hardening: known(&row.facts.hardening),
         protection: known(&row.facts.protection),
         windows: windows.iter().map(|window| window.name.clone()).collect(),
@@ -604,6 +613,21 @@ fn associations(
     match read.map(|read| &read.associations) {
         Some(Ok(all)) => all.get(node).map_or(Fact::Absent, |counts| Fact::Known(*counts)),
         Some(Err(_)) | None => Fact::Unknown,
+    }
+}
+
+fn inventory(read: Option<&super::readback::TargetRead>, node: &NodeId) -> Fact<Vec<Inventory>> {
+    match read.map(|read| &read.inventory) {
+        Some(Ok(all)) => all.get(node).map_or(Fact::Absent, |types| Fact::Known(types.clone())),
+        Some(Err(_)) | None => Fact::Unknown,
+    }
+}
+
+fn inventory_document(one: &Inventory) -> InventoryDocument {
+    InventoryDocument {
+        r#type: one.type_name.to_owned(),
+        captured: one.captured.map(|time| time.to_string()),
+        hash: one.hash.as_deref().map(str::to_owned),
     }
 }
 

@@ -17,8 +17,8 @@ mod tests;
 pub use csv::{write_machines, write_results};
 pub use document::{
     AUDIT_SCHEMA, AuditDocument, AuditQuery, COMPLIANCE_SCHEMA, ChecksDocument, ComplianceDocument,
-    ComplianceQuery, CountDocument, ExceptionDocument, MachineDocument, PatchesDocument, ReasonDocument,
-    ResultDocument, RuleDocument, ScopeDocument, SourceDocument,
+    ComplianceQuery, CountDocument, ExceptionDocument, InventoryDocument, MachineDocument, PatchesDocument,
+    ReasonDocument, ResultDocument, RuleDocument, ScopeDocument, SourceDocument,
 };
 pub use html::html;
 pub use readback::ReadBack;

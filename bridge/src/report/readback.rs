@@ -1,13 +1,25 @@
 //! What Systems Manager says of every managed node, in bulk: pages of lists, and patch states of many nodes at a time.
+//!
+//! Of inventory two types are read that have one short row for a node: what its own agent gathers, and what it is told of its VM.
+//! Their capture times say how old the inventory of a node is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mappings::compliance::table::{Associations, Patches};
+use mappings::compliance::table::{Associations, Inventory, Patches};
+use mappings::inventory::VM_TYPE;
 
-use crate::aws::{ComplianceType, Ec2Node, ManagedNodeId, PATCH_STATES_AT_ONCE, Reports, TargetName};
+use crate::aws::{
+    AwsErrorKind, ComplianceType, Ec2Node, ManagedNodeId, PATCH_STATES_AT_ONCE, Reports, TargetName,
+};
 use crate::cloud::Cloud;
 use crate::observe::aws::listing;
+
+/// What an agent gathers of its machine where State Manager has it gather inventory (`AWS-GatherSoftwareInventory`). Other types are of
+/// the same time and have many rows, all of which would be sent.
+const GATHERED: &str = "AWS:InstanceDetailedInformation";
+/// The types of inventory that are read.
+const TYPES: [&str; 2] = [GATHERED, VM_TYPE];
 
 /// What was read of all targets.
 #[derive(Debug, Default)]
@@ -21,6 +33,7 @@ pub(super) struct TargetRead {
     pub(super) ec2: Result<Vec<Ec2Node>, String>,
     pub(super) associations: Result<BTreeMap<ManagedNodeId, Associations>, String>,
     pub(super) patches: Result<BTreeMap<ManagedNodeId, Patches>, String>,
+    pub(super) inventory: Result<BTreeMap<ManagedNodeId, Vec<Inventory>>, String>,
 }
 
 impl TargetRead {
@@ -30,6 +43,7 @@ impl TargetRead {
             self.ec2.as_ref().err().map(|why| ("its EC2 instances", why.as_str())),
             self.associations.as_ref().err().map(|why| ("the compliance of its associations", why.as_str())),
             self.patches.as_ref().err().map(|why| ("its patch states", why.as_str())),
+            self.inventory.as_ref().err().map(|why| ("its inventory", why.as_str())),
         ]
         .into_iter()
         .flatten()
@@ -55,7 +69,8 @@ impl ReadBack {
 async fn target(reports: &dyn Reports, hybrid: Vec<ManagedNodeId>) -> TargetRead {
     let ec2 = listing("managed EC2 instances", |next| reports.ec2_nodes(next)).await;
     let ec2 = ec2.map_err(|error| error.to_string());
-    let summaries = listing("summaries of compliance", |next| reports.compliance(next)).await;
+    let wanted = [ComplianceType::Association.as_str()];
+    let summaries = listing("summaries of compliance", |next| reports.compliance(&wanted, next)).await;
     let associations = summaries.map_err(|error| error.to_string()).map(|summaries| {
         summaries
             .into_iter()
@@ -71,7 +86,25 @@ async fn target(reports: &dyn Reports, hybrid: Vec<ManagedNodeId>) -> TargetRead
         hybrid.into_iter().chain(ec2.iter().flatten().map(|node| node.id.clone())).collect();
     let nodes: Vec<ManagedNodeId> = nodes.into_iter().collect();
     let patches = patches(reports, &nodes).await;
-    TargetRead { ec2, associations, patches }
+    let inventory = inventory(reports).await;
+    TargetRead { ec2, associations, patches, inventory }
+}
+
+async fn inventory(reports: &dyn Reports) -> Result<BTreeMap<ManagedNodeId, Vec<Inventory>>, String> {
+    let mut all: BTreeMap<ManagedNodeId, Vec<Inventory>> = BTreeMap::new();
+    for type_name in TYPES {
+        let seen = match listing("inventory", |next| reports.inventory(type_name, next)).await {
+            Ok(seen) => seen,
+            // Systems Manager knows no such type: no node has any of it.
+            Err(error) if error.kind == AwsErrorKind::Invalid => continue,
+            Err(error) => return Err(error.to_string()),
+        };
+        for one in seen.into_iter().filter(|one| one.rows > 0) {
+            let known = Inventory { type_name, captured: one.captured, hash: one.content_hash };
+            all.entry(one.node).or_default().push(known);
+        }
+    }
+    Ok(all)
 }
 
 async fn patches(

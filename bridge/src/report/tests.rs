@@ -45,6 +45,11 @@ pub(crate) fn sample() -> AuditDocument {
             scanned: Some("2027-01-14T03:00:00Z".to_owned()),
         }),
         associations: (number == 0).then_some((2, 1)),
+        inventory: (number < 2).then(|| {
+            let captured = Some("2027-01-13T02:00:00Z".to_owned());
+            let one = InventoryDocument { r#type: HOSTILE[2].to_owned(), captured, hash: None };
+            if number == 0 { vec![one] } else { Vec::new() }
+        }),
         hardening: (number != 1).then(|| ChecksDocument {
             compliant: 40,
             failing: vec!["vm-secure-boot".to_owned()],

@@ -1,21 +1,23 @@
 //! A list of compliance items within the limits of `PutComplianceItems`.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::{
     Check, Kind, LARGEST_LIST, LONGEST_DETAIL, LONGEST_ID, LONGEST_KEY, LONGEST_TITLE, MOST_DETAILS,
-    MOST_ITEMS, Severity, Status,
+    MOST_ITEMS, NotRead, Severity, Status,
 };
-use crate::inventory::text::{fit, json_size};
+use crate::inventory::text::{fit, json_size, list_within};
 use crate::inventory::{ContentHash, Hasher};
 
 /// The id of the item that says how many were left out.
 pub(super) const LEFT_OUT: &str = "vmbridge-left-out";
-/// Room for that item, in bytes.
+/// The id of the item that names the checks that could not be made.
+pub(super) const NOT_READ: &str = "not-read";
+/// Room for the item that says how many were left out, in bytes.
 const ROOM_FOR_LEFT_OUT: usize = 512;
 /// What an item takes besides its texts, in bytes: its names, words and brackets.
 const AROUND: usize = 160;
@@ -57,6 +59,8 @@ pub struct List {
     pub items: Vec<Item>,
     /// How many checks are not among them.
     pub left_out: usize,
+    /// How many checks could not be made; one more item names them.
+    pub not_read: usize,
     /// The hash of kind and items, without any time.
     pub content_hash: ContentHash,
 }
@@ -65,6 +69,17 @@ impl List {
     /// The list of these checks, in whatever order they come.
     #[must_use]
     pub fn new(kind: Kind, checks: impl IntoIterator<Item = Check>) -> Self {
+        Self::with_not_read(kind, checks, [])
+    }
+
+    /// The list of these checks, and of those that could not be made, in whatever order they come.
+    #[must_use]
+    pub fn with_not_read(
+        kind: Kind,
+        checks: impl IntoIterator<Item = Check>,
+        not_read: impl IntoIterator<Item = NotRead>,
+    ) -> Self {
+        let not_read: BTreeSet<NotRead> = not_read.into_iter().collect();
         let mut by_id = BTreeMap::<String, Item>::new();
         for item in checks.into_iter().map(Item::new) {
             match by_id.entry(item.id.clone()) {
@@ -80,9 +95,11 @@ impl List {
         }
         let mut items: Vec<Item> = by_id.into_values().collect();
         items.sort_by(|one, other| one.worse_first().cmp(&other.worse_first()));
-        let left_out = leave_out(&mut items);
+        let named = Item::of_not_read(&not_read);
+        let left_out = leave_out(&mut items, named.as_ref());
+        items.extend(named);
         let content_hash = hash(kind, &items);
-        Self { kind, items, left_out, content_hash }
+        Self { kind, items, left_out, not_read: not_read.len(), content_hash }
     }
 
     /// What is said of the call that puts it.
@@ -104,14 +121,17 @@ impl List {
     }
 }
 
-/// Keeps the worst that fit, and adds an item that says how many did not.
-fn leave_out(items: &mut Vec<Item>) -> usize {
+/// Keeps the worst that fit beside one more, and adds an item that says how many did not.
+fn leave_out(items: &mut Vec<Item>, besides: Option<&Item>) -> usize {
+    let (most, largest) = besides.map_or((MOST_ITEMS, LARGEST_LIST), |item| {
+        (MOST_ITEMS - 1, LARGEST_LIST.saturating_sub(item.size()))
+    });
     let size: usize = items.iter().map(Item::size).sum();
-    if size <= LARGEST_LIST && items.len() <= MOST_ITEMS {
+    if size <= largest && items.len() <= most {
         return 0;
     }
-    let mut room = LARGEST_LIST - ROOM_FOR_LEFT_OUT;
-    let fit = items.iter().take(MOST_ITEMS - 1).take_while(|item| {
+    let mut room = largest.saturating_sub(ROOM_FOR_LEFT_OUT);
+    let fit = items.iter().take(most - 1).take_while(|item| {
         let fits = item.size() <= room;
         room = room.saturating_sub(item.size());
         fits
@@ -156,9 +176,37 @@ impl Item {
         }
     }
 
+    /// The item that names the checks that could not be made. It is well in itself: of these checks nothing is known.
+    fn of_not_read(not_read: &BTreeSet<NotRead>) -> Option<Self> {
+        let count = not_read.len();
+        let reasons: BTreeSet<&str> = not_read.iter().map(|one| one.why.as_str()).collect();
+        let title = match count {
+            0 => return None,
+            1 => "1 check could not be made".to_owned(),
+            more => format!("{more} checks could not be made"),
+        };
+        Some(Self {
+            id: NOT_READ.to_owned(),
+            title,
+            severity: Severity::Informational,
+            status: Status::Compliant,
+            details: BTreeMap::from([
+                ("Count".to_owned(), count.to_string()),
+                ("Ids".to_owned(), list_within(not_read.iter().map(|one| &one.id), LONGEST_DETAIL)),
+                ("Why".to_owned(), list_within(reasons, LONGEST_DETAIL)),
+            ]),
+        })
+    }
+
     /// The order of a list: what failed before what did not, the worst first; then by id and content, so that it is always the same.
     fn worse_first(&self) -> impl Ord + '_ {
         (self.status, self.severity, &self.id, Reverse(&self.title), &self.details)
+    }
+
+    /// Whether it is no check, but the item that names those that could not be made.
+    #[must_use]
+    pub fn is_not_read(&self) -> bool {
+        self.id == NOT_READ
     }
 
     fn size(&self) -> usize {
@@ -170,8 +218,8 @@ impl Item {
 /// An id that was cut keeps a hash of the whole, so that two never become one.
 fn fit_id(id: &str) -> String {
     let fitted = fit(id, LONGEST_ID);
-    // The id of the item that we add is not for others.
-    if !id.is_empty() && id != LEFT_OUT && fitted == fit(id, 2 * LONGEST_ID) {
+    // The ids of items that we add are not for others.
+    if !id.is_empty() && id != LEFT_OUT && id != NOT_READ && fitted == fit(id, 2 * LONGEST_ID) {
         return fitted;
     }
     let mut hasher = Hasher::new();

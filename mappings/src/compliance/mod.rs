@@ -4,6 +4,9 @@
 //! patched and undone ([`protection`]). `PutComplianceItems` replaces everything that a node has of a type, so there is only ever a whole
 //! [`List`]: sorted, within the limits of the call, the worst first, and if something had to be left out, with an item that says so.
 //!
+//! Only what is known is told. A check whose facts cannot be read ([`NotRead`]) has no item of its own, neither a good nor a bad one:
+//! all of them together are one more item, which says how many they are and why. A missing privilege makes no fleet non-compliant.
+//!
 //! [`table`] joins what AWS says of every managed node, EC2 and VMware alike, with what vSphere says of the VM.
 //!
 //! A check's texts must be the same as long as nothing happens: times, never ages. Else the list of an idle VM has another hash every
@@ -49,7 +52,7 @@ macro_rules! words {
 
             /// The value as AWS writes it.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
         }
@@ -75,7 +78,7 @@ words! {
         Low = "LOW",
         /// Something to know.
         Informational = "INFORMATIONAL",
-        /// Nobody can say, as for a check whose facts cannot be read.
+        /// Nobody has said.
         Unspecified = "UNSPECIFIED",
     }
 }
@@ -83,7 +86,7 @@ words! {
 words! {
     /// What came out of a check (`ComplianceStatus`); the worst is the least.
     Status {
-        /// Not as it should be, or nobody can say.
+        /// Not as it should be.
         NonCompliant = "NON_COMPLIANT",
         /// As it should be.
         Compliant = "COMPLIANT",
@@ -91,7 +94,7 @@ words! {
 }
 
 words! {
-    /// A type of compliance, which a node has a list of.
+    /// A type of compliance, which a node has a list of. One that is told no more stays here, so that nodes can lose theirs.
     Kind {
         /// The hardening rules.
         Hardening = "Custom:VSphereHardening",
@@ -113,4 +116,13 @@ pub struct Check {
     pub status: Status,
     /// What was found, by short names; nothing that changes by itself, such as an age.
     pub details: Vec<(String, String)>,
+}
+
+/// A check of one VM that could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NotRead {
+    /// What would have been checked, as [`Check::id`].
+    pub id: String,
+    /// Why not, in half a sentence; the same for all checks for which it is the same.
+    pub why: String,
 }

@@ -1,12 +1,12 @@
 //! Whether a VM can be patched, and undone afterwards: the items of [`Kind::Protection`](super::Kind::Protection).
 //!
-//! A check that does not apply gives no item: nobody expects Tools to run in a VM that is off. What *cannot be read* does give one,
-//! not compliant and without a severity, since a list without it would look like one in which all is well. While a vCenter cannot be
-//! reached nothing is checked at all; what AWS has stays as it is.
+//! A check that does not apply gives no item: nobody expects Tools to run in a VM that is off. What *cannot be read* gives none
+//! either, neither a good nor a bad one, and is named among what was [not read](NotRead). While a vCenter cannot be reached, or
+//! nothing at all can be read, nothing is checked; what AWS has stays as it is.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Severity, Status};
+use super::{Check, NotRead, Severity, Status};
 use crate::inventory::text::{list, time};
 use crate::selector::Fact;
 
@@ -81,9 +81,9 @@ pub struct Facts<'a> {
 /// How old a snapshot may become. VMware's advice is 72 hours.
 pub const OLD_AFTER: SignedDuration = SignedDuration::from_hours(72);
 
-/// The checks of a VM. A snapshot is old when it was made longer than `old_after` ago.
+/// The checks of a VM, and those that could not be made. A snapshot is old when it was made longer than `old_after` ago.
 #[must_use]
-pub fn checks(facts: &Facts<'_>, now: Timestamp, old_after: SignedDuration) -> Vec<Check> {
+pub fn checks(facts: &Facts<'_>, now: Timestamp, old_after: SignedDuration) -> (Vec<Check>, Vec<NotRead>) {
     let checks = [
         check("agent-online", "SSM Agent is online", Severity::High, facts.agent, agent),
         check("tools-running", "VMware Tools run", Severity::Medium, facts.tools_running, |&running| {
@@ -108,7 +108,14 @@ pub fn checks(facts: &Facts<'_>, now: Timestamp, old_after: SignedDuration) -> V
             |&needed| (!needed, Vec::new()),
         ),
     ];
-    checks.into_iter().flatten().collect()
+    let (mut made, mut not_read) = (Vec::new(), Vec::new());
+    for check in checks.into_iter().flatten() {
+        match check {
+            Ok(check) => made.push(check),
+            Err(one) => not_read.push(one),
+        }
+    }
+    (made, not_read)
 }
 
 type Found = (bool, Vec<(&'static str, String)>);
@@ -119,19 +126,21 @@ fn check<T>(
     severity: Severity,
     seen: Fact<T>,
     found: impl FnOnce(&T) -> Found,
-) -> Option<Check> {
-    let (severity, (good, details)) = match seen {
-        Fact::Known(known) => (severity, found(&known)),
+) -> Option<Result<Check, NotRead>> {
+    let (good, details) = match seen {
+        Fact::Known(known) => found(&known),
         Fact::Absent => return None,
-        Fact::Unknown => (Severity::Unspecified, (false, vec![("State", "cannot be read".to_owned())])),
+        Fact::Unknown => {
+            return Some(Err(NotRead { id: id.to_owned(), why: "what it looks at is not known".to_owned() }));
+        }
     };
-    Some(Check {
+    Some(Ok(Check {
         id: id.to_owned(),
         title: title.to_owned(),
         severity,
         status: if good { Status::Compliant } else { Status::NonCompliant },
         details: details.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
-    })
+    }))
 }
 
 fn agent(agent: &Agent) -> Found {

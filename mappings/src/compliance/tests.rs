@@ -39,7 +39,12 @@ fn good<'a>() -> Facts<'a> {
 fn protection(change: impl FnOnce(&mut Facts<'_>)) -> List {
     let mut facts = good();
     change(&mut facts);
-    List::new(Kind::Protection, checks(&facts, now(), OLD_AFTER))
+    listed(&facts, now())
+}
+
+fn listed(facts: &Facts<'_>, now: Timestamp) -> List {
+    let (made, not_read) = checks(facts, now, OLD_AFTER);
+    List::with_not_read(Kind::Protection, made, not_read)
 }
 
 fn shown(list: &List) -> String {
@@ -83,34 +88,31 @@ fn a_vm_of_which_everything_is_wrong() {
         snapshots: Fact::Known(&snapshots),
         consolidation_needed: Fact::Known(true),
     };
-    let list = List::new(Kind::Protection, checks(&facts, now(), OLD_AFTER));
+    let list = listed(&facts, now());
     assert_eq!(list.items.len(), 6);
     insta::assert_snapshot!(shown(&list));
     // An hour later nothing has happened, so that nothing is put.
-    let later = checks(&facts, now() + SignedDuration::from_mins(30), OLD_AFTER);
-    assert_eq!(List::new(Kind::Protection, later).content_hash, list.content_hash);
+    let later = listed(&facts, now() + SignedDuration::from_mins(30));
+    assert_eq!(later.content_hash, list.content_hash);
 }
 
 type Change = (&'static str, fn(&mut Facts<'_>));
 
 #[test]
 fn each_protection_fails_by_itself() {
-    let changes: [Change; 9] = [
+    let changes: [Change; 6] = [
         ("agent-online", |facts| facts.agent = Fact::Known(Agent::Offline(None))),
-        ("agent-online", |facts| facts.agent = Fact::Unknown),
         ("tools-running", |facts| facts.tools_running = Fact::Known(false)),
         ("tools-current", |facts| facts.tools = Fact::Known(Currency::Missing)),
         ("snapshot-before-window", |facts| {
             let snapshot = Before::Taken(hours_ago(39));
             facts.last_window = Fact::Known(LastWindow { name: "late", opened: hours_ago(40), snapshot });
         }),
-        ("snapshot-before-window", |facts| facts.last_window = Fact::Unknown),
         ("no-old-snapshot", |facts| {
             const UNKNOWN: &[OldSnapshot<'static>] = &[OldSnapshot { name: "x", created: None }];
             facts.snapshots = Fact::Known(UNKNOWN);
         }),
         ("no-consolidation-needed", |facts| facts.consolidation_needed = Fact::Known(true)),
-        ("no-consolidation-needed", |facts| facts.consolidation_needed = Fact::Unknown),
     ];
     assert_eq!(failing(&protection(|_| ())), [""; 0]);
     for (id, change) in changes {
@@ -119,7 +121,7 @@ fn each_protection_fails_by_itself() {
 }
 
 #[test]
-fn what_does_not_apply_is_not_listed_and_what_is_not_known_is() {
+fn what_does_not_apply_is_not_listed() {
     let off = protection(|facts| {
         facts.agent = Fact::Absent;
         facts.tools_running = Fact::Absent;
@@ -127,15 +129,68 @@ fn what_does_not_apply_is_not_listed_and_what_is_not_known_is() {
     });
     assert_eq!(off.items.len(), 3);
     assert_eq!(failing(&off), [""; 0]);
-    let unknown = protection(|facts| facts.tools_running = Fact::Unknown);
-    let item = &unknown.items[0];
-    assert_eq!((item.status, item.severity), (Status::NonCompliant, Severity::Unspecified));
-    assert_eq!(item.details["State"], "cannot be read");
     let held = protection(|facts| {
         let snapshot = Before::Held;
         facts.last_window = Fact::Known(LastWindow { name: "w", opened: hours_ago(1), snapshot });
     });
     assert_eq!(failing(&held), [""; 0]);
+}
+
+#[test]
+fn what_is_not_known_is_neither_good_nor_bad_and_is_named_once() {
+    let changes: [Change; 6] = [
+        ("agent-online", |facts| facts.agent = Fact::Unknown),
+        ("tools-running", |facts| facts.tools_running = Fact::Unknown),
+        ("tools-current", |facts| facts.tools = Fact::Unknown),
+        ("snapshot-before-window", |facts| facts.last_window = Fact::Unknown),
+        ("no-old-snapshot", |facts| facts.snapshots = Fact::Unknown),
+        ("no-consolidation-needed", |facts| facts.consolidation_needed = Fact::Unknown),
+    ];
+    for (id, change) in changes {
+        let list = protection(change);
+        assert_eq!((list.items.len(), list.not_read, failing(&list).len()), (6, 1, 0), "{id}");
+        assert!(!list.items.iter().any(|item| item.id == id), "{id}");
+        assert_eq!(list.items.last().unwrap().details["Ids"], id);
+    }
+    let several = protection(|facts| {
+        facts.tools_running = Fact::Unknown;
+        facts.snapshots = Fact::Unknown;
+        facts.agent = Fact::Known(Agent::Offline(None));
+    });
+    insta::assert_snapshot!(shown(&several));
+    // Whatever else was looked at and went well, it is not known to be well.
+    let checks = table::Checks::of(&several);
+    assert_eq!((checks.compliant, checks.unreadable, checks.failing.len()), (3, 2, 1));
+}
+
+#[test]
+fn checks_that_could_not_be_made_are_named_as_far_as_they_fit() {
+    let not_read = |number: u32| NotRead {
+        id: format!("a-rule-with-a-long-name-{number:04}"),
+        why: format!("`config.path{}` cannot be read", number % 3),
+    };
+    let bad = |number: u32| {
+        let mut check = check(&format!("rule-{number:04}"), Severity::High, Status::NonCompliant);
+        check.details = vec![("Value".to_owned(), "x".repeat(3000))];
+        check
+    };
+    let list = List::with_not_read(Kind::Hardening, (0..1500).map(bad), (0..400).map(not_read));
+    assert!(list.items.len() <= MOST_ITEMS && list.size() <= LARGEST_LIST, "{}", list.size());
+    let [.., left_out, last] = &*list.items else { panic!("{}", list.items.len()) };
+    assert_eq!((&*left_out.id, &*last.id), ("vmbridge-left-out", "not-read"));
+    assert_eq!(list.items.len() - 2 + list.left_out, 1500);
+    assert_eq!((list.not_read, &*last.details["Count"]), (400, "400"));
+    assert!(last.details["Ids"].ends_with(" more)") && last.details["Ids"].len() <= LONGEST_DETAIL);
+    assert_eq!(
+        last.details["Why"],
+        [0, 1, 2].map(|number| format!("`config.path{number}` cannot be read")).join("; ")
+    );
+    let few = List::with_not_read(
+        Kind::Hardening,
+        (0..1000).map(|number| check(&format!("rule-{number:04}"), Severity::High, Status::Compliant)),
+        [not_read(1)],
+    );
+    assert!(few.items.len() <= MOST_ITEMS && few.left_out > 0, "its item has room");
 }
 
 #[test]
@@ -199,11 +254,12 @@ fn what_is_too_much_is_left_out_and_counted() {
 #[test]
 fn ids_that_are_cut_stay_different() {
     let long = "x".repeat(150);
-    let ids = ["", " ", "vmbridge-left-out", &format!("{long}1"), &format!("{long}2"), &"é".repeat(60)];
+    let ids =
+        ["", " ", "vmbridge-left-out", "not-read", &format!("{long}1"), &format!("{long}2"), &"é".repeat(60)];
     let list = List::new(Kind::Hardening, ids.map(|id| check(id, Severity::Low, Status::Compliant)));
     let fitted: BTreeSet<&str> = list.items.iter().map(|item| &*item.id).collect();
     assert_eq!(fitted.len(), ids.len());
-    assert!(!fitted.contains("vmbridge-left-out"));
+    assert!(!fitted.contains("vmbridge-left-out") && !fitted.contains("not-read"));
     assert!(fitted.iter().all(|id| (1..=LONGEST_ID).contains(&id.len())), "{fitted:?}");
 }
 
@@ -245,9 +301,12 @@ proptest! {
     #[test]
     fn any_checks_make_a_list_within_the_limits(
         checks in proptest::collection::vec(any_check(), 0..60),
+        unread in proptest::collection::vec((".{0,120}", ".{0,120}"), 0..12),
         by in 0..60_usize,
     ) {
-        let list = List::new(Kind::Hardening, checks.clone());
+        let unread: Vec<NotRead> = unread.into_iter().map(|(id, why)| NotRead { id, why }).collect();
+        let list = List::with_not_read(Kind::Hardening, checks.clone(), unread.clone());
+        prop_assert_eq!(list.items.iter().filter(|item| item.is_not_read()).count(), usize::from(list.not_read > 0));
         prop_assert!(list.items.len() <= MOST_ITEMS && list.size() <= LARGEST_LIST);
         let mut ids = BTreeSet::new();
         for item in &list.items {
@@ -271,7 +330,8 @@ proptest! {
         for check in &mut other {
             check.details.reverse();
         }
-        prop_assert_eq!(List::new(Kind::Hardening, other), list);
+        let unread = unread.into_iter().rev();
+        prop_assert_eq!(List::with_not_read(Kind::Hardening, other, unread), list);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! An idle fleet costs no calls: what AWS has is left alone as long as its hash is the same. There are two exceptions. What has just
 //! been put is not put again at once, because a VM that restarts changes several times within minutes. And Systems Manager deletes
 //! inventory that nobody confirmed for 30 days, so that an unchanged item is confirmed in time, by its hash alone.
+//!
+//! What AWS is seen to have lost, or to have something else in its place, is put again ([`is_lost`]).
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -33,7 +35,7 @@ impl Refresh {
         settle: SignedDuration::from_mins(5),
         confirm_after: Some(SignedDuration::from_hours(24 * 20)),
     };
-    /// For compliance: whenever the content is another, and never else.
+    /// For compliance: whenever the content is another or is lost, and never else.
     pub const COMPLIANCE: Self = Self { settle: SignedDuration::from_mins(5), confirm_after: None };
 }
 
@@ -74,4 +76,42 @@ pub fn needs_put(hash: &ContentHash, stored: Option<&Stored>, now: Timestamp, re
 fn spread(after: SignedDuration, hash: &ContentHash) -> SignedDuration {
     let quarter = after / 4;
     after - quarter + quarter / 255 * i32::from(hash.spread())
+}
+
+/// Nothing is judged sooner after it was put. Systems Manager may not show it yet; and where two programs write the same type, none
+/// of them writes more than four times a day because of the other.
+pub const LISTED_AFTER: SignedDuration = SignedDuration::from_hours(6);
+/// Clocks may differ by so much.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a listing shows of something for a node, where it shows any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// Whether it is what was put, by its hash or run; nothing where none is shown.
+    pub is_same: Option<bool>,
+    /// When it was captured, as who put it says.
+    pub at: Option<Timestamp>,
+    /// Whether nothing is in it.
+    pub is_empty: bool,
+}
+
+/// Whether AWS has lost what was put at a time, by a listing that began at another; or has something else in its place.
+/// `was_empty`: what was put had nothing in it, so that it need not be shown.
+#[must_use]
+pub fn is_lost(
+    put: Timestamp,
+    was_empty: impl FnOnce() -> bool,
+    listed: Option<&Listed>,
+    read: Timestamp,
+) -> bool {
+    if read.duration_since(put) < LISTED_AFTER {
+        return false;
+    }
+    match listed {
+        Some(Listed { is_same: Some(true), .. }) => false,
+        None | Some(Listed { is_empty: true, .. }) => !was_empty(),
+        Some(Listed { is_same: Some(false), .. }) => true,
+        // Somebody else put it without a hash, after us.
+        Some(Listed { is_same: None, at, .. }) => at.is_some_and(|at| at.duration_since(put) > SKEW),
+    }
 }

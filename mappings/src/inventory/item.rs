@@ -1,5 +1,6 @@
 //! Items: the rows of one type for one node, within every limit.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ pub type Row = BTreeMap<String, String>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// The type, such as [`VM_TYPE`].
-    pub type_name: &'static str,
+    pub type_name: Cow<'static, str>,
     /// The version of its columns.
     pub schema_version: &'static str,
     /// When the facts were read. It is not part of the hash.
@@ -31,14 +32,16 @@ pub struct Item {
 }
 
 impl Item {
-    fn new(type_name: &'static str, content: Vec<Row>, captured: Timestamp) -> Self {
-        let content_hash = hash(type_name, &content);
+    fn new(type_name: impl Into<Cow<'static, str>>, content: Vec<Row>, captured: Timestamp) -> Self {
+        let type_name = type_name.into();
+        let content_hash = hash(&type_name, &content);
         Self { type_name, schema_version: SCHEMA_VERSION, captured, content_hash, content }
     }
 
-    /// An item without rows: what the node has of the type goes, and the type stays for all others.
+    /// An item without rows: what the node has of the type goes, and the type stays for all others. The type may be one that this
+    /// version knows no more.
     #[must_use]
-    pub fn cleared(type_name: &'static str, captured: Timestamp) -> Self {
+    pub fn cleared(type_name: impl Into<Cow<'static, str>>, captured: Timestamp) -> Self {
         Self::new(type_name, Vec::new(), captured)
     }
 

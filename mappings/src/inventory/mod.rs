@@ -25,7 +25,7 @@ mod tests;
 mod tests_docs;
 pub(crate) mod text;
 
-pub use change::{Put, Refresh, Stored, needs_put};
+pub use change::{LISTED_AFTER, Listed, Put, Refresh, Stored, is_lost, needs_put};
 pub use columns::{ColumnDoc, columns};
 pub use facts::{Adapter, Disk, HostFacts, SnapshotFacts, Tag, VmFacts};
 pub(crate) use hash::Hasher;

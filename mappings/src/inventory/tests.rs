@@ -199,7 +199,7 @@ fn a_type_has_no_more_columns_than_systems_manager_allows() {
     }
     let mut items = vm_items(&web(), now());
     items.push(host_item(&esx(), now()));
-    assert_eq!(items.iter().map(|item| item.type_name).collect::<Vec<_>>(), TYPES);
+    assert_eq!(items.iter().map(|item| &*item.type_name).collect::<Vec<_>>(), TYPES);
     for item in &items {
         assert!(!item.content.is_empty(), "{}", item.type_name);
         let documented: BTreeSet<&str> =
@@ -232,9 +232,9 @@ fn rows_say_whose_they_are() {
 #[test]
 fn a_type_without_rows_is_the_cleared_one() {
     let items = vm_items(&VmFacts::default(), now());
-    assert_eq!(items.iter().map(|item| item.type_name).collect::<Vec<_>>(), TYPES[..4]);
+    assert_eq!(items.iter().map(|item| &*item.type_name).collect::<Vec<_>>(), TYPES[..4]);
     for item in &items[1..] {
-        assert_eq!(*item, Item::cleared(item.type_name, now()));
+        assert_eq!(*item, Item::cleared(item.type_name.clone(), now()));
     }
 }
 
@@ -344,7 +344,7 @@ fn cleared_has_a_hash_of_its_own() {
     assert_ne!(cleared.content_hash, Item::cleared(HOST_TYPE, now()).content_hash);
     assert_ne!(cleared.content_hash, item_of(&VmFacts::default(), VM_TYPE).content_hash);
     let all: BTreeSet<ContentHash> =
-        TYPES.iter().map(|type_name| Item::cleared(type_name, now()).content_hash).collect();
+        TYPES.into_iter().map(|type_name| Item::cleared(type_name, now()).content_hash).collect();
     assert_eq!(all.len(), TYPES.len());
 }
 
@@ -636,5 +636,61 @@ proptest! {
     fn a_text_that_differs_visibly_hashes_differently(one in "\\PC{0,40}", other in "\\PC{0,40}") {
         let hash = |name: &str| hashes(&VmFacts { name: Some(name), ..VmFacts::default() });
         prop_assert_eq!(one == other, hash(&one) == hash(&other));
+    }
+}
+
+#[test]
+fn what_is_lost_and_what_may_only_not_be_shown_yet() {
+    let put = now();
+    let listed = |is_same: Option<bool>, is_empty, at| Some(Listed { is_same, at: Some(at), is_empty });
+    let after = put + SignedDuration::from_hours(1);
+    let cases = [
+        // Nothing is shown.
+        (false, None, true),
+        (true, None, false),
+        // What was put.
+        (false, listed(Some(true), false, put), false),
+        (true, listed(Some(true), true, put), false),
+        // Something else.
+        (false, listed(Some(false), false, put), true),
+        (true, listed(Some(false), false, put), true),
+        (false, listed(Some(false), true, put), true),
+        (true, listed(Some(false), true, after), false),
+        // Nobody says what it is; it is of then, or of later.
+        (false, listed(None, false, put), false),
+        (false, listed(None, false, after), true),
+        (false, listed(None, true, put), true),
+        (false, Some(Listed { is_same: None, at: None, is_empty: false }), false),
+    ];
+    for (was_empty, listed, lost) in cases {
+        let judged = |read| is_lost(put, || was_empty, listed.as_ref(), read);
+        assert_eq!(judged(put + LISTED_AFTER), lost, "{was_empty} {listed:?}");
+        assert!(!judged(put + LISTED_AFTER - SignedDuration::from_secs(1)), "too soon");
+        assert!(!judged(put - SignedDuration::from_hours(1)), "it was put since");
+    }
+}
+
+proptest! {
+    /// Whatever a listing shows: what it shows as it was put is not put again, and what was put since is not judged by it.
+    #[test]
+    fn nothing_is_put_twice_because_of_one_listing(
+        age in -1_000_000_i64..1_000_000,
+        was_empty: bool,
+        shown in proptest::option::of((proptest::option::of(any::<bool>()), -1_000_000_i64..1_000_000, any::<bool>())),
+    ) {
+        let read = now();
+        let put = read - SignedDuration::from_secs(age);
+        let listed = shown.map(|(is_same, at, is_empty)| Listed {
+            is_same,
+            at: Some(read - SignedDuration::from_secs(at)),
+            is_empty,
+        });
+        let lost = is_lost(put, || was_empty, listed.as_ref(), read);
+        if lost {
+            prop_assert!(age >= LISTED_AFTER.as_secs());
+            prop_assert!(listed.is_none_or(|listed| listed.is_same != Some(true)));
+            // Put again now, it is in order for this listing.
+            prop_assert!(!is_lost(read, || was_empty, listed.as_ref(), read));
+        }
     }
 }

@@ -47,6 +47,11 @@ pub(crate) fn time(time: Option<Timestamp>) -> String {
 
 /// A list in the order of its texts, each once. A semicolon within a member is written `\u{3b}`; what does not fit is counted.
 pub(crate) fn list<T: AsRef<str>>(members: impl IntoIterator<Item = T>) -> String {
+    list_within(members, LONGEST_VALUE)
+}
+
+/// The same, of at most so many bytes.
+pub(crate) fn list_within<T: AsRef<str>>(members: impl IntoIterator<Item = T>, longest: usize) -> String {
     let mut members: Vec<String> = members
         .into_iter()
         .map(|member| fit(&visible(member.as_ref(), LONGEST_NAME).replace(';', "\\u{3b}"), LONGEST_NAME))
@@ -55,10 +60,10 @@ pub(crate) fn list<T: AsRef<str>>(members: impl IntoIterator<Item = T>) -> Strin
     members.sort_unstable();
     members.dedup();
     let whole = members.join(BETWEEN);
-    if whole.len() <= LONGEST_VALUE {
+    if whole.len() <= longest {
         return whole;
     }
-    let room = LONGEST_VALUE - more(usize::MAX).len();
+    let room = longest.saturating_sub(more(usize::MAX).len());
     let mut out = String::new();
     for (index, member) in members.iter().enumerate() {
         if out.len() + BETWEEN.len() + member.len() > room {

@@ -322,7 +322,7 @@ async fn findings_go_to_one_region_and_are_seen_by_the_aggregation_region() {
 
 fn item(type_name: &'static str, hash: char, name: &str) -> Item {
     Item {
-        type_name,
+        type_name: type_name.into(),
         schema_version: COLUMNS,
         captured: now(),
         content_hash: ContentHash::parse(&hash.to_string().repeat(64)).unwrap(),
@@ -385,7 +385,7 @@ async fn compliance_of_every_node_is_read_at_once() {
     let ec2 = reports.ec2_nodes(None).await.unwrap().items;
     let [ec2] = &ec2[..] else { panic!("{ec2:#?}") };
     assert_eq!((ec2.id.as_str(), ec2.computer_name.as_deref()), (instance.as_str(), Some("web")));
-    let all = reports.compliance(None).await.unwrap().items;
+    let all = reports.compliance(&["Patch", Kind::Hardening.as_str()], None).await.unwrap().items;
     let of = |node: &str, kind: ComplianceType| {
         all.iter()
             .find(|one| one.node.as_str() == node && one.kind == kind)
@@ -396,6 +396,9 @@ async fn compliance_of_every_node_is_read_at_once() {
     assert_eq!((ours.compliant, ours.non_compliant), (1, 1));
     assert_eq!(ours.by_severity, BTreeMap::from([(Grave::High, 1)]));
     assert_eq!(ours.at.map(Timestamp::as_second), Some(found.as_second()));
+    assert_eq!(ours.run.as_deref(), Some(&*List::run_of(list.content_hash.as_str())));
+    let patches = reports.compliance(&["Patch"], None).await.unwrap().items;
+    assert!(patches.iter().all(|one| one.kind == ComplianceType::Patch), "{patches:#?}");
     assert_eq!(of(&instance, ComplianceType::Patch).status, Some(Outcome::NonCompliant));
     let both = [instance.as_str(), node.as_str()].map(|id| ManagedNodeId::parse(id).unwrap());
     let patches = reports.patches(&both, None).await.unwrap().items;

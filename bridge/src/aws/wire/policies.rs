@@ -29,7 +29,7 @@ async fn try_reports(world: &World, node: &NodeId) -> Vec<AwsError> {
         reports.put_inventory(node, &[InventoryPut::Whole(&vm)]).await.err(),
         reports.put_compliance(node, &list, now()).await.err(),
         reports.ec2_nodes(None).await.err(),
-        reports.compliance(None).await.err(),
+        reports.compliance(&["Association"], None).await.err(),
         reports.patches(&nodes, None).await.err(),
         reports.inventory(VM_TYPE, None).await.err(),
     ]

@@ -107,6 +107,7 @@ impl World {
         let policy = Policy {
             targets: vec![TargetPolicy {
                 name: "main".into(),
+                region: "eu-central-1".into(),
                 vms: target.vms.clone(),
                 node_role: "SSMServiceRole".into(),
                 settle: SETTLE,
@@ -184,6 +185,7 @@ impl World {
             clock: self.clock,
             windows: None,
             hub: HubPace::of(&self.policy.report.findings),
+            told: None,
         }
     }
 

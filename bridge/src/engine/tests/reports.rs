@@ -1,25 +1,31 @@
 //! Inventory and compliance: what is told of each node, how often, and what becomes of it when things go wrong.
 
+use std::str::FromStr as _;
+
 use mappings::checks::{Sources, Status as CheckStatus};
-use mappings::compliance::{Kind, Severity, Status};
+use mappings::compliance::{Kind, List, Severity, Status};
 use mappings::inventory::{DISK_TYPE, HOST_TYPE, Item, SNAPSHOT_TYPE, TYPES, VM_TYPE};
 use mappings::protection::Run;
 use mappings::selector::{Clause, Key, Selector};
 use vsphere_client::ids::MoRef;
-use vsphere_client::model::{AboutInfo, Device, DeviceKind, Ethernet, SnapshotInfo, SnapshotTree};
+use vsphere_client::model::{
+    AboutInfo, ConnectionState, Device, DeviceKind, Ethernet, SnapshotInfo, SnapshotTree,
+};
 use vsphere_client::property::{
     Change as Property, ExtraChange, ExtraReport, HostSystem, ObjectProperties, ObjectReport, ReportKind,
     Unreadable, VirtualMachine,
 };
+use vsphere_client::xml::Named;
 
 use super::disk::Disk;
 use super::*;
 use crate::aws::{AwsErrorKind, InventoryPut, NodeId, Ping, Reports as _};
 use crate::config::{ComplianceSettings, InventorySettings};
 use crate::fleet::{FleetUpdate, Reads};
+use crate::observe::told::ToldPace;
 use crate::plan::{ActionKind, Reason, ReportPolicy};
 use crate::snapshot::{Entered, HoldBy, Member, Scope};
-use crate::store::{ScopeChange, VmId};
+use crate::store::{Owned, OwnedChange, ScopeChange, VmId};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -163,8 +169,9 @@ async fn what_is_known_is_told_once_and_then_nothing_is_called() {
     assert_eq!(column(&host, 0, "EsxiBuild"), "24022510");
     assert_eq!(check(&world, 1, "agent-online").unwrap().0, Status::Compliant);
     assert_eq!(check(&world, 1, "no-old-snapshot").unwrap().0, Status::Compliant);
-    // No Tools version was told of the VM, and it runs.
-    assert_eq!(check(&world, 1, "tools-current"), Some((Status::NonCompliant, Severity::Unspecified)));
+    // No Tools version was told of the VM: that is neither good nor bad.
+    assert_eq!(check(&world, 1, "tools-current"), None);
+    assert_eq!(check(&world, 1, "not-read"), Some((Status::Compliant, Severity::Informational)));
 
     // The same again, in whatever order, and a day later.
     for _ in 0..3 {
@@ -579,22 +586,31 @@ async fn hardening_is_told_when_rules_are_read() {
     let lists = || (1..=4).map(|number| world.reports.list(&node(number), Kind::Hardening));
     assert!(lists().all(|other| other.as_ref() == Some(&list)), "all are set up the same way");
 
-    // One of them cannot be read any more, and only that one is told again.
+    // Half of one of them cannot be read any more, and only that one is told again.
     world.pass(6 * MINUTE).await;
     let unreadable = |index| ExtraReport { index, change: ExtraChange::Unreadable(Unreadable::NotPermitted) };
-    let report = ObjectReport {
-        object: MoRef::new("VirtualMachine", "vm-3"),
-        kind: ReportKind::Modified,
-        properties: ObjectProperties::VirtualMachine(Box::default()),
-        extras: (0..rules.properties(mappings::checks::Kind::Vm).count()).map(unreadable).collect(),
+    let properties = rules.properties(mappings::checks::Kind::Vm).count();
+    let extras = |number: u32, up_to: usize| {
+        let report = ObjectReport {
+            object: MoRef::new("VirtualMachine", &format!("vm-{number}")),
+            kind: ReportKind::Modified,
+            properties: ObjectProperties::VirtualMachine(Box::default()),
+            extras: (0..up_to).map(unreadable).collect(),
+        };
+        world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(vec![report]), world.clock.now());
     };
-    world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(vec![report]), world.clock.now());
+    extras(3, properties / 2);
     settle(&engine).await;
     assert_eq!(world.reports.calls(), done(&[("put_compliance", 1)]));
     let same: Vec<bool> = lists().map(|other| other.as_ref() == Some(&list)).collect();
     assert_eq!(same, [true, true, false, true]);
     let list = lists().nth(2).flatten().unwrap();
-    assert!(list.items.iter().any(|item| item.severity == Severity::Unspecified));
+    assert!(list.not_read > 0 && list.items.len() > 1, "{}", list.items.len());
+    // Nothing at all of another one: nobody knows anything, and what was told stays.
+    extras(4, properties);
+    settle(&engine).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    assert_eq!(word(&engine.plan(), 4, Capability::Compliance), Some("notRead"));
 
     // It says what the rules say.
     let fleet = world.fleet.read();
@@ -611,8 +627,10 @@ async fn hardening_is_told_when_rules_are_read() {
         let told = item.map(|item| item.status);
         let wanted = match outcome.status {
             CheckStatus::Passed | CheckStatus::Suppressed { .. } => Some(Status::Compliant),
-            CheckStatus::Failed | CheckStatus::NotReadable(_) => Some(Status::NonCompliant),
-            CheckStatus::NotApplicable(_) | CheckStatus::ProviderManaged => None,
+            CheckStatus::Failed => Some(Status::NonCompliant),
+            CheckStatus::NotReadable(_) | CheckStatus::NotApplicable(_) | CheckStatus::ProviderManaged => {
+                None
+            }
         };
         assert_eq!(told, wanted, "{}", outcome.rule.id);
     }
@@ -655,4 +673,269 @@ async fn the_last_window_is_told_until_the_next() {
     world.pass(30 * DAY).await;
     assert!(engine.settle(MINUTE).await);
     assert!(!world.reports.calls().contains_key("put_compliance"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_datastore_that_is_gone_for_an_hour_changes_no_list() {
+    let world = reporting(3).await;
+    let rules = Arc::new(mappings::checks::RuleSet::new(Sources::default()).unwrap());
+    let reads = Arc::new(Reads::new(rules));
+    let setup = FleetUpdate::Setup { reads: Some(Arc::clone(&reads)), is_provider_managed: false };
+    world.fleet.apply(&world.vcenter.name, setup, world.clock.now());
+    let read_all = || {
+        let now = world.clock.now();
+        world.vcenter.read(&world.vms, now);
+        world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(hosts()), now);
+        for number in 1..=3 {
+            let vm = format!("vm-{number}");
+            let said = super::findings::said(&reads, "VirtualMachine", &vm, "config.instanceUuid");
+            world.fleet.apply(&world.vcenter.name, FleetUpdate::Objects(said), now);
+            let devices = Property::Set(vec![disk()]);
+            world.change_vm(number, VirtualMachine { devices, ..VirtualMachine::default() });
+        }
+    };
+    read_all();
+    let engine = world.engine().await;
+    settle(&engine).await;
+    let lists = || {
+        let both = [Kind::Hardening, Kind::Protection];
+        both.map(|kind| {
+            (1..=3).map(|number| world.reports.list(&node(number), kind).unwrap()).collect::<Vec<_>>()
+        })
+    };
+    let before = lists();
+    let disks = || world.reports.item(&node(1), DISK_TYPE).unwrap();
+    let known_disks = disks();
+    assert!(before[0][0].items.len() > 10, "{}", before[0][0].items.len());
+    world.reports.calls();
+    world.pass(10 * MINUTE).await;
+    let gone = || VirtualMachine {
+        template: Property::Unset,
+        instance_uuid: Property::Unset,
+        guest_id: Property::Unset,
+        connection_state: Property::Set(Named::Known(ConnectionState::Inaccessible)),
+        tools_running: Property::Unset,
+        snapshot: Property::Unset,
+        devices: Property::Unset,
+        ..VirtualMachine::default()
+    };
+    for number in 1..=3 {
+        world.change_vm(number, gone());
+    }
+    for _ in 0..6 {
+        world.pass(10 * MINUTE).await;
+        settle(&engine).await;
+    }
+    assert_eq!(world.reports.calls().get("put_compliance"), None);
+    assert_eq!(word(&engine.plan(), 1, Capability::Compliance), Some("notRead"));
+    let row = world.reports.item(&node(1), VM_TYPE).unwrap();
+    assert_eq!((column(&row, 0, "ConnectionState"), disks()), ("inaccessible".to_owned(), known_disks));
+    read_all();
+    settle(&engine).await;
+    assert_eq!(world.reports.calls().get("put_compliance"), None);
+    assert!(lists() == before);
+}
+
+/// What is told is read back, as a service does it.
+async fn read_back(world: &World) {
+    let pace = ToldPace {
+        first: MINUTE,
+        every: 60 * MINUTE,
+        failed: 15 * MINUTE,
+        inventory: true,
+        compliance: true,
+    };
+    let watcher = Watcher { told: Some(pace), ..world.watcher() };
+    watcher.read_told().await;
+}
+
+/// Only what writes.
+fn writes(world: &World) -> BTreeMap<String, usize> {
+    let calls = world.reports.calls().into_iter();
+    calls.filter(|(operation, _)| operation.starts_with("put_")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_deleted_is_told_again_once() {
+    let world = reporting(5).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.pass(DAY).await;
+    read_back(&world).await;
+    settle(&engine).await;
+    writes(&world);
+    let other = |kind| {
+        let check = mappings::compliance::Check {
+            id: "other".into(),
+            title: "other".into(),
+            severity: Severity::Low,
+            status: Status::NonCompliant,
+            details: Vec::new(),
+        };
+        List::new(kind, [check])
+    };
+    let before = world.reports.list(&node(2), Kind::Protection);
+    world.reports.delete_inventory(VM_TYPE);
+    world.reports.put_list(&node(2), other(Kind::Protection));
+    world.reports.put_list(&node(3), List::new(Kind::Protection, []));
+    world.pass(10 * MINUTE).await;
+    settle(&engine).await;
+    assert_eq!(writes(&world), BTreeMap::new(), "nobody has looked");
+    world.pass(60 * MINUTE).await;
+    read_back(&world).await;
+    let plan = engine.plan();
+    assert_eq!(plan.housekeeping.len(), 7, "{:#?}", plan.housekeeping);
+    assert!(plan.actions.is_empty() && plan.next.is_some());
+    settle(&engine).await;
+    assert_eq!(writes(&world), done(&[("put_inventory", 5), ("put_compliance", 2)]));
+    for number in 1..=5 {
+        assert!(!world.reports.item(&node(number), VM_TYPE).unwrap().content.is_empty());
+    }
+    assert_eq!(world.reports.list(&node(2), Kind::Protection), before);
+    assert!(world.reports.list(&node(3), Kind::Protection).is_some_and(|list| !list.items.is_empty()));
+    // And that was all, whether or not the same reading is looked at again, and after the next ones.
+    for _ in 0..12 {
+        settle(&engine).await;
+        world.pass(60 * MINUTE).await;
+        read_back(&world).await;
+        settle(&engine).await;
+    }
+    assert_eq!(writes(&world), BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_listed_yet_is_not_put_twice() {
+    let world = reporting(3).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    assert_eq!(writes(&world), done(&[("put_inventory", 3), ("put_compliance", 3)]));
+    // None of it is shown for hours.
+    let hidden: Vec<Item> = (1..=3).filter_map(|number| world.reports.item(&node(number), VM_TYPE)).collect();
+    world.reports.delete_inventory(VM_TYPE);
+    for _ in 0..5 {
+        world.pass(60 * MINUTE).await;
+        read_back(&world).await;
+        settle(&engine).await;
+    }
+    assert_eq!(writes(&world), BTreeMap::new());
+    for (number, item) in (1..=3).zip(&hidden) {
+        world.reports.put_inventory(&node(number), &[InventoryPut::Whole(item)]).await.unwrap();
+    }
+    writes(&world);
+    for _ in 0..5 {
+        world.pass(60 * MINUTE).await;
+        read_back(&world).await;
+        settle(&engine).await;
+    }
+    assert_eq!(writes(&world), BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_follows_from_a_listing_that_failed() {
+    let world = reporting(3).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.pass(DAY).await;
+    read_back(&world).await;
+    writes(&world);
+    world.reports.delete_inventory(VM_TYPE);
+    world.reports.delete_inventory(HOST_TYPE);
+    world.reports.fail(&format!("inventory {VM_TYPE}"), AwsErrorKind::Denied);
+    world.reports.fail("compliance", AwsErrorKind::Throttled);
+    for _ in 0..3 {
+        world.pass(60 * MINUTE).await;
+        read_back(&world).await;
+        settle(&engine).await;
+    }
+    let told = world.cloud.read().target(&"main".into()).unwrap().told.clone();
+    assert!(told.types[VM_TYPE].error.is_some() && told.types[HOST_TYPE].error.is_none());
+    assert_eq!(writes(&world), done(&[("put_inventory", 3)]), "what could be read is healed");
+    assert!(world.reports.item(&node(1), HOST_TYPE).is_some());
+    assert!(world.reports.item(&node(1), VM_TYPE).is_none());
+    // Where nobody knows the type any more, it can be read that nobody has any.
+    world.reports.heal();
+    world.reports.fail(&format!("inventory {VM_TYPE}"), AwsErrorKind::Invalid);
+    world.pass(60 * MINUTE).await;
+    read_back(&world).await;
+    settle(&engine).await;
+    assert!((1..=3).all(|number| world.reports.item(&node(number), VM_TYPE).is_some()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_is_read_page_by_page_and_not_more_often_than_is_due() {
+    let world = reporting(7).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    read_back(&world).await;
+    // Pages of three: two types that all seven have, three that none has, and the seven lists.
+    assert_eq!(world.reports.calls(), done(&[("inventory", 9), ("compliance", 3)]));
+    world.pass(50 * MINUTE).await;
+    read_back(&world).await;
+    assert_eq!(world.reports.calls(), BTreeMap::new());
+    world.pass(11 * MINUTE).await;
+    read_back(&world).await;
+    assert_eq!(world.reports.calls(), done(&[("inventory", 9), ("compliance", 3)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_type_of_an_earlier_version_is_emptied_and_forgotten() {
+    const FORMER: &str = "Custom:VSphereFormerly";
+    let world = reporting(2).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    let place = world.cloud.read().target(&"main".into()).unwrap().place.clone().unwrap();
+    // One VM, and a node that is none any more.
+    for number in [1, 2] {
+        let owned = Owned {
+            value: Some("a".repeat(64).into()),
+            rule: "inventory".into(),
+            written: world.clock.now(),
+        };
+        let holder = Holder::report(&place, &node(number));
+        engine.0.memory().put_owned(OwnedChange { holder, name: FORMER.into(), owned: Some(owned) });
+    }
+    world.pass(10 * MINUTE).await;
+    world.vcenter.tell(&[], &[MoRef::new("VirtualMachine", "vm-2")], world.clock.now());
+    settle(&engine).await;
+    assert_eq!(writes(&world), done(&[("put_inventory", 2), ("put_compliance", 1)]));
+    for number in [1, 2] {
+        assert!(world.reports.item(&node(number), FORMER).unwrap().content.is_empty());
+        let memory = engine.0.memory();
+        let owned = memory.owned_by(&Holder::report(&place, &node(number)));
+        assert!(owned.is_none_or(|owned| !owned.contains_key(FORMER)), "{owned:?}");
+    }
+    world.pass(DAY).await;
+    settle(&engine).await;
+    assert_eq!(writes(&world), BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_cannot_be_read_keeps_only_nodes_of_its_place() {
+    let world = reporting(3).await;
+    let engine = world.engine().await;
+    settle(&engine).await;
+    world.reports.calls();
+    world.pass(10 * MINUTE).await;
+    world.vcenter.tell(&[], &[MoRef::new("VirtualMachine", "vm-2")], world.clock.now());
+    // Of another target nothing is known yet: in this Region the node may be one of its VMs, in another it is not.
+    let with = |region: &str| {
+        let mut policy = world.policy.clone();
+        let nothing = Selector::from_str("name=no-such-vm").unwrap();
+        let other = crate::plan::TargetPolicy {
+            name: "other".into(),
+            region: region.into(),
+            vms: nothing,
+            ..policy.targets[0].clone()
+        };
+        policy.targets.push(other);
+        policy
+    };
+    engine.set_policy(with("eu-central-1"));
+    assert!(engine.settle(MINUTE).await);
+    assert_eq!(writes(&world), BTreeMap::new());
+    engine.set_policy(with("us-east-1"));
+    settle(&engine).await;
+    assert_eq!(writes(&world), done(&[("put_inventory", 1), ("put_compliance", 1)]));
 }

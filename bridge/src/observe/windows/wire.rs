@@ -50,6 +50,7 @@ impl World {
         let watcher = Watcher {
             windows: Some(WindowPace::of(&target)),
             hub: None,
+            told: None,
             target,
             services,
             cloud: SharedCloud::new(),

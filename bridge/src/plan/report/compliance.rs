@@ -9,7 +9,7 @@ mod protection;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mappings::compliance::{Kind, List};
+use mappings::compliance::{Item, Kind, List};
 use mappings::inventory::{Put, Refresh, needs_put};
 
 use super::{Look, Reported, look_again, says, stored};
@@ -105,7 +105,7 @@ impl<'a> Compliance<'a> {
     }
 }
 
-/// What is known of the protection of one node.
+/// What is known of the protection of one node; `None`: nobody can say.
 pub(super) fn protection_of(
     look: &Look<'_, '_, '_>,
     one: &Reported<'_, '_>,
@@ -115,6 +115,11 @@ pub(super) fn protection_of(
         Wanted::List { list, .. } => Some(list),
         Wanted::Nothing | Wanted::NotRead(_) => None,
     }
+}
+
+/// Whether a list says nothing but that nothing could be read.
+fn is_blind(list: &List) -> bool {
+    list.not_read > 0 && list.items.iter().all(Item::is_not_read)
 }
 
 /// What is to be done about one list of a node.

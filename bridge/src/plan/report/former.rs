@@ -9,16 +9,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mappings::compliance::Kind;
-use mappings::inventory::{Item, Put, Refresh, TYPES, needs_put};
 
 use super::compliance::{Step, step};
-use super::inventory::told;
-use super::{Look, look_again, stored};
+use super::{Look, forgotten, inventory, look_again};
 use crate::aws::{NodeId, Place};
 use crate::cloud::TargetView;
 use crate::config::Mode;
 use crate::plan::{Action, Capability, LoneNode, Plan, Reason, planned};
-use crate::store::{Holder, OwnedChange, OwnedKind, VmId};
+use crate::store::{Holder, OwnedKind, VmId};
 
 /// What is seen of a node that was told something.
 enum Sight<'a> {
@@ -40,7 +38,7 @@ struct Here<'a> {
 
 /// Plans what is taken back and forgotten.
 pub(super) fn plan(look: &Look<'_, '_, '_>, plan: &mut Plan) {
-    let Some(places) = places(look) else { return };
+    let places = places(look);
     let owned = &look.scene.memory.owned;
     let mut told: Vec<(&Holder, NodeId, Sight<'_>)> = owned
         .keys()
@@ -66,12 +64,18 @@ pub(super) fn plan(look: &Look<'_, '_, '_>, plan: &mut Plan) {
     }
 }
 
-/// What is seen of all accounts and Regions; nothing while a target cannot be read, since any node may be there.
-fn places<'a>(look: &Look<'_, 'a, '_>) -> Option<HashMap<String, Here<'a>>> {
+/// What is seen of all accounts and Regions. Where a target cannot be read, any node there may be one of its VMs; of one that was never
+/// read since the start only its Region is known.
+fn places<'a>(look: &Look<'_, 'a, '_>) -> HashMap<String, Here<'a>> {
     let undecided = undecided(look);
     let mut places: HashMap<String, Here<'a>> = HashMap::new();
-    for matching in look.scene.matchings {
-        let (place, view, matching) = matching.as_ref().ok()?;
+    let mut blind: Vec<(Option<&Place>, &str)> = Vec::new();
+    for (target, matching) in look.scene.policy.targets.iter().zip(look.scene.matchings) {
+        let Ok((place, view, matching)) = matching.as_ref() else {
+            let known = look.scene.cloud.target(&target.name).and_then(|view| view.place.as_ref());
+            blind.push((known, &target.region));
+            continue;
+        };
         let none = || Here { place, views: Vec::new(), ours: HashSet::new() };
         let here = places.entry(place.to_string()).or_insert_with(none);
         here.views.push(view);
@@ -87,7 +91,11 @@ fn places<'a>(look: &Look<'_, 'a, '_>) -> Option<HashMap<String, Here<'a>>> {
         });
         here.ours.extend(doubtful.map(|(node, _)| node));
     }
-    Some(places)
+    let is_blind = |place: &Place| {
+        blind.iter().any(|(known, region)| known.map_or(place.region() == *region, |known| known == place))
+    };
+    places.retain(|_, here| !is_blind(here.place));
+    places
 }
 
 fn sight<'a>(here: &Here<'a>, node: &NodeId) -> Sight<'a> {
@@ -109,10 +117,6 @@ fn undecided<'a>(look: &Look<'_, 'a, '_>) -> HashSet<&'a str> {
         .collect()
 }
 
-fn forgotten(holder: &Holder, name: &Arc<str>) -> OwnedChange {
-    OwnedChange { holder: holder.clone(), name: name.clone(), owned: None }
-}
-
 /// Takes back what a node was told.
 fn take_back(look: &Look<'_, '_, '_>, holder: &Holder, place: &Place, node: &NodeId, plan: &mut Plan) {
     let memory = look.scene.memory;
@@ -120,7 +124,7 @@ fn take_back(look: &Look<'_, '_, '_>, holder: &Holder, place: &Place, node: &Nod
     // Whoever was told something was a VM, and which is remembered also after it was found to be none.
     let Some(vm) = known.and_then(|known| known.first()).map(|identity| identity.vm.clone()) else { return };
     let label: Arc<str> = label(look, place, node).unwrap_or_else(|| node.as_str().into());
-    inventory(look, holder, (place, node, &vm, &label), plan);
+    take_back_inventory(look, holder, (place, node, &vm, &label), plan);
     let is_on = look.policy.compliance.mode != Mode::Off;
     if !is_on || look.hindered(Capability::Compliance, holder).is_some() {
         return;
@@ -142,7 +146,7 @@ fn take_back(look: &Look<'_, '_, '_>, holder: &Holder, place: &Place, node: &Nod
     }
 }
 
-fn inventory(
+fn take_back_inventory(
     look: &Look<'_, '_, '_>,
     holder: &Holder,
     (place, node, vm, label): (&Place, &NodeId, &VmId, &Arc<str>),
@@ -152,27 +156,8 @@ fn inventory(
     if !is_on || look.hindered(Capability::Inventory, holder).is_some() {
         return;
     }
-    let (mut puts, mut items) = (Vec::new(), Vec::new());
-    for type_name in TYPES {
-        let owned = look.scene.memory.owned_by(holder).and_then(|owned| owned.get(type_name));
-        if owned.is_none() {
-            continue;
-        }
-        let item = Item::cleared(type_name, look.now);
-        let before = stored(owned);
-        if before.as_ref().is_some_and(|before| before.hash == item.content_hash) {
-            plan.housekeeping.push(forgotten(holder, &type_name.into()));
-            continue;
-        }
-        match needs_put(&item.content_hash, before.as_ref(), look.now, &Refresh::INVENTORY) {
-            Put::Whole | Put::HashOnly => {
-                puts.push(told(&item, before.as_ref().map(|before| before.hash.as_str()), false));
-                items.push(item);
-            }
-            Put::NotBefore(until) => look_again(plan, until),
-            Put::Nothing => {}
-        }
-    }
+    let puts = inventory::take_back(look, holder, |_| true, plan);
+    let (puts, items): (Vec<_>, Vec<_>) = puts.into_iter().unzip();
     if !puts.is_empty() {
         plan.actions.push(planned(Action::PutInventory {
             place: place.clone(),

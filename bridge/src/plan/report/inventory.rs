@@ -7,18 +7,22 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 use jiff::Timestamp;
-use mappings::inventory::{Item, Put, Refresh, host_item, needs_put, vm_items};
+use mappings::inventory::{Item, Put, Refresh, TYPES, VM_TYPE, host_item, needs_put, vm_items};
 use vsphere_client::ids::MoRef;
 
-use super::{Look, Reported, look_again, says, stored};
+use super::{Look, Reported, forgotten, look_again, says, stored};
 use crate::config::Mode;
 use crate::fleet::VmView;
 use crate::plan::action::Told;
 use crate::plan::snapshots::own_mark;
 use crate::plan::{Action, Capability, CapabilityVerdict, Plan, Reason, planned};
+use crate::store::Holder;
 
 /// The keys by which Patch Manager finds the patch group of a node.
 const PATCH_GROUP_KEYS: [&str; 2] = ["Patch Group", "PatchGroup"];
+
+/// What stands beside an item that was put, in what is remembered.
+const RULE: &str = "inventory";
 
 /// What is planned of inventory, with what several nodes are told.
 #[derive(Debug, Default)]
@@ -48,7 +52,7 @@ impl<'f> Inventory<'f> {
         let owned = look.scene.memory.owned_by(&one.holder);
         let (mut puts, mut items, mut waits) = (Vec::new(), Vec::new(), None::<Timestamp>);
         let mut put = |item: &Item| {
-            let known = owned.and_then(|owned| owned.get(item.type_name));
+            let known = owned.and_then(|owned| owned.get(&*item.type_name));
             let before = stored(known);
             // Of what a node has no rows, and is not known to have been told any, nothing is said: not that there are none either.
             let is_bare = before.as_ref().map_or(known.is_none(), |before| before.hash == item.content_hash);
@@ -68,9 +72,16 @@ impl<'f> Inventory<'f> {
             puts.push(told(item, before.as_ref().map(|before| before.hash.as_str()), confirmed));
             items.push(item.clone());
         };
-        vm(look, one, captured).iter().for_each(&mut put);
+        let items_of_vm = vm(look, one, captured);
+        // Without its configuration vCenter shows no disks either, which is not that there are none: those rows stay.
+        let is_known = |item: &&Item| one.view.has_configuration() || *item.type_name == *VM_TYPE;
+        items_of_vm.iter().filter(is_known).for_each(&mut put);
         if let Some(host) = self.host(one, captured) {
             put(host);
+        }
+        for (told, item) in take_back(look, &one.holder, |name| !TYPES.contains(&name), plan) {
+            puts.push(told);
+            items.push(item);
         }
         if let Some(until) = waits {
             look_again(plan, until);
@@ -119,10 +130,39 @@ fn owner<'f>(look: &Look<'_, '_, '_>, view: &VmView<'f>) -> Option<&'f str> {
     view.tags_of(look.policy.findings.owner_tag.as_deref()?)?.next()
 }
 
+/// What is put of types that are told no more: nothing, once; then they are forgotten. They may be types of an earlier version that
+/// this one knows nothing else of.
+pub(super) fn take_back(
+    look: &Look<'_, '_, '_>,
+    holder: &Holder,
+    is_over: impl Fn(&str) -> bool,
+    plan: &mut Plan,
+) -> Vec<(Told, Item)> {
+    let owned = look.scene.memory.owned_by(holder).into_iter().flatten();
+    let over = owned.filter(|(name, owned)| *owned.rule == *RULE && is_over(name));
+    let mut puts = Vec::new();
+    for (name, owned) in over {
+        let item = Item::cleared(name.to_string(), look.now);
+        let before = stored(Some(owned));
+        if before.as_ref().is_some_and(|before| before.hash == item.content_hash) {
+            plan.housekeeping.push(forgotten(holder, name));
+            continue;
+        }
+        match needs_put(&item.content_hash, before.as_ref(), look.now, &Refresh::INVENTORY) {
+            Put::Whole | Put::HashOnly => {
+                puts.push((told(&item, before.as_ref().map(|before| before.hash.as_str()), false), item));
+            }
+            Put::NotBefore(until) => look_again(plan, until),
+            Put::Nothing => {}
+        }
+    }
+    puts
+}
+
 /// What is written down of an item that is put.
-pub(super) fn told(item: &Item, before: Option<&str>, confirmed: bool) -> Told {
+fn told(item: &Item, before: Option<&str>, confirmed: bool) -> Told {
     Told {
-        name: item.type_name.into(),
+        name: (&*item.type_name).into(),
         hash: item.content_hash.as_str().into(),
         before: before.map(Into::into),
         confirmed,

@@ -6,6 +6,7 @@
 mod compliance;
 mod findings;
 mod former;
+mod heal;
 mod inventory;
 
 use std::collections::{HashMap, HashSet};
@@ -22,7 +23,7 @@ use crate::aws::{NodeId, Place};
 use crate::cloud::TargetView;
 use crate::config::{ComplianceSettings, Config, FindingsSettings, InventorySettings, Mode};
 use crate::fleet::{Part, VmView};
-use crate::store::{Holder, Owned, VmId};
+use crate::store::{Holder, Owned, OwnedChange, VmId};
 
 /// What the operator wants to be told to AWS.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,6 +132,7 @@ pub(super) fn plan(scene: &Scene<'_, '_>, plan: &mut Plan) -> Reports {
         out.verdicts.insert(number, verdicts);
     }
     former::plan(&look, plan);
+    heal::plan(&look, plan);
     for (verdicts, mode) in [0, 1, 2].into_iter().zip(modes) {
         if mode == Mode::Off {
             out.verdicts.values_mut().for_each(|said| said[verdicts] = says(Reason::Off));
@@ -139,14 +141,14 @@ pub(super) fn plan(scene: &Scene<'_, '_>, plan: &mut Plan) -> Reports {
     out
 }
 
-/// The protection of every VM that is a managed node, whether it is told or not.
-pub(super) fn protections(scene: &Scene<'_, '_>) -> HashMap<VmId, Arc<List>> {
+/// The protection of every VM that is a managed node, whether it is told or not; `None` where nobody can say.
+pub(super) fn protections(scene: &Scene<'_, '_>) -> HashMap<VmId, Option<Arc<List>>> {
     let policy = &scene.policy.report;
     let look = Look { scene, policy, busy: HashSet::new(), now: scene.now };
     let windows = LastWindows::of(scene.memory, scene.now);
     (0..scene.candidates.len())
         .filter_map(|number| reported(scene, number).ok())
-        .filter_map(|one| Some((one.vm.clone(), compliance::protection_of(&look, &one, &windows)?)))
+        .map(|one| (one.vm.clone(), compliance::protection_of(&look, &one, &windows)))
         .collect()
 }
 
@@ -186,6 +188,11 @@ fn reported<'s, 'f>(scene: &'s Scene<'_, 'f>, number: usize) -> Result<Reported<
 fn stored(owned: Option<&Owned>) -> Option<Stored> {
     let owned = owned?;
     Some(Stored { hash: ContentHash::parse(owned.value.as_deref()?).ok()?, at: owned.written })
+}
+
+/// Nothing is to be remembered of something that a node was told.
+fn forgotten(holder: &Holder, name: &Arc<str>) -> OwnedChange {
+    OwnedChange { holder: holder.clone(), name: Arc::clone(name), owned: None }
 }
 
 /// There may be something to do at this time.

@@ -9,7 +9,8 @@ use mappings::compliance::table::Patches;
 use super::super::{AuditQuery, ComplianceDocument, ComplianceQuery, ReadBack, audit, compliance};
 use crate::aws::fake_reports::FakeReports;
 use crate::aws::{
-    AwsErrorKind, Ec2Node, ManagedNodeId, Node, NodeId, Ping, Place, Platform, Reports, TargetName,
+    AwsErrorKind, Ec2Node, InventoryPut, ManagedNodeId, Node, NodeId, Ping, Place, Platform, Reports,
+    TargetName,
 };
 use crate::cloud::{Cloud, TargetView};
 use crate::config::Environment;
@@ -158,7 +159,9 @@ async fn vms_and_instances_stand_in_one_table_the_worst_first() {
     // In bulk: a call for each list, whatever the number of nodes.
     world.reports.calls();
     world.read().await;
-    assert!(world.reports.calls().values().all(|calls| *calls == 1));
+    let mut calls = world.reports.calls();
+    assert_eq!(calls.remove("inventory"), Some(2), "two types of it");
+    assert!(calls.values().all(|calls| *calls == 1), "{calls:?}");
 }
 
 #[tokio::test]
@@ -169,6 +172,34 @@ async fn what_cannot_be_read_is_unknown_and_told() {
     let shop = table.machines.iter().find(|row| row.node.as_deref() == Some(EC2)).unwrap();
     assert_eq!((shop.overall.as_str(), shop.patches.is_none()), ("unknown", true));
     assert!(table.not_read[0].contains("prod: its patch states cannot be read"), "{:?}", table.not_read);
+}
+
+#[tokio::test]
+async fn inventory_is_shown_by_age_and_what_cannot_be_read_is_told() {
+    let world = World::new();
+    let node = NodeId::of_managed_instance(NODE).unwrap();
+    let facts = mappings::inventory::HostFacts::default();
+    let item = mappings::inventory::Item {
+        type_name: mappings::inventory::VM_TYPE.into(),
+        ..mappings::inventory::host_item(&facts, now())
+    };
+    world.reports.put_inventory(&node, &[InventoryPut::Whole(&item)]).await.unwrap();
+    let of = |table: &ComplianceDocument, node: Option<&str>| {
+        table.machines.iter().find(|row| row.node.as_deref() == node).unwrap().inventory.clone()
+    };
+    let table = world.table(ComplianceQuery::default()).await.unwrap();
+    let [one] = &of(&table, Some(NODE)).unwrap()[..] else { panic!("{:?}", table.machines) };
+    assert_eq!((&*one.r#type, one.captured.clone()), (mappings::inventory::VM_TYPE, Some(now().to_string())));
+    assert_eq!(one.hash.as_deref(), Some(item.content_hash.as_str()));
+    assert_eq!((of(&table, Some(EC2)), of(&table, None)), (Some(Vec::new()), None));
+    // A type that nobody ever put is refused, and nobody has any of it.
+    world.reports.fail("inventory", AwsErrorKind::Invalid);
+    let table = world.table(ComplianceQuery::default()).await.unwrap();
+    assert_eq!((of(&table, Some(NODE)), table.not_read.len()), (Some(Vec::new()), 0));
+    world.reports.fail("inventory", AwsErrorKind::Denied);
+    let table = world.table(ComplianceQuery::default()).await.unwrap();
+    assert_eq!(of(&table, Some(NODE)), None);
+    assert!(table.not_read[0].contains("prod: its inventory cannot be read"), "{:?}", table.not_read);
 }
 
 #[tokio::test]

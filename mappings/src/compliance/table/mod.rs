@@ -116,6 +116,17 @@ pub struct Associations {
     pub non_compliant: u32,
 }
 
+/// What the inventory of a node has of one type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    /// The type, such as `AWS:InstanceDetailedInformation`.
+    pub type_name: &'static str,
+    /// When it was captured.
+    pub captured: Option<Timestamp>,
+    /// The hash that was put with it.
+    pub hash: Option<Box<str>>,
+}
+
 /// What came out of checks, without the checks that are well by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checks {
@@ -133,13 +144,14 @@ impl Checks {
     /// What a list of ours says.
     #[must_use]
     pub fn of(list: &List) -> Self {
-        let mut checks = Self::default();
-        for item in &list.items {
-            match (item.status, item.severity) {
-                (Status::Compliant, _) => checks.compliant += 1,
-                (Status::NonCompliant, Severity::Unspecified) => checks.unreadable += 1,
-                (Status::NonCompliant, severity) => {
+        let unreadable = u32::try_from(list.not_read).unwrap_or(u32::MAX);
+        let mut checks = Self { unreadable, ..Self::default() };
+        for item in list.items.iter().filter(|item| !item.is_not_read()) {
+            match item.status {
+                Status::Compliant => checks.compliant += 1,
+                Status::NonCompliant => {
                     checks.failing.push(item.id.clone());
+                    let severity = item.severity;
                     checks.worst = Some(checks.worst.map_or(severity, |worst| worst.min(severity)));
                 }
             }
@@ -178,6 +190,9 @@ pub struct Facts {
     pub patches: Fact<Patches>,
     /// Its associations.
     pub associations: Fact<Associations>,
+    /// What its inventory has, type by type; absent if it has none. Nothing is judged by it: it says how old other facts of Systems
+    /// Manager may be.
+    pub inventory: Fact<Vec<Inventory>>,
     /// Its hardening.
     pub hardening: Fact<Checks>,
     /// Its protection.

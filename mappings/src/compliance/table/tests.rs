@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::compliance::{Check, Kind};
+use crate::compliance::{Check, Kind, NotRead};
 
 fn now() -> Timestamp {
     "2026-11-28T17:30:00Z".parse().unwrap()
@@ -25,6 +25,7 @@ fn machine(node: &str, name: &str) -> Facts {
         agent_online: Fact::Known(true),
         patches: Fact::Known(Patches { installed: 100, scanned: Some(days_ago(1)), ..Patches::default() }),
         associations: Fact::Known(Associations { compliant: 2, non_compliant: 0 }),
+        inventory: Fact::Absent,
         hardening: checks(),
         protection: checks(),
         windows: vec![Window { name: "Sundays".to_owned(), opens: None }],
@@ -188,14 +189,14 @@ fn checks_of_a_list() {
         status,
         details: Vec::new(),
     };
-    let list = List::new(
+    let list = List::with_not_read(
         Kind::Hardening,
         [
             check("low", Severity::Low, Status::NonCompliant),
             check("high", Severity::High, Status::NonCompliant),
-            check("dark", Severity::Unspecified, Status::NonCompliant),
             check("well", Severity::Critical, Status::Compliant),
         ],
+        [NotRead { id: "dark".to_owned(), why: "no permission".to_owned() }],
     );
     let failing = vec!["high".to_owned(), "low".to_owned()];
     assert_eq!(

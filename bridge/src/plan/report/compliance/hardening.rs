@@ -1,16 +1,18 @@
 //! The list of hardening rules of a VM.
 //!
-//! A rule that is not about the VM gives no item. What cannot be read gives one that is not compliant and has no severity, as in the
-//! list of its protection. What somebody accepts for a time is compliant, and says who accepts what until when.
+//! A rule that is not about the VM gives no item. One whose values cannot be read gives none either, and is named in the one item for
+//! all of them. What somebody accepts for a time is compliant, and says who accepts what until when.
+//!
+//! Of a VM whose configuration vCenter itself cannot read, as while its datastore is gone, nothing is said: what was told stays.
 
 use std::sync::Arc;
 
 use foldhash::HashMap;
 use jiff::Timestamp;
-use mappings::checks::{self, ApiVersion, Kind as CheckKind, Outcome, RuleSet, Subject};
-use mappings::compliance::{Check, Kind, List, Severity, Status};
+use mappings::checks::{self, ApiVersion, Kind as CheckKind, Outcome, RuleSet, Subject, Unread};
+use mappings::compliance::{Check, Kind, List, NotRead, Severity, Status};
 
-use super::Wanted;
+use super::{Wanted, is_blind};
 use crate::plan::report::Reported;
 
 /// The lists that were made, by the rules and the readings that they were made of, which most VMs share, and the version.
@@ -37,13 +39,16 @@ impl Hardening {
         if rules.reads(CheckKind::Vm).is_empty() {
             return Wanted::Nothing;
         }
+        if !one.view.has_configuration() {
+            return Wanted::NotRead("its configuration");
+        }
         let Some(readings) = one.view.readings() else { return Wanted::NotRead("its settings") };
         let api = || one.part.about().and_then(|about| ApiVersion::parse(&about.api_version));
         let version = one.view.checked_version().or_else(api);
         // The fleet is being read all the while, so that the address of the rules stands for one and the same thing.
         let key = (Arc::as_ptr(rules), readings, version);
-        if let Some(Made { list, until }) = self.made.get(&key).cloned() {
-            return Wanted::List { list, until };
+        if let Some(made) = self.made.get(&key) {
+            return made.clone().wanted();
         }
         let subject = Subject {
             kind: CheckKind::Vm,
@@ -55,7 +60,15 @@ impl Hardening {
         if is_general {
             self.made.insert(key, made.clone());
         }
-        Wanted::List { list: made.list, until: made.until }
+        made.wanted()
+    }
+}
+
+impl Made {
+    fn wanted(self) -> Wanted {
+        let Self { list, until } = self;
+        // Of a VM of which nothing at all is known, not even that is said.
+        if is_blind(&list) { Wanted::NotRead("its settings") } else { Wanted::List { list, until } }
     }
 }
 
@@ -67,7 +80,8 @@ fn list(
     now: Timestamp,
 ) -> (Made, bool) {
     let may_differ = !rules.suppressions().is_empty();
-    let (mut until, mut is_general, mut all) = (None::<Timestamp>, true, Vec::new());
+    let (mut until, mut is_general) = (None::<Timestamp>, true);
+    let (mut made, mut not_read) = (Vec::new(), Vec::new());
     for outcome in rules.evaluate(subject, readings, now) {
         if let checks::Status::Suppressed { until: end, .. } = outcome.status {
             // It holds to the end of that moment.
@@ -76,13 +90,18 @@ fn list(
         }
         let is_passed = matches!(outcome.status, checks::Status::Passed | checks::Status::NotApplicable(_));
         is_general &= is_passed || !may_differ;
-        all.extend(check(&outcome));
+        match check(&outcome) {
+            Some(Ok(check)) => made.push(check),
+            Some(Err(one)) => not_read.push(one),
+            None => {}
+        }
     }
-    (Made { list: Arc::new(List::new(Kind::Hardening, all)), until }, is_general)
+    let list = List::with_not_read(Kind::Hardening, made, not_read);
+    (Made { list: Arc::new(list), until }, is_general)
 }
 
-/// What is told of a rule; nothing where it has nothing to say.
-pub(super) fn check(outcome: &Outcome<'_>) -> Option<Check> {
+/// What is told of a rule, or why that is not known; nothing where it has nothing to say.
+fn check(outcome: &Outcome<'_>) -> Option<Result<Check, NotRead>> {
     let mut details = vec![("Family".to_owned(), outcome.rule.family.to_string())];
     let mut detail = |key: &str, value: String| details.push((key.to_owned(), value));
     let severity = severity(outcome.rule.severity);
@@ -95,20 +114,26 @@ pub(super) fn check(outcome: &Outcome<'_>) -> Option<Check> {
             detail("AcceptedBecause", (*reason).to_owned());
             (severity, Status::Compliant)
         }
-        checks::Status::NotReadable(_) => {
-            detail("State", "cannot be read".to_owned());
-            (Severity::Unspecified, Status::NonCompliant)
+        checks::Status::NotReadable(unread) => {
+            let why = match unread {
+                Unread::Value(_) | Unread::Version => outcome.evidence(),
+                // What was found differs from VM to VM, and is not what is missing.
+                Unread::Suppression(key) => {
+                    format!("whether it is accepted is not known, since `{}` is not", key.as_str())
+                }
+            };
+            return Some(Err(NotRead { id: outcome.rule.id.to_string(), why }));
         }
         checks::Status::NotApplicable(_) | checks::Status::ProviderManaged => return None,
     };
     detail("Evidence", outcome.evidence());
-    Some(Check {
+    Some(Ok(Check {
         id: outcome.rule.id.to_string(),
         title: outcome.rule.title.to_string(),
         severity,
         status,
         details,
-    })
+    }))
 }
 
 fn severity(severity: checks::Severity) -> Severity {

@@ -1,4 +1,7 @@
 //! The list of a VM's protection: its agent, VMware Tools, its last window and its snapshots.
+//!
+//! vCenter shows no snapshots of a VM whose files it cannot reach, nor what Tools say: while it has no configuration of the VM,
+//! nothing is said, and what was told stays.
 
 use std::sync::Arc;
 
@@ -9,7 +12,7 @@ use mappings::compliance::protection::{
 use mappings::compliance::{Kind, List};
 use mappings::selector::{Fact, PowerState, VmFacts as _};
 
-use super::Wanted;
+use super::{Wanted, is_blind};
 use crate::aws::{Node, Ping};
 use crate::fleet::ToolsAge;
 use crate::plan::report::{Look, Reported};
@@ -23,6 +26,9 @@ const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(15);
 pub(super) fn wanted(look: &Look<'_, '_, '_>, one: &Reported<'_, '_>, windows: &LastWindows<'_>) -> Wanted {
     let now = look.now;
     let view = one.view;
+    if !view.has_configuration() {
+        return Wanted::NotRead("its configuration");
+    }
     let power = view.power_state();
     let node = one.cloud.nodes.get(one.node).map(|node| &**node);
     let (agent, silent_at) = agent(power, node, view.boot_time(), now);
@@ -60,7 +66,11 @@ pub(super) fn wanted(look: &Look<'_, '_, '_>, one: &Reported<'_, '_>, windows: &
         },
         consolidation_needed: view.needs_consolidation().map_or(Fact::Unknown, Fact::Known),
     };
-    let list = List::new(Kind::Protection, checks(&facts, now, OLD_AFTER));
+    let (checks, not_read) = checks(&facts, now, OLD_AFTER);
+    let list = List::with_not_read(Kind::Protection, checks, not_read);
+    if is_blind(&list) {
+        return Wanted::NotRead("its protection");
+    }
     // The next snapshot that becomes old makes another list.
     let ages = match &snapshots {
         Fact::Known(snapshots) => {
