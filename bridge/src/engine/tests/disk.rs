@@ -175,6 +175,7 @@ impl Records for Disk {
             protections: state.protections.values().cloned().collect(),
             scopes: state.scopes.values().cloned().collect(),
             findings: state.findings.values().cloned().collect(),
+            former: Vec::new(),
         })
     }
 

@@ -66,6 +66,25 @@ impl Others {
         self.unusable.extend(shown.unusable);
     }
 
+    /// Open findings of other installations, but for those that were taken over since.
+    pub fn strangers<'o>(
+        &'o self,
+        records: &'o BTreeMap<FindingId, Record>,
+    ) -> impl Iterator<Item = (&'o FindingId, &'o Stranger)> {
+        self.foreign.iter().filter(|(id, one)| one.is_open && !records.contains_key(*id))
+    }
+
+    /// Findings that say they are ours, cannot be taken over, and were not written anew since.
+    pub fn unusable<'o>(
+        &'o self,
+        records: &'o BTreeMap<FindingId, Record>,
+    ) -> impl Iterator<Item = &'o Unusable> {
+        let is_as_it_was = |one: &&Unusable| {
+            records.get(&one.id).is_none_or(|record| record.updated_at <= one.updated_at)
+        };
+        self.unusable.values().filter(is_as_it_was)
+    }
+
     /// The last `UpdatedAt` of what is there under a name that we may write.
     pub(super) fn last_update(&self, id: &FindingId) -> Option<Timestamp> {
         let foreign = self.foreign.get(id).map(|stranger| stranger.updated_at);
@@ -121,19 +140,6 @@ impl Book {
         }
         let Self { records, others } = self;
         others.foreign.retain(|id, _| !records.contains_key(id));
-    }
-
-    /// Open findings of other installations.
-    pub fn strangers(&self) -> impl Iterator<Item = (&FindingId, &Stranger)> {
-        self.others.foreign.iter().filter(|(id, one)| one.is_open && !self.records.contains_key(*id))
-    }
-
-    /// Findings that say they are ours, cannot be taken over, and were not written anew since.
-    pub fn unusable(&self) -> impl Iterator<Item = &Unusable> {
-        let is_newer = |one: &&Unusable| {
-            self.records.get(&one.id).is_none_or(|record| record.updated_at <= one.updated_at)
-        };
-        self.others.unusable.values().filter(is_newer)
     }
 }
 

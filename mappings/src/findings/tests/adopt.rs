@@ -72,14 +72,14 @@ fn what_only_looks_like_ours_is_told() {
         let id = &spoiled[0].content.id;
         let mut book = Book::default();
         book.reconcile(adopted, &target(), start(), start());
-        assert_eq!(book.unusable().map(|one| &one.id).collect::<Vec<_>>(), [id]);
+        assert_eq!(book.others.unusable(&book.records).map(|one| &one.id).collect::<Vec<_>>(), [id]);
         // Where its name is needed it is written anew, and later than what is there.
         let plan = planned(&one(), &book, &Policy::default(), start() - hours(5));
         assert_eq!(kinds(&plan), [ChangeKind::Create]);
         if *id == plan.changes[0].record.id {
             assert!(plan.changes[0].record.updated_at > spoiled[0].times.updated_at);
             accept(&mut book, &plan, start());
-            assert_eq!(book.unusable().count(), 0);
+            assert_eq!(book.others.unusable(&book.records).count(), 0);
         }
     }
     // Somebody has changed what it says: it is sent again.
@@ -115,14 +115,14 @@ fn what_another_installation_tells_is_left_alone_and_named() {
     let plan = planned(&one(), &book, &Policy::default(), start());
     assert_eq!((plan.changes.len(), plan.foreign.len()), (0, 1));
     assert_eq!((&plan.foreign[0].owner, &plan.foreign[0].object), (&Some(other.clone()), &subject().object));
-    let (_, stranger) = book.strangers().next().unwrap();
+    let (_, stranger) = book.others.strangers(&book.records).next().unwrap();
     assert_eq!(stranger.vcenter.as_ref().map(|vcenter| vcenter.as_str()), Some(VCENTER));
     // What was shown of another place stays known, what was shown of this one before does not.
     let elsewhere = Target { region: "us-east-1".into(), ..target() };
     book.reconcile(adopt(&[], &elsewhere, &[owner()]), &elsewhere, start(), start());
-    assert_eq!(book.strangers().count(), 1);
+    assert_eq!(book.others.strangers(&book.records).count(), 1);
     read(&mut book, &[], start());
-    assert_eq!(book.strangers().count(), 0);
+    assert_eq!(book.others.strangers(&book.records).count(), 0);
     assert_eq!(kinds(&planned(&one(), &book, &Policy::default(), start())), [ChangeKind::Create]);
 }
 
@@ -136,7 +136,7 @@ fn what_another_installation_has_ended_is_free() {
     }
     let mut book = Book::default();
     read(&mut book, &hub.listed(), start());
-    assert_eq!(book.strangers().count(), 0);
+    assert_eq!(book.others.strangers(&book.records).count(), 0);
     // Our clock is behind theirs.
     let now = start() - hours(3);
     let plan = planned(&one(), &book, &Policy::default(), now);
@@ -203,7 +203,7 @@ fn a_finding_keeps_its_name_when_the_store_is_lost_while_the_instance_cannot_be_
                 }
                 let mut book = Book::default();
                 read(&mut book, &hub.listed(), start());
-                assert_eq!((book.records.len(), book.unusable().count()), (1, 0));
+                assert_eq!((book.records.len(), book.others.unusable(&book.records).count()), (1, 0));
                 let plan = planned(third, &book, &Policy::default(), start());
                 assert!(kinds(&plan).iter().all(|kind| *kind == ChangeKind::Update), "{:?}", kinds(&plan));
                 send(&mut hub, &mut book, &plan, start());
