@@ -192,12 +192,7 @@ fn requirements(group: &Group<'_>) -> Vec<String> {
     all.into_iter().take(limit::REQUIREMENTS).collect()
 }
 
-fn fields(
-    group: &Group<'_>,
-    object: &Object,
-    owner: &Owner,
-    parts: &[Part],
-) -> BTreeMap<String, String> {
+fn fields(group: &Group<'_>, object: &Object, owner: &Owner, parts: &[Part]) -> BTreeMap<String, String> {
     let subject = &*group.worst().subject;
     let mut fields = BTreeMap::new();
     let mut put = |key: String, value: &str, most: usize| {

@@ -79,9 +79,8 @@ impl Others {
         &'o self,
         records: &'o BTreeMap<FindingId, Record>,
     ) -> impl Iterator<Item = &'o Unusable> {
-        let is_as_it_was = |one: &&Unusable| {
-            records.get(&one.id).is_none_or(|record| record.updated_at <= one.updated_at)
-        };
+        let is_as_it_was =
+            |one: &&Unusable| records.get(&one.id).is_none_or(|record| record.updated_at <= one.updated_at);
         self.unusable.values().filter(is_as_it_was)
     }
 
@@ -118,7 +117,9 @@ impl Book {
         });
         for (id, unusable) in &others.unusable {
             // Somebody has written over it. It is sent again, and has to be newer.
-            if let Some(known) = self.records.get_mut(id).filter(|known| known.updated_at < unusable.updated_at) {
+            if let Some(known) =
+                self.records.get_mut(id).filter(|known| known.updated_at < unusable.updated_at)
+            {
                 known.updated_at = unusable.updated_at;
                 known.in_doubt = true;
             }

@@ -40,7 +40,9 @@ impl<'a> Kin<'a> {
         id: &FindingId,
         matched: &BTreeSet<&FindingId>,
     ) -> Option<&'a Record> {
-        if let Some(own) = self.records.get(id).filter(|own| own.state == State::Open && !matched.contains(id)) {
+        if let Some(own) =
+            self.records.get(id).filter(|own| own.state == State::Open && !matched.contains(id))
+        {
             return Some(own);
         }
         let records = self.by_spot.get(&(group.target, spot(group.object), &group.scope))?;

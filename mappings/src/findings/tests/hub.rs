@@ -46,7 +46,14 @@ impl Default for Hub {
 
 /// What people may set, and an import of ours must never name.
 const OF_PEOPLE: [&str; 8] = [
-    "Note", "UserDefinedFields", "Workflow", "VerificationState", "Severity", "Types", "Confidence", "Criticality",
+    "Note",
+    "UserDefinedFields",
+    "Workflow",
+    "VerificationState",
+    "Severity",
+    "Types",
+    "Confidence",
+    "Criticality",
 ];
 
 impl Hub {
@@ -63,12 +70,8 @@ impl Hub {
         let finding: Finding = serde_json::from_value(sent).unwrap();
         let id = finding.content.id.clone();
         let before = self.held.get(&id).cloned();
-        let mut people = People {
-            workflow: WorkflowStatus::New,
-            note: None,
-            severity: None,
-            fields: BTreeMap::new(),
-        };
+        let mut people =
+            People { workflow: WorkflowStatus::New, note: None, severity: None, fields: BTreeMap::new() };
         if let Some(held) = &before {
             if finding.times.updated_at <= held.finding.times.updated_at {
                 return;

@@ -107,6 +107,7 @@ pub(super) fn is_asked(settings: &FindingsSettings, part: &Part, kind: Kind, rul
         return *asked;
     }
     let kind = subject::kind_of_checks(kind);
-    let known = |reads: &crate::fleet::Reads| reads.rules().rules(kind).any(|known| known.id.as_str() == rule);
+    let known =
+        |reads: &crate::fleet::Reads| reads.rules().rules(kind).any(|known| known.id.as_str() == rule);
     settings.checks && part.reads().is_some_and(|reads| known(reads))
 }

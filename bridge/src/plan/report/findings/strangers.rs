@@ -46,8 +46,7 @@ pub(crate) fn of<'p>(
     for (_, stranger) in others.strangers(records) {
         let vcenter = stranger.vcenter.as_ref().and_then(|vcenter| seen.get(vcenter.as_str()));
         let Some(vcenter) = vcenter else { continue };
-        let (count, vcenters) =
-            foreign.entry((place(&stranger.target), stranger.owner.clone())).or_default();
+        let (count, vcenters) = foreign.entry((place(&stranger.target), stranger.owner.clone())).or_default();
         *count += 1;
         vcenters.insert(Arc::clone(vcenter));
     }

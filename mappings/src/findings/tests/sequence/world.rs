@@ -453,14 +453,8 @@ impl World {
     }
 
     pub(super) fn check(&self) {
-        let fresh = plan(
-            &self.problems(),
-            &Book::default(),
-            seen,
-            &self.owners[0],
-            &self.policy(),
-            self.now(),
-        );
+        let fresh =
+            plan(&self.problems(), &Book::default(), seen, &self.owners[0], &self.policy(), self.now());
         let there = |vm: &Vm, rule: usize| vm.alive && vm.rules[rule].is_some() && !vm.accepted[rule];
         let expected: BTreeSet<(usize, &str)> = (self.vms.iter().enumerate())
             .flat_map(|(at, vm)| {
