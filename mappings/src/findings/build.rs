@@ -98,14 +98,20 @@ impl Content {
         (self, hash)
     }
 
-    /// The same finding when its problem is over: archived, and told by whoever says so.
-    pub(super) fn resolved(&self, resolution: Resolution, owner: &Owner) -> (Self, ContentHash) {
+    /// The same finding, told by this installation.
+    pub(super) fn owned_by(&self, owner: &Owner) -> Self {
+        let mut content = self.clone();
+        content.product_fields.insert(format!("{PREFIX}owner"), fit(owner.as_str(), limit::FIELD));
+        content
+    }
+
+    /// The same finding when its problem is over: archived.
+    pub(super) fn resolved(&self, resolution: Resolution) -> (Self, ContentHash) {
         let mut content = self.clone();
         content.compliance.status = resolution.status();
         content.record_state = RecordState::Archived;
         content.finding_provider_fields.severity.label = Severity::Informational;
         content.product_fields.insert(format!("{PREFIX}resolution"), resolution.word().to_owned());
-        content.product_fields.insert(format!("{PREFIX}owner"), fit(owner.as_str(), limit::FIELD));
         content.sealed()
     }
 }

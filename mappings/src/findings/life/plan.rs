@@ -318,7 +318,7 @@ impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
     }
 
     fn resolve(&mut self, record: &Record, resolution: Resolution) {
-        let (content, hash) = record.content.resolved(resolution, self.owner);
+        let (content, hash) = record.content.owned_by(self.owner).resolved(resolution);
         let mut next = record.clone();
         (next.content, next.hash) = (Arc::new(content), hash);
         next.state = State::Resolved { since: self.now, workflow: WorkflowDue::Look };
@@ -381,7 +381,7 @@ impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
 
     fn push(&mut self, kind: ChangeKind, mut record: Record, before: Option<&Record>) {
         if let (Some(before), true) = (before, kind != ChangeKind::Close) {
-            record.updated_at = next_update(before.updated_at, self.now);
+            record.updated_at = before.next_update(self.now);
             record.imported_at = before.imported_at;
         }
         self.plan.changes.push(Change {

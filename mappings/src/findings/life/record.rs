@@ -104,6 +104,11 @@ impl Record {
         Finding { content: Content::clone(&self.content), times }
     }
 
+    /// The next `UpdatedAt`.
+    pub(super) fn next_update(&self, now: Timestamp) -> Timestamp {
+        next_update(self.updated_at, now)
+    }
+
     /// When Security Hub last took it, as far as that can be said now: see [`past`].
     pub(super) fn taken(&self, now: Timestamp) -> Option<Timestamp> {
         self.imported_at.and_then(|at| past(at, now))

@@ -54,10 +54,10 @@ pub fn settle(change: &Change, outcome: &Outcome, now: Timestamp) -> Option<Reco
             Some(record)
         }
         Outcome::Accepted | Outcome::Left => {
-            // What stays refused although what was taken before was sent again is in the record that was wanted.
             let mut record = wanted.clone();
             record.imported_at = Some(now);
             record.in_doubt = false;
+            record.failure = change.refused_besides().cloned();
             Some(record)
         }
         Outcome::Refused { code, message } => Some(change.failed(code, message, true, now)),
@@ -90,6 +90,12 @@ impl Change {
         record
     }
 
+    /// Why what it is to say is not taken, while what was taken before is only kept from being forgotten.
+    fn refused_besides(&self) -> Option<&Failure> {
+        let refused = self.record.failure.as_ref().filter(|_| self.kind == ChangeKind::Refresh)?;
+        (refused.permanent && refused.hash != self.record.hash).then_some(refused)
+    }
+
     /// What was known before, with the time of this attempt.
     fn kept(&self) -> Record {
         let wanted = &self.record;
@@ -116,8 +122,7 @@ impl Change {
         let attempts = before.map_or(0, |failure| failure.attempts).saturating_add(1);
         let distance = FIRST.checked_mul(1 << attempts.saturating_sub(1).min(16)).unwrap_or(LONGEST_WAIT);
         let distance = distance.min(LONGEST_WAIT);
-        if let Some(refused) = &self.record.failure {
-            // What is told is why something else is not taken; this was to keep what was taken before.
+        if let Some(refused) = self.refused_besides() {
             return Failure { attempts, retry_at: later(now, distance), ..refused.clone() };
         }
         Failure {

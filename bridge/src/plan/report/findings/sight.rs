@@ -33,7 +33,7 @@ impl Sights<'_, '_, '_> {
         let of_vcenter = |(part, _): &&(&Part, _)| part.uuid() == Some(spot.1);
         let Some((part, stale)) = self.scene.parts.iter().find(of_vcenter) else {
             // Its vCenter is not in the configuration any more, if all that are have told who they are.
-            return if self.all_current() { Sight::NotAsked } else { Sight::Unknown };
+            return if self.all_current() { Sight::Seen } else { Sight::Unknown };
         };
         if stale.is_some() || self.twins.contains(&spot.1) || self.gathered.blind.contains(&spot) {
             return Sight::Unknown;
