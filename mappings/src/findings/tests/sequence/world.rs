@@ -1,8 +1,11 @@
 //! VMs, people, a store, clocks and a network, to which things happen.
 
+mod check;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::step::{Fate, Step};
 use crate::findings::life::{
     Batch, Call, Change, Closing, Policy, Record, WorkflowStatus, adopt, batches, closing,
 };
@@ -18,64 +21,6 @@ const REFUSED: u8 = 3;
 const STRANGER: &str = "ffffffff";
 /// How late Security Hub shows what it has.
 const LAG: SignedDuration = SignedDuration::from_mins(20);
-
-/// What happens to a call, or to one finding in it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Fate {
-    Taken,
-    Throttled,
-    Refused,
-    /// It arrived, and its answer did not.
-    AnswerLost,
-    /// It did not arrive, and nobody knows.
-    Lost,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum Step {
-    Toggle(usize, usize),
-    Vary(usize, usize, u8),
-    Accept(usize, usize),
-    Rename(usize, u8),
-    Move(usize),
-    Delete(usize),
-    Recreate(usize),
-    Hide(usize),
-    HideRule(usize, usize),
-    /// The instance UUID cannot be read, or can be again.
-    HideInstance(usize),
-    Fold,
-    /// So many minutes pass.
-    Advance(u32),
-    /// Our clock is so many minutes ahead of the true time from now on.
-    SetClock(i32),
-    Workflow(usize, WorkflowStatus),
-    Note(usize, u8),
-    Field(usize, u8),
-    Severity(usize, Severity),
-    /// The store is lost, or is an older copy; then Security Hub is read.
-    Restart {
-        lost: bool,
-    },
-    /// The store is lost, the id of the installation with it.
-    NewInstallation,
-    /// A person says that the former ones were this one.
-    Recover,
-    Keep,
-    /// Security Hub is read.
-    Read,
-    /// Another installation tells of the same VM, or ends that.
-    Stranger {
-        vm: usize,
-        rule: usize,
-        there: bool,
-    },
-    Cycle {
-        fates: Vec<Fate>,
-        /// The process is killed after so many findings.
-        killed: Option<usize>,
-    },
-}
 
 #[derive(Debug, Clone)]
 struct Vm {
@@ -431,86 +376,9 @@ impl World {
         }
     }
 
-    /// Everything can be seen and reached again, and time goes on until nothing more is to be sent. Clocks stay as they are.
-    pub(super) fn heal(&mut self) {
-        for vm in &mut self.vms {
-            (vm.hidden, vm.nameless, vm.unreadable) = (false, false, [false; 4]);
-            if vm.name == REFUSED {
-                vm.name = 0;
-            }
-        }
-        self.owners.append(&mut self.former);
-        for _ in 0..20 {
-            self.pass(hours(7));
-            self.read();
-            let plan = self.plan();
-            if plan.is_empty() && plan.waiting == 0 {
-                return;
-            }
-            self.cycle(&[], None);
-        }
-        panic!("it never comes to an end: {:?}", kinds(&self.plan()));
-    }
-
-    pub(super) fn check(&self) {
-        let fresh =
-            plan(&self.problems(), &Book::default(), seen, &self.owners[0], &self.policy(), self.now());
-        let there = |vm: &Vm, rule: usize| vm.alive && vm.rules[rule].is_some() && !vm.accepted[rule];
-        let expected: BTreeSet<(usize, &str)> = (self.vms.iter().enumerate())
-            .flat_map(|(at, vm)| {
-                let rules = RULES.iter().enumerate().filter(move |(rule, _)| there(vm, *rule));
-                rules.map(move |(_, (rule, family))| (at, if self.is_full() { *rule } else { *family }))
-            })
-            .collect();
-        assert_eq!(fresh.changes.len(), expected.len());
-        let mut active: Vec<&Content> = Vec::new();
-        for (id, held) in &self.hub.held {
-            let content = &held.finding.content;
-            if let Some(decided) = self.decided.get(id) {
-                assert_eq!(held.people.workflow, *decided, "{id}");
-            }
-            if let Some(set) = self.people.get(id) {
-                assert_eq!(held.people, People { workflow: held.people.workflow, ..set.clone() }, "{id}");
-            }
-            if owner_of(content) == STRANGER {
-                continue;
-            }
-            if content.record_state == RecordState::Active {
-                active.push(content);
-                continue;
-            }
-            let (status, why) = (content.compliance.status, &content.product_fields["vmbridge/resolution"]);
-            let has_passed = ["fixed", "gone", "replaced"].contains(&why.as_str());
-            assert_eq!(status, if has_passed { Status::Passed } else { Status::NotAvailable }, "{why}");
-            if !self.decided.contains_key(id) {
-                assert_eq!(held.people.workflow, WorkflowStatus::Resolved, "{id}");
-            }
-        }
-        for change in &fresh.changes {
-            let wanted = &change.record.content;
-            let found = active.iter().position(|content| told(content) == told(wanted));
-            match found {
-                Some(at) => drop(active.swap_remove(at)),
-                None => {
-                    let held = &self.hub.held[&wanted.id].finding.content;
-                    assert_eq!((owner_of(held), held.record_state), (STRANGER, RecordState::Active));
-                }
-            }
-        }
-        assert!(active.is_empty(), "nobody has these problems, or they are told twice: {active:#?}");
-    }
-
     fn is_full(&self) -> bool {
         self.folding == Folding::Full
     }
-}
-
-/// What a finding tells, whether or not its name was made while the instance UUID could be read.
-fn told(content: &Content) -> Content {
-    let mut content = content.clone();
-    content.id = "".into();
-    content.product_fields.remove("vmbridge/content");
-    content
 }
 
 fn owner_of(content: &Content) -> &str {
