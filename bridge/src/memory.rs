@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use mappings::findings::Owner;
 use mappings::findings::life::Book;
 use mappings::protection::{Record, RecordId};
 
@@ -54,6 +55,8 @@ pub type Port = (Arc<str>, Arc<str>, u16);
 pub struct Memory {
     /// The id of this installation, in the mark on what it owns.
     pub installation: Arc<str>,
+    /// Installations that this one was before.
+    pub former: Vec<Arc<str>>,
     /// The state was last used on another machine: nothing is done until a person claims it.
     pub copied: bool,
     /// Which nodes are which VMs, or are not.
@@ -96,7 +99,8 @@ impl Memory {
     /// What the store holds, at the start of the program.
     #[must_use]
     pub fn of(contents: Contents, installation: &str, copied: bool, now: Timestamp) -> Self {
-        let mut memory = Self { installation: installation.into(), copied, ..Self::default() };
+        let former = contents.former;
+        let mut memory = Self { installation: installation.into(), former, copied, ..Self::default() };
         for identity in contents.identities {
             memory.put_identity(identity);
         }
@@ -204,6 +208,12 @@ impl Memory {
     /// Takes note of how far a snapshot is.
     pub fn put_protection(&mut self, Protection { vm, record }: Protection) {
         self.protections.entry(vm).or_default().insert(record.key().clone(), record);
+    }
+
+    /// The marks on findings that are ours.
+    #[must_use]
+    pub fn finding_owners(&self) -> Vec<Owner> {
+        [&self.installation].into_iter().chain(&self.former).map(|id| Owner::from(&**id)).collect()
     }
 
     /// Takes note of what Security Hub has of a finding.

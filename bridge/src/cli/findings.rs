@@ -50,7 +50,9 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
         }
         if csv { write_csv(out, &found) } else { write_table(out, &found) }
     })?;
-    Ok(if found.open == 0 && found.refused == 0 { Exit::Done } else { Exit::Problem })
+    let is_well =
+        found.open == 0 && found.refused == 0 && found.foreign.is_empty() && found.unusable.is_empty();
+    Ok(if is_well { Exit::Done } else { Exit::Problem })
 }
 
 fn write_table(out: &mut dyn Write, found: &FindingsDocument) -> io::Result<()> {
@@ -75,6 +77,13 @@ fn write_table(out: &mut dyn Write, found: &FindingsDocument) -> io::Result<()> 
     }
     for one in &found.findings {
         write_trouble(out, one)?;
+    }
+    for one in &found.foreign {
+        writeln!(out, "! {}: {}", for_terminal(&one.place), for_terminal(&one.sentence))?;
+    }
+    for one in &found.unusable {
+        let (id, why) = (for_terminal(&one.id), for_terminal(&one.why));
+        writeln!(out, "! {id} cannot be taken over: {why}; it stays as it is until Security Hub forgets it")?;
     }
     let FindingsDocument { open, resolved, refused, folded, problems, .. } = found;
     writeln!(out, "{open} open, {resolved} resolved, {refused} refused")?;
@@ -132,6 +141,7 @@ fn write_csv(out: &mut dyn Write, found: &FindingsDocument) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::{ForeignFindings, UnusableFinding};
 
     #[test]
     fn what_is_refused_stands_below_with_its_remedy() {
@@ -159,6 +169,18 @@ mod tests {
             folded: 1,
             problems: 1,
             findings: vec![one],
+            foreign: vec![ForeignFindings {
+                place: "111122223333/eu-central-1".to_owned(),
+                installation: Some("0a1b2c3d".to_owned()),
+                findings: 2,
+                vcenters: vec!["dc1".to_owned()],
+                sentence: "dc1: 2 findings are told by another installation".to_owned(),
+            }],
+            unusable: vec![UnusableFinding {
+                id: "vmbridge/1/vm-2".to_owned(),
+                place: "111122223333/eu-central-1".to_owned(),
+                why: "it names no rules".to_owned(),
+            }],
             ..FindingsDocument::default()
         };
         let mut out = Vec::new();

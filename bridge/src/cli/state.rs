@@ -1,16 +1,13 @@
 //! `vmbridge state`: looking after what is remembered.
 
-use std::collections::BTreeMap;
+mod recover;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::plan::refuse_without_targets;
-use super::{Context, Exit, Failure, Hangup, Stop, desk, output};
-use crate::cloud::SharedCloud;
+use super::{Context, Exit, Failure, desk, output};
 use crate::control::Request;
-use crate::engine::{AssemblyError, Targets};
-use crate::plan::{Claimed, claimed};
 use crate::store::{Reader, Store, StoreError};
 
 #[derive(Debug, Subcommand)]
@@ -26,7 +23,7 @@ pub(super) enum Subject {
     Export,
     /// Say that this machine is the one that the state belongs to, after it was moved or put back on another one.
     Claim,
-    /// Take over what an earlier life of this installation owned, whose state is lost, from its marks on the nodes.
+    /// Take over what an earlier life of this installation owned, whose state is lost, from its marks on nodes and findings.
     Recover(RecoverArguments),
 }
 
@@ -93,80 +90,6 @@ pub(super) async fn run(context: &Context, subject: Subject) -> Result<Exit, Fai
             })?;
             Ok(Exit::Done)
         }
-        Subject::Recover(arguments) => recover(context, arguments).await,
-    }
-}
-
-async fn recover(context: &Context, arguments: RecoverArguments) -> Result<Exit, Failure> {
-    let (_, config) = context.load()?;
-    refuse_without_targets(&config)?;
-    let RecoverArguments { installation, yes } = arguments;
-    let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
-    context.start_log(None)?;
-    let cloud = SharedCloud::new();
-    let targets = Targets::connect(&config, &cloud).await.map_err(Failure::Engine)?;
-    // First the lock: a daemon that runs would go on with what it remembers.
-    let store = Store::open(&config.state.directory).await.map_err(engine)?;
-    tokio::select! {
-        () = targets.read_once() => {}
-        () = stop.requested() => return Ok(stop.or(Exit::Problem)),
-    }
-    let cloud = cloud.read();
-    for (name, view) in cloud.targets() {
-        if let Err(why) = view.usable(crate::clock::now(), config.limits.stale_after) {
-            let why = format!("{name} cannot be read, so its marks are not known: {why}");
-            return Err(Failure::Engine(AssemblyError::Unreadable(why)));
-        }
-    }
-    let mut lives: BTreeMap<String, Claimed> = claimed(&cloud, crate::clock::now());
-    lives.remove(store.installation());
-    let exit = match choose(lives, installation.as_deref()) {
-        Err(told) => {
-            eprintln!("{told}");
-            store.close().await;
-            return Ok(Exit::Problem);
-        }
-        Ok((id, Claimed { nodes, owned })) if !yes => {
-            eprintln!(
-                "installation {id} owns {} tags of {nodes} nodes; `vmbridge state recover --installation {id} --yes` makes them \
-                 this one's, if {id} runs nowhere any more",
-                owned.len()
-            );
-            store.close().await;
-            Exit::Problem
-        }
-        Ok((id, Claimed { nodes, owned })) => {
-            let store = store.take_over(&id, &owned).await.map_err(engine)?;
-            store.close().await;
-            output::write(|out| {
-                writeln!(
-                    out,
-                    "this is installation {id} from now on, with {} tags of {nodes} nodes",
-                    owned.len()
-                )
-            })?;
-            Exit::Done
-        }
-    };
-    Ok(exit)
-}
-
-/// The earlier life that is meant, or why none is.
-fn choose(mut lives: BTreeMap<String, Claimed>, wanted: Option<&str>) -> Result<(String, Claimed), String> {
-    if let Some(wanted) = wanted {
-        return match lives.remove_entry(wanted) {
-            Some(life) => Ok(life),
-            None => Err(format!("no node has a mark of installation {wanted}")),
-        };
-    }
-    let ids: Vec<String> =
-        lives.iter().map(|(id, claimed)| format!("{id} ({} nodes)", claimed.nodes)).collect();
-    match lives.len() {
-        1 => lives.pop_first().ok_or_else(String::new),
-        0 => Err("no node has a mark of another installation; there is nothing to recover".to_owned()),
-        _ => Err(format!(
-            "several other installations have marks: {}; choose with --installation",
-            ids.join(", ")
-        )),
+        Subject::Recover(arguments) => recover::run(context, arguments).await,
     }
 }

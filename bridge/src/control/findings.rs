@@ -1,5 +1,7 @@
 //! What Security Hub has of our findings, as it is remembered.
 
+mod others;
+
 use std::collections::HashMap;
 
 use mappings::findings::life::{Record, State};
@@ -40,8 +42,42 @@ pub struct FindingsDocument {
     pub folded: usize,
     /// How many problems the open ones tell of: as many findings there would be if none were folded.
     pub problems: usize,
+    /// Findings about vCenters of the configuration that another installation tells. All of them, whatever is asked for.
+    #[serde(default)]
+    pub foreign: Vec<ForeignFindings>,
+    /// Findings that carry the mark of this installation and cannot be taken over.
+    #[serde(default)]
+    pub unusable: Vec<UnusableFinding>,
     /// The findings: refused ones, then open ones, then resolved ones.
     pub findings: Vec<FindingDocument>,
+}
+
+/// Open findings that another installation tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForeignFindings {
+    /// The account and Region.
+    pub place: String,
+    /// The id of the installation. `null`: they do not say.
+    pub installation: Option<String>,
+    /// How many.
+    pub findings: usize,
+    /// The vCenters that they are about.
+    pub vcenters: Vec<String>,
+    /// One sentence, with what to do.
+    pub sentence: String,
+}
+
+/// A finding that carries our mark and cannot be taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnusableFinding {
+    /// Its id in Security Hub.
+    pub id: String,
+    /// The account and Region.
+    pub place: String,
+    /// Why.
+    pub why: String,
 }
 
 /// A finding.
@@ -102,7 +138,8 @@ pub(crate) fn findings(view: &View<'_>, query: &FindingQuery) -> Result<Findings
     )?;
     let parts: HashMap<String, _> =
         view.fleet.parts().filter_map(|part| Some((part.uuid()?.to_string().to_lowercase(), part))).collect();
-    let mut document = FindingsDocument::default();
+    let (foreign, unusable) = others::told(view);
+    let mut document = FindingsDocument { foreign, unusable, ..FindingsDocument::default() };
     for record in view.memory.findings.records.values() {
         let part = parts.get(&record.object.vcenter.as_str().to_lowercase());
         let moref = record.object.moref.as_str();

@@ -30,7 +30,7 @@ pub(crate) use desk::plan_document;
 pub use documents::{Asked, EnrolmentDocument, NodeDocument};
 pub use find::{Found, find};
 pub(crate) use findings::findings;
-pub use findings::{FindingDocument, FindingQuery, FindingsDocument};
+pub use findings::{FindingDocument, FindingQuery, FindingsDocument, ForeignFindings, UnusableFinding};
 pub use protect::{
     Begun, HazardDocument, NodeProgress, RefusedVmDocument, SnapshotProgress, TakeQuery, TakenDocument,
     TakenVmDocument,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mappings::findings::life::{self, Book, Closing, Outcome as Told, WorkflowStatus};
+use mappings::findings::life::{self, Closing, Outcome as Told, WorkflowStatus};
 use mappings::findings::{Finding, FindingId, RecordState, patches};
 use tokio::time::Instant;
 
@@ -117,14 +117,15 @@ impl<S: Records> Inner<S> {
         {
             let mut memory = self.memory();
             current.into_iter().for_each(|change| memory.put_finding(change));
-            for Reconciled { place, read, foreign, .. } in &plan.reconciled {
-                memory.findings.foreign.extend(foreign.iter().cloned());
+            for Reconciled { place, read, of, others, .. } in &plan.reconciled {
+                memory.findings.others.replace(of, others.clone());
                 memory.reconciled.insert(place.clone(), *read);
             }
-            let Book { records, foreign } = &mut memory.findings;
-            foreign.retain(|id| !records.contains_key(id));
         }
-        for Reconciled { place, read, .. } in &plan.reconciled {
+        for Reconciled { place, read, others, .. } in &plan.reconciled {
+            for unusable in others.unusable.values() {
+                tracing::warn!(%place, finding = %unusable.id, why = unusable.why, "a finding of ours cannot be taken over");
+            }
             self.let_go(place, *read);
         }
         Ok(())

@@ -37,6 +37,7 @@ pub use document::{
 pub use enrol::{CredentialsPolicy, EnrolPolicy};
 pub use identity::{Link, LoneNode};
 pub use reason::{Note, QUARANTINE, Reason};
+pub(crate) use report::strangers;
 pub use report::{FindingStep, FindingsPlan, HubPlan, Reconciled, ReportPolicy};
 pub use snapshots::{Doubt, WindowPlan};
 pub(crate) use snapshots::{OnDemand, Unfit, kept_for, new_id, on_demand};

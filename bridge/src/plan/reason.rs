@@ -515,6 +515,13 @@ pub enum Note {
         /// Those that Security Hub refuses for as long as they say the same.
         refused: usize,
     },
+    /// Problems of it that another installation tells already.
+    FindingsOfOthers {
+        /// How many findings that makes.
+        count: usize,
+        /// The installation; nothing: they do not say.
+        installation: Option<Arc<str>>,
+    },
     /// There is no room for it: a node has 50 tags at most.
     NoRoom {
         /// The key.
@@ -535,6 +542,7 @@ impl Note {
             Self::Rule { word, .. } => word,
             Self::NoRoom { .. } => "noRoom",
             Self::Findings { .. } => "findings",
+            Self::FindingsOfOthers { .. } => "findingsOfOthers",
             Self::Snapshot(say) => say.word(),
             Self::Hazard(hazard) => hazard.word(),
             Self::Held { .. } => "held",
@@ -550,7 +558,7 @@ impl Note {
             Self::Snapshot(say) => say.is_problem(),
             Self::Held { .. } | Self::Hazard(_) => false,
             Self::Findings { refused, .. } => *refused > 0,
-            Self::CannotHold { .. } => true,
+            Self::CannotHold { .. } | Self::FindingsOfOthers { .. } => true,
             Self::Foreign { .. } | Self::Drift { .. } | Self::LetGo { .. } | Self::NoRoom { .. } => true,
         }
     }
@@ -601,6 +609,9 @@ impl Note {
                         "{open}, and Security Hub refuses {refused}; `vmbridge findings --state refused` says why"
                     ),
                 }
+            }
+            Self::FindingsOfOthers { count, installation } => {
+                super::report::told_by_others(*count, installation.as_deref())
             }
             Self::NoRoom { name, foreign } => format!(
                 "`{name}` is left out: a node has 50 tags at most, and {foreign} were written by others; rules that come first win"

@@ -42,6 +42,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
 pub const DATABASE: &str = "vmbridge.db";
 /// `vmbr`: tells our databases from others (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x766d_6272;
+/// What the names of rows of `meta` begin with that name former installations.
+const FORMER: &str = "former/";
 /// How long to wait for a backup tool or a person with a database shell.
 const BUSY: Duration = Duration::from_secs(5);
 

@@ -146,6 +146,13 @@ impl Store {
 async fn contents(connection: &mut SqliteConnection, doing: &str) -> Result<Contents, StoreError> {
     let of = |error: sqlx::Error| StoreError::of(doing.to_owned(), &error);
     let mut contents = Contents::default();
+    let former: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM meta WHERE name LIKE 'former/%' ORDER BY name")
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(of)?;
+    let prefix = super::FORMER;
+    contents.former = former.iter().filter_map(|name| name.strip_prefix(prefix)).map(Into::into).collect();
     let rows = sqlx::query("SELECT * FROM identity ORDER BY place, node, vcenter, vm")
         .fetch_all(&mut *connection)
         .await

@@ -399,4 +399,6 @@ pub struct Contents {
     pub scopes: Vec<Scope>,
     /// What Security Hub has of our findings.
     pub findings: Vec<FindingRecord>,
+    /// Installations that this one was before, as a person said: what they told Security Hub is ours.
+    pub former: Vec<Arc<str>>,
 }

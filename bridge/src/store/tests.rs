@@ -352,3 +352,31 @@ async fn backup_export_and_pruning() {
     assert_eq!(copied.contents().await.unwrap().open.len(), 1);
     assert_eq!(copied.installation(), store.installation());
 }
+
+#[tokio::test]
+async fn the_installations_that_it_was_are_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).await.unwrap();
+    let new = store.installation().to_owned();
+    assert!(store.contents().await.unwrap().former.is_empty());
+    for _ in 0..2 {
+        store.put_former("0a0a0a0a", t0()).await.unwrap();
+    }
+    let store = store.take_over("ffffffff", &[owned("Env", Some("prod"))], t0()).await.unwrap();
+    store.close().await;
+
+    let store = Store::open(directory.path()).await.unwrap();
+    assert_eq!(store.installation(), "ffffffff");
+    let contents = store.contents().await.unwrap();
+    let mut former = vec!["0a0a0a0a", &*new];
+    former.sort_unstable();
+    assert_eq!(contents.former.iter().map(|id| &**id).collect::<Vec<_>>(), former);
+    assert_eq!(contents.owned.len(), 1);
+    let mut out = Vec::new();
+    Reader::open(directory.path()).await.unwrap().export(&mut out).await.unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.lines().next().unwrap().contains("0a0a0a0a"), "{out}");
+    let memory = crate::memory::Memory::of(contents, store.installation(), false, t0());
+    assert_eq!(memory.finding_owners()[0].as_str(), "ffffffff");
+    assert_eq!(memory.finding_owners().len(), 3);
+}

@@ -80,7 +80,8 @@ impl Reader {
             }
             writeln!(out, "{object}")
         };
-        line("meta", serde_json::json!({ "installation": self.installation().await? }))?;
+        let (installation, former) = (self.installation().await?, &contents.former);
+        line("meta", serde_json::json!({ "installation": installation, "former": former }))?;
         for identity in &contents.identities {
             line("identity", serde_json::json!(identity))?;
         }

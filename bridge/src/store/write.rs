@@ -1,5 +1,6 @@
 //! Writing. Each function is one transaction.
 
+use jiff::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
@@ -253,15 +254,33 @@ impl Store {
         Ok(())
     }
 
-    /// Goes on as another installation, whose marks are on what is owned, and owns these.
+    /// Remembers that this installation was another before: findings with its mark are ours from now on.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn take_over(mut self, installation: &str, owned: &[OwnedChange]) -> Result<Self, StoreError> {
+    pub async fn put_former(&self, installation: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().await;
+        put_former(&mut writer, installation, now)
+            .await
+            .map_err(|error| StoreError::of(self.doing("taking over"), &error))
+    }
+
+    /// Goes on as another installation, whose marks are on what is owned, and owns these. What was told under the id that this one
+    /// had until now stays its own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn take_over(
+        mut self,
+        installation: &str,
+        owned: &[OwnedChange],
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let doing = self.doing("taking over");
         let of = |error: sqlx::Error| StoreError::of(doing.clone(), &error);
         let writer = self.writer.get_mut();
         let mut transaction = writer.begin().await.map_err(of)?;
+        put_former(&mut transaction, &self.installation, now).await.map_err(of)?;
         sqlx::query("UPDATE meta SET value = $1 WHERE name = 'installation'")
             .bind(installation)
             .execute(&mut *transaction)
@@ -274,6 +293,19 @@ impl Store {
         self.installation = installation.to_owned();
         Ok(self)
     }
+}
+
+async fn put_former(
+    connection: &mut SqliteConnection,
+    installation: &str,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+        .bind(format!("{}{installation}", super::FORMER))
+        .bind(now.to_string())
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 async fn put_identity(connection: &mut SqliteConnection, identity: &Identity) -> Result<(), sqlx::Error> {

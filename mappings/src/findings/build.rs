@@ -10,7 +10,7 @@ use super::asff::{
 use super::fold::{Group, Part};
 use super::ids::{FindingId, InstanceId, Owner};
 use super::name::{PREFIX, Scope, urn};
-use super::problem::{Node, Severity, Status, Subject, Target};
+use super::problem::{Node, Object, Severity, Status, Subject, Target};
 use super::text::{fit, part, some, tag, units, url};
 
 /// The limits of the format, in characters and entries; where a field of ours is kept shorter than it may be, that keeps a
@@ -37,13 +37,18 @@ const CONTENT_FIELD: &str = "vmbridge/content";
 /// The detail that says where a VM runs.
 const HOST_DETAIL: &str = "host";
 
-/// Why a finding is over.
+/// Why a finding is over. Of a finding of several rules the greatest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Resolution {
     /// The problem is not there any more.
     Fixed,
     /// What had it is not there any more.
     Gone,
+    /// Nobody asks any more: the rule was switched off or does not apply, somebody else looks after what it is about, or that was
+    /// left out.
+    NotAsked,
+    /// It is as it was, and somebody accepts that.
+    Accepted,
     /// The same is told in another finding: folded or not, or in another account or Region.
     Replaced,
 }
@@ -55,7 +60,17 @@ impl Resolution {
         match self {
             Self::Fixed => "fixed",
             Self::Gone => "gone",
+            Self::NotAsked => "not-asked",
+            Self::Accepted => "accepted",
             Self::Replaced => "replaced",
+        }
+    }
+
+    /// What the check came to. What was not looked at, or is wrong and accepted, has not passed.
+    fn status(self) -> Status {
+        match self {
+            Self::Fixed | Self::Gone | Self::Replaced => Status::Passed,
+            Self::NotAsked | Self::Accepted => Status::NotAvailable,
         }
     }
 }
@@ -83,10 +98,17 @@ impl Content {
         (self, hash)
     }
 
-    /// The same finding when its problem is over: passed and archived.
+    /// The same finding, told by this installation.
+    pub(super) fn owned_by(&self, owner: &Owner) -> Self {
+        let mut content = self.clone();
+        content.product_fields.insert(format!("{PREFIX}owner"), fit(owner.as_str(), limit::FIELD));
+        content
+    }
+
+    /// The same finding when its problem is over: archived.
     pub(super) fn resolved(&self, resolution: Resolution) -> (Self, ContentHash) {
         let mut content = self.clone();
-        content.compliance.status = Status::Passed;
+        content.compliance.status = resolution.status();
         content.record_state = RecordState::Archived;
         content.finding_provider_fields.severity.label = Severity::Informational;
         content.product_fields.insert(format!("{PREFIX}resolution"), resolution.word().to_owned());
@@ -94,10 +116,12 @@ impl Content {
     }
 }
 
-/// What the finding of a group says, together with the parts that cannot be seen now and stay as they were.
+/// What the finding of a group says, together with the parts that cannot be seen now and stay as they were. `object`: the same as
+/// that of the group, with its instance UUID if that was ever read, so that the finding can be told from others by what it says.
 pub(super) fn build(
     group: &Group<'_>,
     id: &FindingId,
+    object: &Object,
     owner: &Owner,
     parts: &[Part],
 ) -> (Content, ContentHash) {
@@ -133,8 +157,8 @@ pub(super) fn build(
         description: some(&description, limit::DESCRIPTION).unwrap_or_else(|| title.clone()),
         title,
         remediation,
-        product_fields: fields(group, owner, parts),
-        resources: resources(subject, group.target),
+        product_fields: fields(group, object, owner, parts),
+        resources: resources(subject, object, group.target),
         compliance: Compliance { status, related_requirements: requirements(group) },
         record_state: RecordState::Active,
         finding_provider_fields: ProviderFields {
@@ -174,7 +198,7 @@ fn requirements(group: &Group<'_>) -> Vec<String> {
     all.into_iter().take(limit::REQUIREMENTS).collect()
 }
 
-fn fields(group: &Group<'_>, owner: &Owner, parts: &[Part]) -> BTreeMap<String, String> {
+fn fields(group: &Group<'_>, object: &Object, owner: &Owner, parts: &[Part]) -> BTreeMap<String, String> {
     let subject = &*group.worst().subject;
     let mut fields = BTreeMap::new();
     let mut put = |key: String, value: &str, most: usize| {
@@ -182,7 +206,6 @@ fn fields(group: &Group<'_>, owner: &Owner, parts: &[Part]) -> BTreeMap<String, 
             fields.insert(key, value);
         }
     };
-    let object = &subject.object;
     put(format!("{PREFIX}owner"), owner.as_str(), limit::FIELD);
     put(format!("{PREFIX}kind"), object.kind.word(), limit::FIELD);
     put(format!("{PREFIX}vcenter"), object.vcenter.as_str(), limit::FIELD);
@@ -233,14 +256,13 @@ fn lists(parts: &[Part]) -> Vec<String> {
     lists
 }
 
-fn resources(subject: &Subject, target: &Target) -> Vec<Resource> {
+fn resources(subject: &Subject, object: &Object, target: &Target) -> Vec<Resource> {
     let mut other = BTreeMap::new();
     let mut put = |key: &str, value: Option<&str>| {
         if let Some(value) = value.and_then(|value| some(value, limit::DETAIL)) {
             other.insert(key.to_owned(), value);
         }
     };
-    let object = &subject.object;
     put("kind", Some(object.kind.label()));
     put("name", Some(&subject.name));
     put("vCenter", Some(&subject.vcenter_name));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mappings::findings::life::{Book, Outcome, Policy as Rules, Sight, plan, settle};
+use mappings::findings::life::{Book, Outcome, Policy as Rules, Sight, Stranger, Unusable, plan, settle};
 use mappings::findings::{Class, Object, Problem, Severity, Subject, Target};
 
 use super::*;
@@ -85,7 +85,17 @@ fn what_is_remembered_is_told_with_names_counts_and_remedies() {
         "[[vcenter]]\nname = \"dc1\"\nurl = \"https://a\"\nusername = \"u\"\npassword = { file = \"/x\" }\n";
     let config = crate::config::parse(config, Path::new("vmbridge.toml"), &Environment::default()).unwrap();
     let (policy, cloud) = (Policy::of(&config), Cloud::default());
-    let memory = Memory { findings: book, ..Memory::default() };
+    let mut memory = Memory { findings: book, ..Memory::default() };
+    let target = Target::clone(&of("vm-1", "vm-a", "boot").target);
+    for (id, vcenter) in [("a", &*vcenter.uuid), ("b", &*vcenter.uuid), ("c", "of somebody else")] {
+        let updated_at = now();
+        let owner = Some("0a0a0a0a".into());
+        let (target, vcenter) = (target.clone(), Some(vcenter.into()));
+        let stranger = Stranger { target, owner, vcenter, is_open: true, updated_at };
+        memory.findings.others.foreign.insert(id.into(), stranger);
+    }
+    let unusable = Unusable { id: "d".into(), target, why: "it names no rules", updated_at: now() };
+    memory.findings.others.unusable.insert("d".into(), unusable);
     let fleet = fleet.read();
     let view = View { fleet: &fleet, cloud: &cloud, memory: &memory, policy: &policy, now: now() };
     let ask = |query: FindingQuery| findings(&view, &query).unwrap();
@@ -105,6 +115,14 @@ fn what_is_remembered_is_told_with_names_counts_and_remedies() {
         ]
     );
     assert_eq!((all.open, all.resolved, all.refused), (1, 1, 1));
+    let [foreign] = &all.foreign[..] else { panic!("{:?}", all.foreign) };
+    assert_eq!((foreign.findings, &foreign.vcenters[..]), (2, &["dc1".to_owned()][..]));
+    assert_eq!(
+        foreign.sentence,
+        "dc1: 2 findings are told by another installation, `0a0a0a0a`, and left alone; if that one is gone for good: \
+         vmbridge state recover"
+    );
+    assert_eq!((all.unusable.len(), &*all.unusable[0].why), (1, "it names no rules"));
     assert_eq!(all.findings[1].rules, ["vm-a", "vm-b"]);
     assert_eq!(all.findings[1].object, "dc1/vm-1");
     assert!(all.findings[1].last_sent.is_some() && all.findings[0].last_sent.is_none());

@@ -47,11 +47,19 @@ struct State {
 pub(super) struct Disk {
     state: Arc<Mutex<State>>,
     writer: Arc<tokio::sync::Mutex<()>>,
+    installation: &'static str,
+    former: Vec<Arc<str>>,
 }
 
 impl Disk {
     pub(super) fn new() -> Self {
-        Self { state: Arc::default(), writer: Arc::default() }
+        Self::of("0123abcd", &[])
+    }
+
+    /// That of another installation, which was these before.
+    pub(super) fn of(installation: &'static str, former: &[&str]) -> Self {
+        let former = former.iter().map(|id| Arc::from(*id)).collect();
+        Self { state: Arc::default(), writer: Arc::default(), installation, former }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -155,7 +163,7 @@ impl State {
 
 impl Records for Disk {
     fn installation(&self) -> &str {
-        "0123abcd"
+        self.installation
     }
 
     fn is_copied(&self) -> bool {
@@ -175,6 +183,7 @@ impl Records for Disk {
             protections: state.protections.values().cloned().collect(),
             scopes: state.scopes.values().cloned().collect(),
             findings: state.findings.values().cloned().collect(),
+            former: self.former.clone(),
         })
     }
 

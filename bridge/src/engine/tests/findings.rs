@@ -1,5 +1,7 @@
 //! Findings: what Security Hub is told, how often, and what becomes of it when things go wrong.
 
+mod others;
+
 use mappings::checks::Sources;
 use mappings::compliance::table::Patches;
 use mappings::findings::life::WorkflowStatus;

@@ -180,7 +180,13 @@ impl Watcher {
         if ours {
             let filter = FindingFilter::ours(&place);
             let read = listing("findings", |next| self.services.hub.findings(&filter, next)).await;
-            let read = read.map(|all| all.into_iter().filter_map(|one| Some(*one.whole?)).collect());
+            let whole = |one: FindingSeen| {
+                if one.whole.is_none() {
+                    tracing::warn!(target = %name, finding = %one.key.id, "a finding under our names does not have their form");
+                }
+                one.whole.map(|whole| *whole)
+            };
+            let read = read.map(|all| all.into_iter().filter_map(whole).collect());
             changed |= view.ours.put(read.map_err(|error| said(&error)), now);
         }
         if patch_manager {

@@ -10,6 +10,7 @@ mod patch;
 mod reconcile;
 mod rules;
 mod sight;
+pub(crate) mod strangers;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use foldhash::HashSet;
 use jiff::SignedDuration;
 use mappings::findings::life::{self, Book, Call, Change, Outcome, State};
-use mappings::findings::{Family, FindingId, Folding, Kind, Object, PREFIX, Problem, RuleId, Target};
+use mappings::findings::{Family, FindingId, Folding, Kind, Object, Owner, PREFIX, Problem, RuleId, Target};
 use vsphere_client::ids::VcenterUuid;
 
 use self::sight::Sights;
@@ -67,7 +68,7 @@ pub(in crate::plan) fn plan(scene: &Scene<'_, '_>, fleet: &Fleet, plan: &mut Pla
     }
     let sinks = sinks(scene);
     let busy = busy(scene.memory);
-    let book = reconcile::book(scene.memory, &sinks, &busy, plan);
+    let book = reconcile::book(scene.memory, &sinks, &busy, scene.now, plan);
     let told: HashSet<Spot> = book
         .records
         .values()
@@ -104,9 +105,9 @@ pub(in crate::plan) fn plan(scene: &Scene<'_, '_>, fleet: &Fleet, plan: &mut Pla
     patch::plan(scene, &sinks, plan);
     verdicts(scene, &sinks, &book, &life, &busy, plan);
     plan.findings = Some(FindingsPlan {
-        hubs: hubs(&sinks, &gathered.problems, &book, &life.changes),
+        hubs: hubs(scene, &sinks, &gathered.problems, &book, &life.changes),
         refused: life.refused,
-        foreign: life.foreign.into_iter().map(|foreign| foreign.id).collect(),
+        foreign: life.foreign,
         waiting: life.waiting,
         held_back: life.held_back,
         unseen: life.unseen,
@@ -214,7 +215,14 @@ fn label(changes: &[&Change]) -> Arc<str> {
     format!("{count} {} of {of}{more}", if count == 1 { "finding" } else { "findings" }).into()
 }
 
-fn hubs(sinks: &[Option<Sink<'_>>], problems: &[Problem], book: &Book, changes: &[Change]) -> Vec<HubPlan> {
+fn hubs(
+    scene: &Scene<'_, '_>,
+    sinks: &[Option<Sink<'_>>],
+    problems: &[Problem],
+    book: &Book,
+    changes: &[Change],
+) -> Vec<HubPlan> {
+    let others = strangers::of(&book.others, &book.records, scene.parts.iter().map(|(part, _)| *part));
     type Counts<'p> = (usize, HashSet<(&'p Object, &'p Family)>, HashSet<(&'p Object, &'p RuleId)>);
     let mut counts: HashMap<&Target, Counts<'_>> = HashMap::new();
     for problem in problems {
@@ -226,7 +234,7 @@ fn hubs(sinks: &[Option<Sink<'_>>], problems: &[Problem], book: &Book, changes: 
     let mut hubs: BTreeMap<&Place, HubPlan> = BTreeMap::new();
     for sink in sinks.iter().flatten() {
         let here = |target: &Target| *target == *sink.target;
-        let warnings = warning(sink);
+        let warnings = warning(sink).into_iter();
         if let Some(known) = hubs.get_mut(&sink.place) {
             known.warnings.extend(warnings);
             continue;
@@ -245,7 +253,7 @@ fn hubs(sinks: &[Option<Sink<'_>>], problems: &[Problem], book: &Book, changes: 
                 open: open.filter(|record| here(&record.target) && record.may_exist()).count(),
                 changes: changes.iter().filter(|change| here(&change.record.target)).count(),
                 trouble: sink.hub.trouble(),
-                warnings: warnings.into_iter().collect(),
+                warnings: others.warnings(&sink.place).chain(warnings).collect(),
             },
         );
     }
@@ -286,6 +294,7 @@ fn verdicts(
         changes: bool,
         busy: bool,
         failure: Option<&'b life::Failure>,
+        foreign: Option<(usize, &'b Option<Owner>)>,
     }
     let mut standings: HashMap<Spot, Standing<'_>> = HashMap::new();
     let of_vm = |object: &Object| subject::spot(object).filter(|spot| spot.0 == Kind::Vm);
@@ -308,6 +317,11 @@ fn verdicts(
             standings.entry(spot).or_default().changes = true;
         }
     }
+    for foreign in &life.foreign {
+        if let Some(spot) = of_vm(&foreign.object) {
+            standings.entry(spot).or_default().foreign.get_or_insert((0, &foreign.owner)).0 += 1;
+        }
+    }
     for (number, candidate) in scene.candidates.iter().enumerate() {
         let spot = (Kind::Vm, candidate.id.vcenter, candidate.id.vm.clone());
         let standing = standings.get(&spot);
@@ -328,10 +342,13 @@ fn verdicts(
             (None, false) => Some(hindered.unwrap_or(Reason::InStep)),
         };
         let counts = standing.map_or((0, 0), |standing| (standing.open, standing.refused));
-        let notes = match counts {
+        let mut notes = match counts {
             (0, 0) => Vec::new(),
             (open, refused) => vec![Note::Findings { open, refused }],
         };
+        notes.extend(standing.and_then(|standing| standing.foreign).map(|(count, owner)| {
+            Note::FindingsOfOthers { count, installation: owner.as_ref().map(|id| id.as_str().into()) }
+        }));
         if let Some(vm) = plan.vms.get_mut(number) {
             *vm.verdict_mut(Capability::Findings) = CapabilityVerdict { reason, notes };
         }

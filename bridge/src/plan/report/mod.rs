@@ -154,6 +154,8 @@ pub(super) fn protections(scene: &Scene<'_, '_>) -> HashMap<VmId, Option<Arc<Lis
 
 /// Plans findings, which follow from what all capabilities say of VMs.
 pub(super) use findings::plan as plan_findings;
+pub(crate) use findings::strangers;
+pub(in crate::plan) use findings::strangers::told_by_others;
 pub use findings::{FindingStep, FindingsPlan, HubPlan, Reconciled};
 
 /// The node that a candidate is, or why nothing can be told of it.

@@ -1,17 +1,16 @@
 //! Records out of what Security Hub shows, for when the store is lost.
 //!
 //! Read back is everything whose `GeneratorId` begins with `vmbridge/`. A finding is ours when its owner mark names this
-//! installation, or a former one that the operator says is ours; and when its id is the one that its fields give.
+//! installation, or a former one that the operator says is ours; and when its id is one that its fields give.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::book::{Others, Stranger, Unusable};
 use super::close::WorkflowStatus;
-use super::plan::Book;
-use super::record::{Record, State, WorkflowDue, later};
+use super::record::{Record, State, WorkflowDue};
 use crate::findings::asff::{Content, RecordState, Times};
 use crate::findings::build::limit;
 use crate::findings::fold::Part;
@@ -41,75 +40,81 @@ pub struct Workflow {
     pub status: WorkflowStatus,
 }
 
-/// A finding that looks like one of ours, and is of no use.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("finding {id} cannot be taken over: {why}; it stays as it is until Security Hub forgets it")]
-pub struct Unusable {
-    /// Which one.
-    pub id: FindingId,
-    /// Why.
-    pub why: &'static str,
-}
-
 /// What was found.
 #[derive(Debug, Clone, Default)]
 pub struct Adopted {
     /// The records of those that are ours.
     pub records: BTreeMap<FindingId, Record>,
-    /// Those of other installations, which are never touched.
-    pub foreign: BTreeSet<FindingId>,
-    /// Those that say they are ours and cannot be.
-    pub unusable: Vec<Unusable>,
+    /// All others.
+    pub others: Others,
 }
 
-/// Makes records of the findings of one account and Region.
+/// Makes records of the findings of one account and Region. `owners`: this installation, and former ones whose findings are its own
+/// now.
 #[must_use]
 pub fn adopt(listed: &[Listed], target: &Target, owners: &[Owner]) -> Adopted {
     let mut out = Adopted::default();
     for listed in listed {
-        let id = &listed.content.id;
-        let field = |key: &str| listed.content.product_fields.get(&format!("{PREFIX}{key}"));
-        if !field("owner").is_some_and(|mark| owners.iter().any(|owner| owner.as_str() == mark)) {
-            out.foreign.insert(id.clone());
+        let (id, updated_at) = (&listed.content.id, listed.times.updated_at);
+        let target = target.clone();
+        let owner = listed.owner();
+        if !owner.as_ref().is_some_and(|owner| owners.contains(owner)) {
+            let vcenter = listed.field("vcenter").map(Into::into);
+            let is_open = listed.content.record_state == RecordState::Active;
+            out.others.foreign.insert(id.clone(), Stranger { target, owner, vcenter, is_open, updated_at });
             continue;
         }
-        match record(listed, target) {
+        match record(listed, &target) {
             Ok(record) => {
                 out.records.insert(id.clone(), record);
             }
-            Err(why) => out.unusable.push(Unusable { id: id.clone(), why }),
+            Err(why) => {
+                let unusable = Unusable { id: id.clone(), target, why, updated_at };
+                out.others.unusable.insert(id.clone(), unusable);
+            }
         }
     }
     out
 }
 
-/// How long Security Hub may take to show what it has taken.
-const LAG: SignedDuration = SignedDuration::from_hours(1);
+/// What one installation tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// How many of its findings are active.
+    pub open: usize,
+    /// How many are over, and not forgotten yet.
+    pub over: usize,
+    /// The vCenters that the active ones are about: the names that they had then, or else their ids.
+    pub vcenters: BTreeSet<String>,
+}
 
-impl Book {
-    /// Corrects what is remembered of one account and Region by what Security Hub shows there: after a start, since the store may
-    /// be lost or be an older copy, and now and then, since somebody may have switched Security Hub off and on. All of the
-    /// findings have to have been read, and the reading to have begun at `read`.
-    pub fn reconcile(&mut self, adopted: Adopted, target: &Target, read: Timestamp) {
-        let Adopted { records, foreign, unusable } = adopted;
-        let shown: BTreeSet<&FindingId> =
-            records.keys().chain(&foreign).chain(unusable.iter().map(|unusable| &unusable.id)).collect();
-        self.records.retain(|id, record| {
-            let taken = record.imported_at.is_some_and(|at| later(at, LAG) < read);
-            record.target != *target || shown.contains(id) || !taken || record.in_doubt
-        });
-        self.foreign.extend(foreign);
-        self.foreign.retain(|id| !records.contains_key(id));
-        for (id, record) in records {
-            match self.records.get_mut(&id) {
-                // It has not come to light yet.
-                Some(known) if known.updated_at > record.updated_at => {}
-                Some(known) if known.updated_at == record.updated_at && known.hash == record.hash => {}
-                _ => {
-                    self.records.insert(id, record);
-                }
-            }
+/// What each installation tells, by the marks on findings.
+#[must_use]
+pub fn claims<'l>(listed: impl IntoIterator<Item = &'l Listed>) -> BTreeMap<Owner, Claim> {
+    let mut claims: BTreeMap<Owner, Claim> = BTreeMap::new();
+    for listed in listed {
+        let Some(owner) = listed.owner() else { continue };
+        let claim = claims.entry(owner).or_default();
+        if listed.content.record_state != RecordState::Active {
+            claim.over += 1;
+            continue;
         }
+        claim.open += 1;
+        let details = listed.content.resources.first().and_then(|resource| resource.details.as_ref());
+        let name = details.and_then(|details| details.other.get("vCenter")).map(String::as_str);
+        claim.vcenters.extend(name.or(listed.field("vcenter")).map(str::to_owned));
+    }
+    claims
+}
+
+impl Listed {
+    fn field(&self, key: &str) -> Option<&str> {
+        self.content.product_fields.get(&format!("{PREFIX}{key}")).map(String::as_str)
+    }
+
+    /// The installation that it belongs to, by its mark.
+    fn owner(&self) -> Option<Owner> {
+        self.field("owner").map(Into::into)
     }
 }
 
@@ -132,7 +137,9 @@ fn record(listed: &Listed, target: &Target) -> Result<Record, &'static str> {
         (None, Some(family)) => Scope::Family(family.into()),
         _ => return Err("it names not one rule or family"),
     };
-    if finding_id(target, &object, &scope) != content.id {
+    // It keeps the id that it began with, also when the instance UUID could not be read then and can be read now.
+    let nameless = Object { instance: None, ..object.clone() };
+    if ![&object, &nameless].iter().any(|object| finding_id(target, object, &scope) == content.id) {
         return Err("its id is not that of what it names");
     }
     let mut parts = Vec::new();

@@ -11,14 +11,17 @@
 
 mod adopt;
 mod batch;
+mod book;
 mod close;
+mod kin;
 mod plan;
 mod record;
 mod settle;
 
-pub use adopt::{Adopted, Listed, Unusable, Workflow, adopt};
+pub use adopt::{Adopted, Claim, Listed, Workflow, adopt, claims};
 pub use batch::{Batch, Batches, Call, batches};
+pub use book::{Book, Others, Stranger, Unusable};
 pub use close::{Closing, WorkflowStatus, closing};
-pub use plan::{Book, Change, ChangeKind, Foreign, Plan, Policy, Refused, Sight, plan};
+pub use plan::{Change, ChangeKind, Foreign, Plan, Policy, Refused, Sight, plan};
 pub use record::{Failure, Record, State, WorkflowDue};
 pub use settle::{Outcome, settle};

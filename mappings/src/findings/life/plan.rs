@@ -1,25 +1,31 @@
 //! What is to be sent to Security Hub now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::record::{Record, State, WorkflowDue, later};
+use super::book::{Book, Stranger};
+use super::kin::{Kin, Told};
+use super::record::{Failure, Record, State, WorkflowDue, later, next_update, past};
 use crate::findings::asff::{Finding, to_millis};
 use crate::findings::build::{Resolution, build};
 use crate::findings::fnv;
 use crate::findings::fold::{Folding, Group, groups};
 use crate::findings::ids::{FindingId, Owner, RuleId};
-use crate::findings::name::{Scope, finding_id};
-use crate::findings::problem::{Kind, Object, Problem, Severity, Target};
+use crate::findings::name::finding_id;
+use crate::findings::problem::{Object, Problem, Severity, Target};
 
 /// What is known now of a subject and a rule for which there is no problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
-    /// It was looked at: there is none. Also where the rule is not asked for any more.
+    /// It was looked at: there is none.
     Seen,
+    /// It was looked at, and somebody accepts what is wrong.
+    Accepted,
+    /// Nobody asks: the rule is switched off or does not apply, somebody else looks after the subject, or it was left out.
+    NotAsked,
     /// The subject is surely not there any more.
     Gone,
     /// The subject is surely not there any more: it is another object now, about which is told under its own name.
@@ -55,15 +61,6 @@ impl Default for Policy {
             most_per_cycle: NonZeroUsize::new(5_000).unwrap_or(NonZeroUsize::MIN),
         }
     }
-}
-
-/// All that is remembered.
-#[derive(Debug, Clone, Default)]
-pub struct Book {
-    /// The findings that are ours.
-    pub records: BTreeMap<FindingId, Record>,
-    /// Findings under names that would be ours, which another installation owns.
-    pub foreign: BTreeSet<FindingId>,
 }
 
 /// What is sent.
@@ -113,11 +110,17 @@ pub struct Refused {
     pub message: Arc<str>,
 }
 
-/// A finding that another installation owns.
+/// A finding that another installation owns, about a problem that we would tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
     /// Which one.
     pub id: FindingId,
+    /// Where.
+    pub target: Target,
+    /// What it is about.
+    pub object: Object,
+    /// The installation; none: it does not say.
+    pub owner: Option<Owner>,
 }
 
 /// What is to be done, and why not more.
@@ -174,18 +177,25 @@ pub fn plan(
 ) -> Plan {
     let mut planner = Planner { sight, owner, policy, now, plan: Plan::default() };
     let groups = groups(problems, policy.folding);
-    let index = index(&book.records);
+    let kin = Kin::of(&book.records);
     let mut matched: BTreeSet<&FindingId> = BTreeSet::new();
     for group in &groups {
         let id = finding_id(group.target, group.object, &group.scope);
-        let record = book.records.get(&id).or_else(|| compatible(&index, group, &matched));
+        let record = kin.of_group(group, &id, &matched);
         if let Some(record) = record {
             matched.insert(&record.id);
-            planner.wanted(group, record.id.clone(), Some(record));
-        } else if book.foreign.contains(&id) {
-            planner.plan.foreign.push(Foreign { id });
-        } else {
-            planner.wanted(group, id, None);
+            planner.wanted(group, record.id.clone(), Some(record), None);
+            continue;
+        }
+        match book.others.foreign.get(&id) {
+            Some(Stranger { is_open: true, owner, .. }) => {
+                let (target, object, owner) = (group.target.clone(), group.object.clone(), owner.clone());
+                planner.plan.foreign.push(Foreign { id, target, object, owner });
+            }
+            Some(_) | None => {
+                let last = book.others.last_update(&id);
+                planner.wanted(group, id, None, last);
+            }
         }
     }
     let told = Told::of(problems);
@@ -195,44 +205,9 @@ pub fn plan(
     planner.finish()
 }
 
-type Index<'a> = BTreeMap<(&'a Target, Kind, &'a str, &'a str, &'a Scope), Vec<&'a Record>>;
-
-fn index(records: &BTreeMap<FindingId, Record>) -> Index<'_> {
-    let mut index = Index::new();
-    for record in records.values() {
-        let Object { kind, vcenter, moref, .. } = &record.object;
-        let key = (&record.target, *kind, vcenter.as_str(), moref.as_str(), &record.scope);
-        index.entry(key).or_default().push(record);
-    }
-    index
-}
-
-/// The finding of a VM whose instance UUID cannot be read now, or could not be read then. The newest, if there are several.
-fn compatible<'a>(
-    index: &Index<'a>,
-    group: &Group<'_>,
-    matched: &BTreeSet<&FindingId>,
-) -> Option<&'a Record> {
-    let Object { kind, vcenter, moref, .. } = group.object;
-    let records = index.get(&(group.target, *kind, vcenter.as_str(), moref.as_str(), &group.scope))?;
-    let fits = |record: &&&Record| record.object.is_same(group.object) && !matched.contains(&record.id);
-    records.iter().filter(fits).max_by_key(|record| record.updated_at).copied()
-}
-
-/// What has a problem now, wherever it is told.
-struct Told<'a> {
-    rules: BTreeSet<(&'a Object, &'a RuleId)>,
-}
-
-impl<'a> Told<'a> {
-    fn of(problems: &'a [Problem]) -> Self {
-        let rules = problems.iter().filter(|problem| problem.status != crate::findings::Status::Passed);
-        Self { rules: rules.map(|problem| (&problem.subject.object, &problem.rule)).collect() }
-    }
-}
-
 impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
-    fn wanted(&mut self, group: &Group<'_>, id: FindingId, record: Option<&Record>) {
+    /// There is a problem. `last`: the `UpdatedAt` of what is there under the name and is nobody's.
+    fn wanted(&mut self, group: &Group<'_>, id: FindingId, record: Option<&Record>, last: Option<Timestamp>) {
         let mut parts = group.parts();
         if let Some(record) = record.filter(|record| record.state == State::Open) {
             let known: BTreeSet<RuleId> = parts.iter().map(|part| part.rule.clone()).collect();
@@ -241,19 +216,23 @@ impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
             parts.extend(kept.cloned());
             parts.sort();
         }
-        let (content, hash) = build(group, &id, self.owner, &parts);
+        let mut object = group.object.clone();
+        if let Some(record) = record.filter(|_| object.instance.is_none()) {
+            object.instance.clone_from(&record.object.instance);
+        }
+        let (content, hash) = build(group, &id, &object, self.owner, &parts);
         let first_observed = record.map_or(self.now, |record| record.first_observed);
-        let mut next = Record {
+        let next = Record {
             id,
             target: group.target.clone(),
-            object: group.object.clone(),
+            object,
             scope: group.scope.clone(),
             parts,
             content: Arc::new(content),
             hash,
             state: State::Open,
             first_observed: to_millis(first_observed),
-            updated_at: to_millis(self.now),
+            updated_at: last.map_or_else(|| to_millis(self.now), |last| next_update(last, self.now)),
             imported_at: None,
             in_doubt: false,
             workflow_at: None,
@@ -263,12 +242,10 @@ impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
             self.change(ChangeKind::Create, next, None);
             return;
         };
-        if next.object.instance.is_none() {
-            next.object.instance.clone_from(&record.object.instance);
-        }
         let kind = match record.state {
             State::Resolved { .. } => {
-                let ready = record.workflow_at.map(|at| later(at, self.policy.workflow_settles));
+                let set = record.workflow_at.and_then(|at| past(at, self.now));
+                let ready = set.map(|at| later(at, self.policy.workflow_settles));
                 if let Some(ready) = ready.filter(|ready| *ready > self.now) {
                     self.plan.waiting += 1;
                     self.plan.at(ready);
@@ -298,14 +275,17 @@ impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
                     }
                 }
             }
-            State::Resolved { since, workflow } => {
-                let forgotten = later(record.imported_at.unwrap_or(since), self.policy.forget_after);
+            State::Resolved { since, workflow: WorkflowDue::Look } => {
+                let mut next = record.clone();
+                next.state = State::Resolved { since, workflow: WorkflowDue::Done };
+                self.change(ChangeKind::Close, next, Some(record));
+            }
+            State::Resolved { since, workflow: WorkflowDue::Done } => {
+                // Of one that ended at a time that nobody knows, the next reading tells whether it is forgotten.
+                let Some(ended) = past(record.imported_at.unwrap_or(since), self.now) else { return };
+                let forgotten = later(ended, self.policy.forget_after);
                 if forgotten <= self.now {
                     self.plan.forget.push(record.id.clone());
-                } else if workflow == WorkflowDue::Look {
-                    let mut next = record.clone();
-                    next.state = State::Resolved { since, workflow: WorkflowDue::Done };
-                    self.change(ChangeKind::Close, next, Some(record));
                 } else {
                     self.plan.at(forgotten);
                 }
@@ -321,22 +301,24 @@ impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
             resolution = Resolution::Replaced;
         }
         for part in &record.parts {
-            if told.rules.contains(&(&record.object, &part.rule)) {
+            if told.has(&record.object, &part.rule) {
                 resolution = Resolution::Replaced;
                 continue;
             }
-            match (self.sight)(&record.object, &part.rule) {
+            resolution = resolution.max(match (self.sight)(&record.object, &part.rule) {
                 Sight::Unknown => return None,
-                Sight::Gone if resolution == Resolution::Fixed => resolution = Resolution::Gone,
-                Sight::Moved => resolution = Resolution::Replaced,
-                Sight::Gone | Sight::Seen => {}
-            }
+                Sight::Seen => Resolution::Fixed,
+                Sight::Gone => Resolution::Gone,
+                Sight::NotAsked => Resolution::NotAsked,
+                Sight::Accepted => Resolution::Accepted,
+                Sight::Moved => Resolution::Replaced,
+            });
         }
         Some(resolution)
     }
 
     fn resolve(&mut self, record: &Record, resolution: Resolution) {
-        let (content, hash) = record.content.resolved(resolution);
+        let (content, hash) = record.content.owned_by(self.owner).resolved(resolution);
         let mut next = record.clone();
         (next.content, next.hash) = (Arc::new(content), hash);
         next.state = State::Resolved { since: self.now, workflow: WorkflowDue::Look };
@@ -356,26 +338,48 @@ impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
         let after = self.policy.refresh_after;
         let spread = i64::try_from(fnv::hash(record.id.as_str().as_bytes()) % 1024).unwrap_or(0);
         let early = SignedDuration::from_secs(after.as_secs() / 4 / 1024 * spread);
-        let due = record.imported_at.map_or(self.now, |at| later(at, after - early));
+        // Of one that was sent at a time that nobody knows nobody knows either when it is forgotten.
+        let due = record.taken(self.now).map_or(self.now, |at| later(at, after - early));
         if due > self.now {
             self.plan.at(due);
         }
         due <= self.now
     }
 
-    fn change(&mut self, kind: ChangeKind, mut record: Record, before: Option<&Record>) {
-        if let Some(failure) = before.and_then(|before| before.failure.as_ref()) {
+    fn change(&mut self, kind: ChangeKind, record: Record, before: Option<&Record>) {
+        if let Some((before, failure)) = before.and_then(|before| Some((before, before.failure.as_ref()?))) {
             if failure.permanent && failure.hash == record.hash {
                 let (code, message) = (Arc::clone(&failure.code), Arc::clone(&failure.message));
                 self.plan.refused.push(Refused { id: record.id, code, message });
+                if kind == ChangeKind::Update {
+                    self.hold(before, failure);
+                }
                 return;
             }
-            if !failure.permanent && failure.retry_at > self.now {
-                self.plan.waiting += 1;
-                self.plan.at(failure.retry_at);
+            if !failure.permanent && self.waits(failure) {
                 return;
             }
         }
+        self.push(kind, Record { failure: None, ..record }, before);
+    }
+
+    /// What it is to say now is refused. What was taken last is kept from being forgotten, since the problem is there.
+    fn hold(&mut self, before: &Record, failure: &Failure) {
+        let is_there = before.imported_at.is_some() && before.hash != failure.hash;
+        if is_there && (before.in_doubt || self.is_due(before)) && !self.waits(failure) {
+            self.push(ChangeKind::Refresh, Record { in_doubt: false, ..before.clone() }, Some(before));
+        }
+    }
+
+    /// Whether something has to wait since it failed lately.
+    fn waits(&mut self, failure: &Failure) -> bool {
+        let Some(until) = failure.waits_until(self.now) else { return false };
+        self.plan.waiting += 1;
+        self.plan.at(until);
+        true
+    }
+
+    fn push(&mut self, kind: ChangeKind, mut record: Record, before: Option<&Record>) {
         if let (Some(before), true) = (before, kind != ChangeKind::Close) {
             record.updated_at = before.next_update(self.now);
             record.imported_at = before.imported_at;

@@ -94,11 +94,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// The next `UpdatedAt`: now, or just after the last one if the clock has gone back.
-    pub(super) fn next_update(&self, now: Timestamp) -> Timestamp {
-        to_millis(now).max(later(to_millis(self.updated_at), SignedDuration::from_millis(1)))
-    }
-
     /// What is sent.
     #[must_use]
     pub fn finding(&self) -> Finding {
@@ -109,11 +104,46 @@ impl Record {
         Finding { content: Content::clone(&self.content), times }
     }
 
+    /// The next `UpdatedAt`.
+    pub(super) fn next_update(&self, now: Timestamp) -> Timestamp {
+        next_update(self.updated_at, now)
+    }
+
+    /// When Security Hub last took it, as far as that can be said now: see [`past`].
+    pub(super) fn taken(&self, now: Timestamp) -> Option<Timestamp> {
+        self.imported_at.and_then(|at| past(at, now))
+    }
+
     /// Whether Security Hub may have it.
     #[must_use]
     pub fn may_exist(&self) -> bool {
         self.imported_at.is_some() || self.in_doubt
     }
+}
+
+impl Failure {
+    /// Until when it is not tried again; none if it may be tried now. What is farther away than any distance between attempts was
+    /// written by a clock that was ahead.
+    pub(super) fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(self.retry_at).filter(|at| *at > now && *at <= later(now, LONGEST_WAIT))
+    }
+}
+
+/// The longest distance between attempts.
+pub(super) const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(6);
+/// How far a clock is put back without anything being wrong: corrections of every day, far below this.
+const SKEW: SignedDuration = SignedDuration::from_hours(1);
+
+/// A time that was written down, as the clock of now has it. All times that are remembered are read through this. A clock that was
+/// ahead and was set back leaves times that are yet to come, perhaps in years; they say nothing of when it was, so there is none,
+/// and nothing may wait for them.
+pub(super) fn past(at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    (at <= later(now, SKEW)).then(|| at.min(now))
+}
+
+/// The first `UpdatedAt` that is taken where there is one already: now, or just after it if the clock has gone back.
+pub(super) fn next_update(last: Timestamp, now: Timestamp) -> Timestamp {
+    to_millis(now).max(later(to_millis(last), SignedDuration::from_millis(1)))
 }
 
 /// So much later, or as late as can be said.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::plan::{Change, ChangeKind};
-use super::record::{Failure, Record, later};
+use super::record::{Failure, LONGEST_WAIT, Record, later};
 use crate::findings::text::fit;
 
 /// What became of one finding of a call. Each has its own: `BatchImportFindings` and `BatchUpdateFindings` name those that
@@ -34,10 +34,8 @@ pub enum Outcome {
     Lost,
 }
 
-/// The first distance between attempts; it doubles up to [`LONGEST`].
+/// The first distance between attempts; it doubles up to [`LONGEST_WAIT`].
 const FIRST: SignedDuration = SignedDuration::from_secs(30);
-/// The longest distance between attempts.
-const LONGEST: SignedDuration = SignedDuration::from_hours(6);
 /// The longest message of Security Hub that is kept.
 const MESSAGE: usize = 512;
 
@@ -59,7 +57,7 @@ pub fn settle(change: &Change, outcome: &Outcome, now: Timestamp) -> Option<Reco
             let mut record = wanted.clone();
             record.imported_at = Some(now);
             record.in_doubt = false;
-            record.failure = None;
+            record.failure = change.refused_besides().cloned();
             Some(record)
         }
         Outcome::Refused { code, message } => Some(change.failed(code, message, true, now)),
@@ -92,6 +90,12 @@ impl Change {
         record
     }
 
+    /// Why what it is to say is not taken, while what was taken before is only kept from being forgotten.
+    fn refused_besides(&self) -> Option<&Failure> {
+        let refused = self.record.failure.as_ref().filter(|_| self.kind == ChangeKind::Refresh)?;
+        (refused.permanent && refused.hash != self.record.hash).then_some(refused)
+    }
+
     /// What was known before, with the time of this attempt.
     fn kept(&self) -> Record {
         let wanted = &self.record;
@@ -116,8 +120,11 @@ impl Change {
     fn failure(&self, code: &str, message: &str, permanent: bool, now: Timestamp) -> Failure {
         let before = self.before.as_ref().and_then(|before| before.failure.as_ref());
         let attempts = before.map_or(0, |failure| failure.attempts).saturating_add(1);
-        let distance =
-            FIRST.checked_mul(1 << attempts.saturating_sub(1).min(16)).unwrap_or(LONGEST).min(LONGEST);
+        let distance = FIRST.checked_mul(1 << attempts.saturating_sub(1).min(16)).unwrap_or(LONGEST_WAIT);
+        let distance = distance.min(LONGEST_WAIT);
+        if let Some(refused) = self.refused_besides() {
+            return Failure { attempts, retry_at: later(now, distance), ..refused.clone() };
+        }
         Failure {
             attempts,
             retry_at: later(now, distance),

@@ -4,29 +4,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::super::life::{
-    Call, ChangeKind, Closing, Outcome, Policy, Sight, State, WorkflowDue, WorkflowStatus, adopt, batches,
-    closing, plan, settle,
+    Call, ChangeKind, Closing, Outcome, Policy, Sight, State, WorkflowDue, WorkflowStatus, batches, closing,
+    settle,
 };
 use super::super::{Folding, RecordState, Resolution, Severity, Status, Subject};
 use super::hub::Hub;
 use super::*;
-
-fn one() -> Vec<Problem> {
-    vec![problem("vm.copy", Severity::Medium)]
-}
-
-fn created(policy: &Policy) -> Book {
-    let mut book = Book::default();
-    let plan = planned(&one(), &book, policy, start());
-    assert_eq!(kinds(&plan), [ChangeKind::Create]);
-    accept(&mut book, &plan, start());
-    assert!(planned(&one(), &book, policy, start()).is_empty());
-    book
-}
-
-fn only(book: &Book) -> &super::super::life::Record {
-    book.records.values().next().unwrap()
-}
 
 #[test]
 fn it_is_resolved_closed_and_reopened() {
@@ -98,15 +81,6 @@ fn it_is_refreshed_before_it_ages_out() {
     assert_eq!((kinds(&plan), plan.unseen), (vec![ChangeKind::Refresh], 1));
     accept(&mut book, &plan, late);
     assert!(plan_with(&[], &book, unseen, late).is_empty());
-}
-
-fn plan_with(
-    problems: &[Problem],
-    book: &Book,
-    sight: impl Fn(&Object, &RuleId) -> Sight,
-    now: Timestamp,
-) -> Plan {
-    plan(problems, book, sight, &owner(), &Policy::default(), now)
 }
 
 #[test]
@@ -341,77 +315,6 @@ fn an_instance_that_cannot_be_read_is_no_other_vm() {
 }
 
 #[test]
-fn a_lost_store_is_rebuilt_and_nothing_is_sent() {
-    let policy = Policy { folding: Folding::Full, ..Policy::default() };
-    let problems: Vec<Problem> =
-        ["a", "b", "c, d:e"].map(|rule| problem(rule, Severity::Low)).into_iter().collect();
-    let (mut book, mut hub) = (Book::default(), Hub::default());
-    for wanted in [&problems[..], &problems[1..]] {
-        let plan = planned(wanted, &book, &policy, start());
-        plan.changes.iter().for_each(|change| hub.import(&change.finding().unwrap()));
-        accept(&mut book, &plan, start());
-    }
-    let adopted = adopt(&hub.listed(), &target(), &[owner()]);
-    assert_eq!((adopted.records.len(), adopted.foreign.len(), adopted.unusable.len()), (3, 0, 0));
-    let mut book = Book::default();
-    book.reconcile(adopted, &target(), start());
-    let plan = planned(&problems[1..], &book, &policy, start());
-    assert_eq!(kinds(&plan), [ChangeKind::Close]);
-    // What another installation owns is never overwritten.
-    let adopted = adopt(&hub.listed(), &target(), &["ffffffff".into()]);
-    assert_eq!((adopted.records.len(), adopted.foreign.len()), (0, 3));
-    let mut book = Book::default();
-    book.reconcile(adopted, &target(), start());
-    let plan = planned(&problems, &book, &policy, start());
-    assert_eq!((plan.changes.len(), plan.foreign.len()), (0, 3));
-}
-
-#[test]
-fn what_only_looks_like_ours_is_told() {
-    let mut hub = Hub::default();
-    let plan = planned(&one(), &Book::default(), &Policy::default(), start());
-    hub.import(&plan.changes[0].finding().unwrap());
-    let listed = hub.listed();
-    type Spoil = fn(&mut super::super::life::Listed);
-    let spoils: [(Spoil, &str); 6] = [
-        (|listed| listed.content.product_arn.push('x'), "another product"),
-        (|listed| listed.content.id = "vmbridge/else".into(), "its id"),
-        (|listed| drop(listed.content.product_fields.remove("vmbridge/rules")), "no rules"),
-        (
-            |listed| drop(listed.content.product_fields.insert("vmbridge/rules".into(), "a:b".into())),
-            "cannot be read",
-        ),
-        (|listed| drop(listed.content.product_fields.insert("vmbridge/kind".into(), "x".into())), "its kind"),
-        (|listed| drop(listed.content.product_fields.remove("vmbridge/family")), "one rule or family"),
-    ];
-    for (spoil, why) in spoils {
-        let mut spoiled = listed.clone();
-        spoil(&mut spoiled[0]);
-        let adopted = adopt(&spoiled, &target(), &[owner()]);
-        assert!(adopted.records.is_empty());
-        assert!(adopted.unusable[0].to_string().contains(why), "{}", adopted.unusable[0]);
-    }
-    // Somebody has changed what it says: it is sent again.
-    let mut changed = listed;
-    changed[0].content.title.push('!');
-    let mut book = Book::default();
-    book.reconcile(adopt(&changed, &target(), &[owner()]), &target(), start());
-    assert_eq!(kinds(&planned(&one(), &book, &Policy::default(), start())), [ChangeKind::Update]);
-}
-
-#[test]
-fn findings_that_security_hub_lost_are_made_again() {
-    let mut book = created(&Policy::default());
-    book.reconcile(adopt(&[], &target(), &[owner()]), &target(), start() + SignedDuration::from_mins(30));
-    assert_eq!(book.records.len(), 1, "it may not be shown yet");
-    let elsewhere = Target { region: "us-east-1".into(), ..target() };
-    book.reconcile(adopt(&[], &elsewhere, &[owner()]), &elsewhere, start() + hours(2));
-    assert_eq!(book.records.len(), 1, "it is not there that it is");
-    book.reconcile(adopt(&[], &target(), &[owner()]), &target(), start() + hours(2));
-    assert_eq!(kinds(&planned(&one(), &book, &Policy::default(), start() + hours(2))), [ChangeKind::Create]);
-}
-
-#[test]
 fn records_survive_the_store() {
     let mut book = created(&Policy::default());
     let plan = planned(&[], &book, &Policy::default(), start());
@@ -420,4 +323,144 @@ fn records_survive_the_store() {
     let read: super::super::life::Record =
         serde_json::from_str(&serde_json::to_string(record).unwrap()).unwrap();
     assert_eq!(read, *record);
+}
+
+#[test]
+fn what_was_taken_last_is_kept_while_its_update_is_refused() {
+    let policy = Policy::default();
+    let mut book = created(&policy);
+    let refused = Outcome::Refused { code: "InvalidInput".into(), message: "no".into() };
+    let worse = [problem("vm.copy", Severity::High)];
+    let plan = planned(&worse, &book, &policy, start());
+    outcome(&mut book, &plan, &refused, start());
+    let plan = planned(&worse, &book, &policy, start());
+    assert_eq!((plan.is_empty(), plan.refused.len()), (true, 1));
+    // It would age out with its problem there.
+    let mut now = plan.next.unwrap();
+    assert!(now < start() + hours(60 * 24 + 1));
+    let plan = planned(&worse, &book, &policy, now);
+    assert_eq!((kinds(&plan), plan.refused.len()), (vec![ChangeKind::Refresh], 1));
+    assert_eq!(plan.changes[0].record.content.finding_provider_fields.severity.label, Severity::Medium);
+    // That it is not taken now holds it up, and that it is not taken at all is no reason to send the other again.
+    for answer in [Outcome::Lost, refused.clone()] {
+        outcome(&mut book, &plan, &answer, now);
+        let plan = planned(&worse, &book, &policy, now);
+        assert_eq!((plan.changes.len(), plan.refused.len(), plan.waiting), (0, 1, 1));
+        assert_eq!(&*plan.refused[0].message, "no");
+        now = plan.next.unwrap();
+        assert_eq!(kinds(&planned(&worse, &book, &policy, now)), [ChangeKind::Refresh]);
+    }
+    let plan = planned(&worse, &book, &policy, now);
+    accept(&mut book, &plan, now);
+    let plan = planned(&worse, &book, &policy, now);
+    assert_eq!((plan.is_empty(), plan.refused.len()), (true, 1));
+    assert!(plan.next.unwrap() > now + hours(44 * 24));
+    // It says something else.
+    let plan = planned(&[problem("vm.copy", Severity::Critical)], &book, &policy, now);
+    assert_eq!(kinds(&plan), [ChangeKind::Update]);
+    accept(&mut book, &plan, now);
+    assert_eq!(only(&book).failure, None);
+}
+
+#[test]
+fn what_is_accepted_or_not_asked_for_has_not_passed() {
+    let both = [problem("a", Severity::Low), problem("b", Severity::Low)];
+    let policy = Policy::default();
+    for (a, b, status, word) in [
+        (Sight::Seen, Sight::Seen, Status::Passed, "fixed"),
+        (Sight::Gone, Sight::Gone, Status::Passed, "gone"),
+        (Sight::NotAsked, Sight::Seen, Status::NotAvailable, "not-asked"),
+        (Sight::Seen, Sight::Accepted, Status::NotAvailable, "accepted"),
+        (Sight::Accepted, Sight::NotAsked, Status::NotAvailable, "accepted"),
+        (Sight::Moved, Sight::Accepted, Status::Passed, "replaced"),
+    ] {
+        let mut book = Book::default();
+        let plan = planned(&both, &book, &policy, start());
+        accept(&mut book, &plan, start());
+        let sight = |_: &Object, rule: &RuleId| if rule.as_str() == "a" { a } else { b };
+        let plan = plan_with(&[], &book, sight, start());
+        let content = &plan.changes[0].record.content;
+        assert_eq!(content.product_fields["vmbridge/resolution"], word);
+        assert_eq!((content.compliance.status, content.record_state), (status, RecordState::Archived));
+        // It is dealt with like any other that is over, and comes back like any other.
+        accept(&mut book, &plan, start());
+        let plan = plan_with(&[], &book, sight, start());
+        assert_eq!(kinds(&plan), [ChangeKind::Close]);
+        outcome(&mut book, &plan, &Outcome::Left, start());
+        assert!(plan_with(&[], &book, sight, start()).is_empty());
+        let plan = planned(&both, &book, &policy, start());
+        assert_eq!(kinds(&plan), [ChangeKind::Reopen]);
+        assert!(!plan.changes[0].record.content.product_fields.contains_key("vmbridge/resolution"));
+    }
+}
+
+#[test]
+fn a_clock_that_was_ahead_stops_nothing() {
+    let policy = Policy::default();
+    let ahead = start() + hours(3 * 365 * 24);
+    let told = |kinds: Vec<ChangeKind>, book: &Book, problems: &[Problem]| {
+        let plan = planned(problems, book, &policy, start());
+        assert_eq!(super::kinds(&plan), kinds);
+        plan
+    };
+    // Refresh: once, and not again.
+    let mut book = Book::default();
+    let plan = planned(&one(), &book, &policy, ahead);
+    accept(&mut book, &plan, ahead);
+    let plan = told(vec![ChangeKind::Refresh], &book, &one());
+    assert!(plan.changes[0].record.updated_at > ahead - hours(1), "newer than what is there");
+    accept(&mut book, &plan, start());
+    assert!(told(vec![], &book, &one()).next.unwrap() > start() + hours(44 * 24));
+    // What failed.
+    let failed = Outcome::Failed { code: "Throttled".into(), message: "slow down".into() };
+    let plan = planned(&[problem("vm.copy", Severity::High)], &book, &policy, ahead);
+    outcome(&mut book, &plan, &failed, ahead);
+    told(vec![ChangeKind::Update], &book, &[problem("vm.copy", Severity::High)]);
+    // What is over, closed and back.
+    let mut book = Book::default();
+    for problems in [&one()[..], &[], &[]] {
+        let plan = planned(problems, &book, &policy, ahead);
+        accept(&mut book, &plan, ahead);
+    }
+    told(vec![], &book, &[]);
+    assert_eq!(book.records.len(), 1);
+    let plan = told(vec![ChangeKind::Reopen], &book, &one());
+    assert!(plan.changes[0].record.updated_at > ahead);
+    // A clock that is corrected by a minute changes nothing.
+    let mut book = created(&policy);
+    let minute = SignedDuration::from_mins(1);
+    assert!(planned(&one(), &book, &policy, start() - minute).is_empty());
+    for _ in 0..2 {
+        let plan = planned(&[], &book, &policy, start());
+        accept(&mut book, &plan, start());
+    }
+    let plan = planned(&one(), &book, &policy, start() - minute);
+    assert_eq!((plan.is_empty(), plan.waiting), (true, 1));
+}
+
+#[test]
+fn a_vm_is_never_told_twice_because_its_instance_could_not_be_read() {
+    let policy = Policy::default();
+    let object = Object { instance: None, ..subject().object };
+    let unread = [problem_of(&Arc::new(Subject { object, ..subject() }), "vm.copy", Severity::Medium)];
+    // Told under both names, as two lives of a store did it.
+    let mut book = created(&policy);
+    let plan = planned(&unread, &Book::default(), &policy, start());
+    accept(&mut book, &plan, start());
+    assert_eq!(book.records.len(), 2);
+    for problems in [&one()[..], &unread[..]] {
+        let mut book = book.clone();
+        let plan = planned(problems, &book, &policy, start());
+        assert_eq!(kinds(&plan), [ChangeKind::Resolve(Resolution::Replaced)]);
+        accept(&mut book, &plan, start());
+        let plan = planned(problems, &book, &policy, start());
+        accept(&mut book, &plan, start());
+        // The open one goes on, whichever it is.
+        for problems in [&one()[..], &unread[..]] {
+            let plan = planned(problems, &book, &policy, start());
+            assert!(!kinds(&plan).iter().any(|kind| *kind != ChangeKind::Update), "{:?}", kinds(&plan));
+            accept(&mut book, &plan, start());
+            assert!(planned(problems, &book, &policy, start()).is_empty());
+        }
+    }
 }

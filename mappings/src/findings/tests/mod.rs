@@ -1,5 +1,6 @@
 //! What findings say, how they live, and that they are never more than Security Hub takes.
 
+mod adopt;
 mod finding;
 mod hub;
 mod life;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::life::{Book, Change, ChangeKind, Outcome, Plan, Policy, Sight, plan, settle};
+use super::life::{Book, Change, ChangeKind, Outcome, Plan, Policy, Record, Sight, plan, settle};
 use super::{
     Advice, Class, FindingId, Kind, Node, Object, Owner, Problem, RuleId, Severity, Status, Subject, Tag,
     Target,
@@ -120,4 +121,30 @@ fn planned(problems: &[Problem], book: &Book, policy: &Policy, now: Timestamp) -
 
 fn ids(changes: &[Change]) -> Vec<FindingId> {
     changes.iter().map(|change| change.record.id.clone()).collect()
+}
+
+fn one() -> Vec<Problem> {
+    vec![problem("vm.copy", Severity::Medium)]
+}
+
+fn created(policy: &Policy) -> Book {
+    let mut book = Book::default();
+    let plan = planned(&one(), &book, policy, start());
+    assert_eq!(kinds(&plan), [ChangeKind::Create]);
+    accept(&mut book, &plan, start());
+    assert!(planned(&one(), &book, policy, start()).is_empty());
+    book
+}
+
+fn only(book: &Book) -> &Record {
+    book.records.values().next().unwrap()
+}
+
+fn plan_with(
+    problems: &[Problem],
+    book: &Book,
+    sight: impl Fn(&Object, &RuleId) -> Sight,
+    now: Timestamp,
+) -> Plan {
+    plan(problems, book, sight, &owner(), &Policy::default(), now)
 }

@@ -35,8 +35,12 @@ impl Dictionary {
 pub(super) enum Meaning {
     /// It is a problem.
     Bad,
-    /// There is nothing wrong, or somebody accepts it, or nobody asks.
+    /// There is nothing wrong.
     Good,
+    /// It is wrong, and somebody accepts it.
+    Accepted,
+    /// Nobody asks: it does not apply, or somebody else looks after it.
+    NotAsked,
     /// Nobody knows: what was told stays.
     Unknown,
 }
@@ -46,9 +50,9 @@ pub(super) fn meaning(outcome: &Outcome<'_>) -> Meaning {
     match outcome.status {
         Found::Failed => Meaning::Bad,
         Found::NotReadable(_) => Meaning::Unknown,
-        Found::Passed | Found::NotApplicable(_) | Found::ProviderManaged | Found::Suppressed { .. } => {
-            Meaning::Good
-        }
+        Found::Passed => Meaning::Good,
+        Found::Suppressed { .. } => Meaning::Accepted,
+        Found::NotApplicable(_) | Found::ProviderManaged => Meaning::NotAsked,
     }
 }
 

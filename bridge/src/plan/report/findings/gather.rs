@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 use mappings::checks::{self, ApiVersion};
+use mappings::findings::life::Sight;
 use mappings::findings::{Advice, Problem, Status, Subject, Target};
 use mappings::selector::Verdict;
 use vsphere_client::ids::VcenterUuid;
@@ -29,6 +30,10 @@ pub(super) struct Gathered {
     pub blind: HashSet<Spot>,
     /// Of what nobody can say whether it meets a rule. Only where something was told of it.
     pub unknown: HashSet<(Spot, Arc<str>)>,
+    /// What nobody asks about any more. Only where something was told of it.
+    pub unasked: HashSet<Spot>,
+    /// Why nothing is told of a rule that is not met, or not asked for, where something was told of the object.
+    pub quiet: HashMap<(Spot, Arc<str>), Sight>,
     /// The hosts, clusters and port groups that there are.
     pub setups: HashSet<Spot>,
 }
@@ -85,6 +90,18 @@ impl Gatherer<'_, '_, '_> {
         }
     }
 
+    fn unasked(&mut self, spot: Spot) {
+        if self.told.contains(&spot) {
+            self.out.unasked.insert(spot);
+        }
+    }
+
+    fn quiet(&mut self, spot: &Spot, rule: &str, sight: Sight) {
+        if self.told.contains(spot) {
+            self.out.quiet.insert((spot.clone(), rule.into()), sight);
+        }
+    }
+
     fn unknown(&mut self, spot: &Spot, rule: &str) {
         if self.told.contains(spot) {
             self.out.unknown.insert((spot.clone(), rule.into()));
@@ -96,8 +113,7 @@ impl Gatherer<'_, '_, '_> {
         let spot: Spot = (mappings::findings::Kind::Vm, candidate.id.vcenter, candidate.id.vm.clone());
         let target = match &candidate.route {
             Ok(target) => *target,
-            // Nobody asks about it.
-            Err(Reason::NoTarget | Reason::Template | Reason::ManagedBy(_)) => return,
+            Err(Reason::NoTarget | Reason::Template | Reason::ManagedBy(_)) => return self.unasked(spot),
             Err(_) => return self.blind(spot),
         };
         let Some(sink) = &self.sinks[target] else { return self.blind(spot) };
@@ -124,6 +140,7 @@ impl Gatherer<'_, '_, '_> {
         for (rule, found) in look.found(self.settings) {
             match found {
                 Found::Good => {}
+                Found::NotAsked => self.quiet(&spot, rule.id, Sight::NotAsked),
                 Found::Unknown => self.unknown(&spot, rule.id),
                 Found::Bad(bad) => {
                     let subject = subject.get_or_insert_with(make);
@@ -143,7 +160,7 @@ impl Gatherer<'_, '_, '_> {
     fn setup(&mut self, setup: &SetupView<'_>, vcenter: VcenterUuid, part: &Part) {
         let spot: Spot = (subject::kind(setup.kind()), vcenter, setup.moref().shared_value());
         self.out.setups.insert(spot.clone());
-        let Some(target) = self.target_of(setup) else { return };
+        let Some(target) = self.target_of(setup) else { return self.unasked(spot) };
         let Some(sink) = &self.sinks[target] else { return self.blind(spot) };
         let facts = checks::Subject {
             kind: setup.kind(),
@@ -192,6 +209,8 @@ impl Gatherer<'_, '_, '_> {
         for outcome in rules.evaluate(facts, readings, self.scene.now) {
             match meaning(&outcome) {
                 Meaning::Good => {}
+                Meaning::Accepted => self.quiet(spot, outcome.rule.id.as_str(), Sight::Accepted),
+                Meaning::NotAsked => self.quiet(spot, outcome.rule.id.as_str(), Sight::NotAsked),
                 Meaning::Unknown => self.unknown(spot, outcome.rule.id.as_str()),
                 Meaning::Bad => {
                     let subject = subject.get_or_insert_with(make);

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use mappings::findings::FindingId;
+use jiff::Timestamp;
 use mappings::findings::life::{Book, adopt};
+use mappings::findings::{FindingId, Target};
 
 use super::Sink;
 use super::told::{FindingStep, Reconciled};
@@ -19,6 +20,7 @@ pub(super) fn book<'m>(
     memory: &'m Memory,
     sinks: &[Option<Sink<'_>>],
     busy: &BTreeSet<FindingId>,
+    now: Timestamp,
     plan: &mut Plan,
 ) -> Cow<'m, Book> {
     let mut book = Cow::Borrowed(&memory.findings);
@@ -31,15 +33,15 @@ pub(super) fn book<'m>(
         if done.is_some_and(|done| done >= read) {
             continue;
         }
-        let owner = memory.installation.as_ref().into();
-        let adopted = adopt(listed, &sink.target, &[owner]);
-        let foreign = adopted.foreign.clone();
-        book.to_mut().reconcile(adopted, &sink.target, read);
+        let adopted = adopt(listed, &sink.target, &memory.finding_owners());
+        let others = adopted.others.clone();
+        book.to_mut().reconcile(adopted, &sink.target, read, now);
         plan.reconciled.push(Reconciled {
             target: sink.name.clone(),
             place: sink.place.clone(),
             read,
-            foreign,
+            of: Target::clone(&sink.target),
+            others,
         });
     }
     let Cow::Owned(new) = &mut book else { return book };

@@ -2,7 +2,11 @@
 //!
 //! Their ids are parts of the ids of findings and never change.
 
-use mappings::findings::{Class, Severity};
+use mappings::findings::{Class, Kind, Severity};
+
+use super::subject;
+use crate::config::FindingsSettings;
+use crate::fleet::Part;
 
 /// A rule of our own.
 #[derive(Debug)]
@@ -87,3 +91,23 @@ pub(super) static PATCHES: Own = Own {
     rationale: "Patches that are approved are not in force: they are missing, could not be installed, wait for a restart, or one that was rejected is there.",
     advice: "Run AWS-RunPatchBaseline on the node, or look why its last maintenance window did not help.",
 };
+
+/// Whether anybody asks whether objects of a kind meet a rule.
+pub(super) fn is_asked(settings: &FindingsSettings, part: &Part, kind: Kind, rule: &str) -> bool {
+    let own = [
+        (&UNMANAGED, settings.unmanaged),
+        (&QUARANTINED, settings.unmanaged),
+        (&OFFLINE, settings.offline),
+        (&UNPROTECTED, settings.protection),
+        (&OLD_SNAPSHOT, settings.protection),
+        (&ORPHANED_SNAPSHOT, settings.protection),
+        (&PATCHES, settings.patches),
+    ];
+    if let Some((_, asked)) = own.iter().find(|(own, _)| own.id == rule) {
+        return *asked;
+    }
+    let kind = subject::kind_of_checks(kind);
+    let known =
+        |reads: &crate::fleet::Reads| reads.rules().rules(kind).any(|known| known.id.as_str() == rule);
+    settings.checks && part.reads().is_some_and(|reads| known(reads))
+}

@@ -11,6 +11,7 @@ use mappings::findings::{Kind, Object, RuleId};
 use vsphere_client::ids::{InstanceUuid, VcenterUuid};
 
 use super::gather::Gathered;
+use super::rules;
 use super::subject::{self, Spot};
 use crate::fleet::{Fleet, Part};
 use crate::plan::snapshots::Scene;
@@ -45,18 +46,25 @@ impl Sights<'_, '_, '_> {
                     !matches!((&object.instance, instance), (Some(was), Some(is)) if *was.as_str() != *is)
                 }
                 // It is there, and nobody asks about it any more.
-                None if part.vm_anywhere(object.moref.as_str()).is_some() => return Sight::Seen,
+                None if part.vm_anywhere(object.moref.as_str()).is_some() => return Sight::NotAsked,
                 None => false,
             },
             Kind::Host | Kind::Cluster | Kind::Portgroup => self.gathered.setups.contains(&spot),
         };
-        if is_there { self.seen(spot, rule) } else { self.gone(object) }
+        if is_there { self.seen(spot, part, rule) } else { self.gone(object) }
     }
 
-    fn seen(&self, spot: Spot, rule: &RuleId) -> Sight {
-        let is_unknown = !self.gathered.unknown.is_empty()
-            && self.gathered.unknown.contains(&(spot, rule.as_str().into()));
-        if is_unknown { Sight::Unknown } else { Sight::Seen }
+    fn seen(&self, spot: Spot, part: &Part, rule: &RuleId) -> Sight {
+        let settings = &self.scene.policy.report.findings;
+        if self.gathered.unasked.contains(&spot) || !rules::is_asked(settings, part, spot.0, rule.as_str()) {
+            return Sight::NotAsked;
+        }
+        let Gathered { unknown, quiet, .. } = self.gathered;
+        if unknown.is_empty() && quiet.is_empty() {
+            return Sight::Seen;
+        }
+        let key = (spot, rule.as_str().into());
+        if unknown.contains(&key) { Sight::Unknown } else { quiet.get(&key).copied().unwrap_or(Sight::Seen) }
     }
 
     /// It is not where it was. A VM that moved to another vCenter is told there.

@@ -106,3 +106,13 @@ pub(super) fn kind(kind: checks::Kind) -> Kind {
         checks::Kind::Portgroup => Kind::Portgroup,
     }
 }
+
+/// The same the other way round.
+pub(super) fn kind_of_checks(of: Kind) -> checks::Kind {
+    match of {
+        Kind::Vm => checks::Kind::Vm,
+        Kind::Host => checks::Kind::Host,
+        Kind::Cluster => checks::Kind::Cluster,
+        Kind::Portgroup => checks::Kind::Portgroup,
+    }
+}

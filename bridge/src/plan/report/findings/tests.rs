@@ -78,6 +78,7 @@ fn found(
         match found {
             Found::Bad(_) => "bad",
             Found::Good => "good",
+            Found::NotAsked => "notAsked",
             Found::Unknown => "unknown",
         }
     })
@@ -97,8 +98,8 @@ fn a_vm_is_unmanaged_when_something_is_in_the_way_of_what_was_asked_for() {
         (Reason::ToolsNotRunning, "bad"),
         (Reason::CredentialsRefused(vec!["admin".into()]), "bad"),
         (Reason::EnrolFailed { problem: problem.clone(), failures: 2, retry_at: now() }, "bad"),
-        (Reason::NotToBeEnrolled, "good"),
-        (Reason::Off, "good"),
+        (Reason::NotToBeEnrolled, "notAsked"),
+        (Reason::Off, "notAsked"),
         // It is told as such.
         (Reason::EnrolQuarantined(problem.clone()), "good"),
         (Reason::PoweredOff, "unknown"),
@@ -236,7 +237,10 @@ fn what_cannot_be_read_is_no_problem_and_not_well_either() {
     outcomes(&Reading::Unreadable, &mut |outcome, _, _| match meaning(outcome) {
         Meaning::Unknown => unknown += 1,
         Meaning::Bad => bad += 1,
-        Meaning::Good => assert!(matches!(outcome.status, CheckStatus::NotApplicable(_)), "{outcome:?}"),
+        Meaning::NotAsked => {
+            assert!(matches!(outcome.status, CheckStatus::NotApplicable(_)), "{outcome:?}");
+        }
+        Meaning::Good | Meaning::Accepted => panic!("{outcome:?}"),
     });
     assert!(unknown > 40 && bad == 0, "{unknown} {bad}");
 }

@@ -1,10 +1,8 @@
 //! What a plan says of findings as a whole.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
-use mappings::findings::FindingId;
-use mappings::findings::life::{Record, Refused};
+use mappings::findings::Target;
+use mappings::findings::life::{Foreign, Others, Record, Refused};
 
 use crate::aws::{Place, TargetName};
 use crate::store::FindingChange;
@@ -27,8 +25,10 @@ pub struct Reconciled {
     pub place: Place,
     /// When the reading began.
     pub read: Timestamp,
-    /// Findings under our names that another installation owns.
-    pub foreign: BTreeSet<FindingId>,
+    /// The same, for findings.
+    pub of: Target,
+    /// What else is there under our names.
+    pub others: Others,
 }
 
 /// Findings of one account and Region.
@@ -69,8 +69,8 @@ pub struct FindingsPlan {
     pub hubs: Vec<HubPlan>,
     /// What Security Hub permanently refuses.
     pub refused: Vec<Refused>,
-    /// Findings that another installation tells already.
-    pub foreign: Vec<FindingId>,
+    /// Problems that another installation tells already.
+    pub foreign: Vec<Foreign>,
     /// How many changes failed lately, and wait before they are tried again.
     pub waiting: usize,
     /// How many are left for the next cycle.

@@ -57,6 +57,8 @@ impl Bad {
 pub(super) enum Found {
     Bad(Bad),
     Good,
+    /// Nobody asks: it was left out, or is switched off.
+    NotAsked,
     /// Nobody knows, or it passes: what was told stays.
     Unknown,
 }
@@ -134,7 +136,7 @@ impl Look<'_, '_> {
             | Reason::FaultToleranceSecondary
             | Reason::Template
             | Reason::ManagedBy(_)
-            | Reason::NoTarget => Found::Good,
+            | Reason::NoTarget => Found::NotAsked,
             Reason::ToolsNotRunning | Reason::GuestNotReady
                 if self.since_boot().is_some_and(|since| since < BOOTING) =>
             {
@@ -210,7 +212,7 @@ impl Look<'_, '_> {
 
     fn unprotected(&self, settings: &SnapshotSettings) -> Found {
         if settings.mode == Mode::Off || policy_of(&settings.policies, self.view).is_none() {
-            return Found::Good;
+            return Found::NotAsked;
         }
         match self.last_window {
             // Nobody remembers one.

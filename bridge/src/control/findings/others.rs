@@ -1,0 +1,39 @@
+//! Findings under our names that are not ours.
+
+use std::borrow::Cow;
+
+use mappings::findings::life::adopt;
+use mappings::findings::{Owner, Target};
+
+use super::{ForeignFindings, UnusableFinding};
+use crate::aws::partition_of;
+use crate::plan::{View, strangers};
+
+/// What there is of them. A daemon knows that from its last comparison; else it is in what was just read.
+pub(super) fn told(view: &View<'_>) -> (Vec<ForeignFindings>, Vec<UnusableFinding>) {
+    let mut others = Cow::Borrowed(&view.memory.findings.others);
+    for (_, target) in view.cloud.targets() {
+        let (Some(place), Some(listed)) = (&target.hub.place, &target.hub.ours.value) else { continue };
+        let of = Target {
+            partition: partition_of(place.region()).into(),
+            account: place.account().into(),
+            region: place.region().into(),
+        };
+        let adopted = adopt(listed, &of, &view.memory.finding_owners());
+        others.to_mut().replace(&of, adopted.others);
+    }
+    let strangers = strangers::of(&others, &view.memory.findings.records, view.fleet.parts());
+    let foreign = strangers.foreign.iter().map(|one| ForeignFindings {
+        place: one.place.to_string(),
+        installation: one.installation.as_ref().map(Owner::to_string),
+        findings: one.count,
+        vcenters: one.vcenters.iter().map(ToString::to_string).collect(),
+        sentence: one.sentence(),
+    });
+    let unusable = strangers.unusable.iter().map(|(place, id, why)| UnusableFinding {
+        id: id.to_string(),
+        place: place.to_string(),
+        why: (*why).to_owned(),
+    });
+    (foreign.collect(), unusable.collect())
+}
