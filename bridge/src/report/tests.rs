@@ -209,7 +209,7 @@ fn the_same_input_gives_the_same_page() {
 fn a_spreadsheet_runs_nothing() {
     let audit = sample();
     let mut out = Vec::new();
-    write_machines(&mut out, &audit.machines).unwrap();
+    write_machines(&mut out, &audit.machines, &audit.results).unwrap();
     write_results(&mut out, &audit).unwrap();
     let text = String::from_utf8(out).unwrap();
     let mut csv = ::csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(text.as_bytes());

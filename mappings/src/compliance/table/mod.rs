@@ -278,7 +278,7 @@ pub struct Filter {
     pub overall: Option<Overall>,
     /// In the window of this name.
     pub window: Option<String>,
-    /// In which the check with this id fails.
+    /// In which the check with this id fails, or against which the reason of this word stands.
     pub check: Option<String>,
     /// Of this target.
     pub target: Option<String>,
@@ -293,6 +293,14 @@ impl Filter {
             [&row.facts.hardening, &row.facts.protection]
                 .into_iter()
                 .any(|checks| matches!(checks, Fact::Known(checks) if checks.failing.contains(id)))
+                || row.reasons.iter().any(|reason| reason.word() == id)
+                || match id.as_str() {
+                    // Of these only the worst is a reason.
+                    "patches-missing" => matches!(&row.facts.patches, Fact::Known(one) if one.missing > 0),
+                    // A node that is no VM has no list of checks.
+                    "agent-online" => row.facts.agent_online == Fact::Known(false),
+                    _ => false,
+                }
         };
         machine.is_none_or(|machine| machine == row.machine)
             && overall.is_none_or(|overall| overall == row.overall)
