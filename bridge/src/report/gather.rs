@@ -26,6 +26,9 @@ use crate::fleet::{State, VmView};
 use crate::inventory::{Asked, Filter};
 use crate::plan::{Plan, View, VmPlan};
 
+/// More results are not kept, so that no report takes more than about a gigabyte of memory.
+const MOST_RESULTS: usize = 500_000;
+
 /// The table of machines, as it is asked for.
 ///
 /// # Errors
@@ -35,7 +38,7 @@ pub(crate) fn compliance(
     read: &ReadBack,
     query: &ComplianceQuery,
 ) -> Result<ComplianceDocument, Refusal> {
-    let gathered = Gathered::of(view, read, query, false)?;
+    let gathered = Gathered::of(view, read, query, false, MOST_RESULTS)?;
     let totals = gathered.table.totals();
     Ok(ComplianceDocument {
         schema: COMPLIANCE_SCHEMA.to_owned(),
@@ -61,8 +64,18 @@ pub(crate) fn compliance(
 /// # Errors
 /// As [`compliance`].
 pub(crate) fn audit(view: &View<'_>, read: &ReadBack, query: &AuditQuery) -> Result<AuditDocument, Refusal> {
+    audit_within(view, read, query, MOST_RESULTS)
+}
+
+/// The same with at most so many results.
+pub(super) fn audit_within(
+    view: &View<'_>,
+    read: &ReadBack,
+    query: &AuditQuery,
+    most: usize,
+) -> Result<AuditDocument, Refusal> {
     let AuditQuery { scope, all } = query;
-    let gathered = Gathered::of(view, read, scope, *all)?;
+    let gathered = Gathered::of(view, read, scope, *all, most)?;
     let rules = &view.policy.report.rules;
     let is_meant = |id: &str| scope.rule.as_deref().is_none_or(|wanted| wanted == id);
     let documents =
@@ -131,11 +144,19 @@ struct Gather<'v, 'a> {
     all: bool,
     /// What was read where each target is.
     at: HashMap<&'v TargetName, At<'v>>,
+    /// How many results are kept.
+    most: usize,
     out: Gathered,
 }
 
 impl Gathered {
-    fn of(view: &View<'_>, read: &ReadBack, query: &ComplianceQuery, all: bool) -> Result<Self, Refusal> {
+    fn of(
+        view: &View<'_>,
+        read: &ReadBack,
+        query: &ComplianceQuery,
+        all: bool,
+        most: usize,
+    ) -> Result<Self, Refusal> {
         let selectors = query.selectors.iter().map(|text| text.parse::<Selector>());
         let selectors: Vec<Selector> =
             selectors.collect::<Result<_, _>>().map_err(|error| Refusal(error.to_string()))?;
@@ -151,12 +172,11 @@ impl Gathered {
         };
         let filter = Filter { selectors, vcenters: query.vcenters.clone() };
         let at = At::of(view, read);
-        let mut gather = Gather { view, rules, read, query, filter, all, at, out };
+        let mut gather = Gather { view, rules, read, query, filter, all, at, most, out };
         gather.unchecked();
         gather.machines()?;
         gather.setups();
         let mut out = gather.out;
-        let most = checks::MOST_RESULTS;
         match (out.left_out, all) {
             (0, _) => {}
             (more, true) => {

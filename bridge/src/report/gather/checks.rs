@@ -12,9 +12,6 @@ use crate::plan::VmPlan;
 use crate::report::ResultDocument;
 use crate::report::protection;
 
-/// More results are not kept, so that no report takes more than about a gigabyte of memory.
-pub(super) const MOST_RESULTS: usize = 500_000;
-
 impl Gather<'_, '_> {
     /// The vCenters that nothing is checked in, which must not look like those in which all is well.
     pub(super) fn unchecked(&mut self) {
@@ -178,7 +175,7 @@ impl Gather<'_, '_> {
         if is_quiet && !self.all {
             return;
         }
-        if self.out.results.len() < MOST_RESULTS {
+        if self.out.results.len() < self.most {
             self.out.results.push(document());
         } else {
             self.out.left_out += 1;
