@@ -153,7 +153,7 @@ fn summary(audit: &AuditDocument) -> Markup {
                     (count.machines) ": " (count.compliant) " compliant, " (count.non_compliant) " not compliant, "
                     (count.unknown) " unknown"
                 }
-                dt { "Rules" } dd { (audit.rules.len()) ", of which " (failed) " are failed by something" }
+                dt { "Rules" } dd { (audit.rules.len()) ", " (failed) " of them failed by something" }
                 dt { "Results" }
                 dd {
                     @if statuses.is_empty() { "none" }

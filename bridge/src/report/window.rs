@@ -92,18 +92,18 @@ fn is_called(window: &WindowIdentity, text: &str) -> bool {
 
 async fn read(services: &Services, name: &str) -> Result<TargetWindows, String> {
     let ssm = &services.ssm;
-    let all = listing("maintenance windows", |next| ssm.windows(next)).await.map_err(said)?;
+    let all = listing("maintenance windows", |next| ssm.windows(next)).await.map_err(|error| said(&error))?;
     let names = all.iter().map(|window| window.name.to_string()).collect();
     let (mut called, mut groups) = (Vec::new(), BTreeMap::new());
     for identity in all.into_iter().filter(|window| is_called(window, name)) {
         let id = identity.id.clone();
         let targets = listing("targets of a maintenance window", |next| ssm.window_targets(&id, next));
         let tasks = listing("tasks of a maintenance window", |next| ssm.window_tasks(&id, next));
-        let (targets, tasks) = tokio::try_join!(targets, tasks).map_err(said)?;
+        let (targets, tasks) = tokio::try_join!(targets, tasks).map_err(|error| said(&error))?;
         let window = Window { targets, tasks, ..Window::new(identity) };
         for group in window.group_names() {
             if !groups.contains_key(group) {
-                groups.insert(group.to_owned(), members(services, group).await.map_err(said));
+                groups.insert(group.to_owned(), members(services, group).await.map_err(|error| said(&error)));
             }
         }
         called.push(window);
@@ -111,7 +111,7 @@ async fn read(services: &Services, name: &str) -> Result<TargetWindows, String> 
     let instance_tags = match called.iter().any(Window::asks_for_tags) {
         true => {
             let tags = listing("tags of EC2 instances", |next| services.tagging.instance_tags(next)).await;
-            Some(tags.map(|tags| tags.into_iter().collect()).map_err(said))
+            Some(tags.map(|tags| tags.into_iter().collect()).map_err(|error| said(&error)))
         }
         false => None,
     };
@@ -126,8 +126,7 @@ async fn members(services: &Services, group: &str) -> Result<BTreeSet<String>, A
     Ok(hybrid.chain(instances.into_iter().map(|node| node.to_string())).collect())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
-fn said(error: AwsError) -> String {
+fn said(error: &AwsError) -> String {
     match error.kind.fix() {
         Some(fix) => format!("{error}; {fix}"),
         None => error.to_string(),

@@ -14,6 +14,9 @@ use crate::control::Refusal;
 use crate::plan::{Plan, VmPlan};
 use crate::store::VmId;
 
+/// What follows when a window cannot be read.
+const SO: &str = "which of its machines are in the window is not known";
+
 impl Gather<'_, '_> {
     /// The windows that come which each VM is in; of the one that is asked for only.
     ///
@@ -72,12 +75,11 @@ impl Gather<'_, '_> {
         if self.query.window.is_none() {
             return;
         }
-        const SO: &str = "which of its machines are in the window is not known";
         let mut gaps = Vec::new();
         for target in self.targets() {
             match self.read.windows.as_ref().and_then(|windows| windows.targets.get(target)) {
                 Some(Ok(read)) => gaps.extend(read.failures().map(|(what, why)| {
-                    format!("{target}: {what} cannot be read, so that {SO} of all of them: {why}")
+                    format!("{target}: {what} cannot be read, so that {SO} of all: {why}")
                 })),
                 Some(Err(why)) => {
                     gaps.push(format!(
