@@ -6,6 +6,7 @@ what the rules ask by itself.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,8 @@ class Judge:
             body = self.body(lines, head)
             first = [word for word in body if word.left < lines[0][0].left + 8]
             begun = plain("".join(word.text for word in body if word.left < self.second(lines[0], head)))
+            # What is written from right to left stands on paper in another order.
+            begun = re.match("[ -~]*", begun).group()
             if not first or not any(cell.startswith(begun) for cell in self.firsts):
                 problems.append(f"page {number} goes on in the middle of a row: {' '.join(word.text for word in body)!r}")
         return problems, repeated
