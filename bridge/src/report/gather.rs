@@ -13,7 +13,7 @@ use mappings::selector::{Fact, PowerState, Selector, VmFacts as _};
 use mappings::tags::TagFacts as _;
 
 use self::node::{At, Membership, online};
-use self::say::{count, machine, some, sources};
+use self::say::{count, machine, seconds, some, sources};
 use super::document::{
     AUDIT_SCHEMA, AuditDocument, AuditQuery, COMPLIANCE_SCHEMA, ComplianceDocument, ComplianceQuery,
     ExceptionDocument, ResultDocument, RuleDocument, ScopeDocument, rule_document,
@@ -42,7 +42,7 @@ pub(crate) fn compliance(
     let totals = gathered.table.totals();
     Ok(ComplianceDocument {
         schema: COMPLIANCE_SCHEMA.to_owned(),
-        time: view.now.to_string(),
+        time: seconds(view.now),
         not_read: gathered.not_read,
         count: count(totals.all),
         by_machine: totals
@@ -102,7 +102,7 @@ pub(super) fn audit_within(
     });
     Ok(AuditDocument {
         schema: AUDIT_SCHEMA.to_owned(),
-        time: view.now.to_string(),
+        time: seconds(view.now),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         installation: view.memory.installation.to_string(),
         scope: ScopeDocument {

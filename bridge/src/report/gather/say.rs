@@ -1,5 +1,6 @@
 //! What was gathered, in the forms in which it is told.
 
+use jiff::Timestamp;
 use mappings::compliance::table::{Checks, Count, Facts, Row};
 use mappings::selector::Fact;
 
@@ -21,7 +22,7 @@ pub(super) fn sources(view: &View<'_>, scope: &ComplianceQuery) -> Vec<SourceDoc
         name: part.name().as_str().to_owned(),
         what: part.about().map(|about| format!("vSphere API {}", about.api_version)),
         current: part.state(view.now, view.policy.stale_after) == State::Current,
-        as_of: part.as_of().map(|time| time.to_string()),
+        as_of: part.as_of().map(seconds),
         objects: part.counts().vms(),
     });
     let targets = view
@@ -33,7 +34,7 @@ pub(super) fn sources(view: &View<'_>, scope: &ComplianceQuery) -> Vec<SourceDoc
         name: name.to_string(),
         what: known.place.as_ref().map(ToString::to_string),
         current: known.error.is_none() && known.as_of.is_some(),
-        as_of: known.as_of.map(|time| time.to_string()),
+        as_of: known.as_of.map(seconds),
         objects: known.nodes.len(),
     });
     vcenters.chain(targets).collect()
@@ -75,7 +76,7 @@ pub(super) fn machine(row: &Row) -> MachineDocument {
                 rejected: patches.rejected,
                 critical: patches.critical,
                 security: patches.security,
-                scanned: patches.scanned.map(|time| time.to_string()),
+                scanned: patches.scanned.map(seconds),
             }),
             Fact::Absent | Fact::Unknown => None,
         },
@@ -92,6 +93,11 @@ pub(super) fn machine(row: &Row) -> MachineDocument {
 pub(super) fn count(count: Count) -> CountDocument {
     let Count { machines, compliant, non_compliant, unknown } = count;
     CountDocument { machines, compliant, non_compliant, unknown }
+}
+
+/// A moment to the second: more says nothing to people.
+pub(super) fn seconds(time: Timestamp) -> String {
+    format!("{time:.0}")
 }
 
 /// `a, b, c and 4 more`
