@@ -113,7 +113,7 @@ pub struct MachineDocument {
     pub hardening: Option<ChecksDocument>,
     /// Its protection.
     pub protection: Option<ChecksDocument>,
-    /// The names of the windows that it is in.
+    /// The names of the windows that it is in: of the one that was asked for, or of those that snapshots look at.
     pub windows: Vec<String>,
 }
 
@@ -165,7 +165,7 @@ pub struct ChecksDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultDocument {
-    /// The rule.
+    /// The rule, or the check of protection.
     pub rule: String,
     /// `informational`, `low`, `medium`, `high` or `critical`.
     pub severity: String,

@@ -282,7 +282,7 @@ fn a_large_fleet_is_a_page_that_a_browser_can_show_and_says_what_is_not_on_it() 
         "one table for each rule, whatever the number of objects"
     );
     assert_eq!(all(&page, "table.results tbody tr").len(), 3000);
-    let told: String = all(&page, "p.odd").iter().flat_map(|told| told.text()).collect();
+    let told: String = all(&page, "p.odd").iter().flat_map(scraper::ElementRef::text).collect();
     assert!(told.contains("40000 more machines") && told.contains("44000 more objects"), "{told}");
     // Nothing is left out of what programs read.
     let mut out = Vec::new();
@@ -298,7 +298,7 @@ fn an_empty_report_does_not_look_clean_while_something_is_missing() {
     let mut audit = AuditDocument { machines: Vec::new(), results: Vec::new(), ..sample() };
     let body = |audit: &AuditDocument| -> String {
         let page = Html::parse_document(&html(audit));
-        all(&page, "section").iter().flat_map(|section| section.text()).collect()
+        all(&page, "section").iter().flat_map(scraper::ElementRef::text).collect()
     };
     let text = body(&audit);
     assert!(

@@ -78,16 +78,18 @@ impl Gather<'_, '_> {
         let mut gaps = Vec::new();
         for target in self.targets() {
             match self.read.windows.as_ref().and_then(|windows| windows.targets.get(target)) {
-                Some(Ok(read)) => gaps.extend(read.failures().map(|(what, why)| {
-                    format!("{target}: {what} cannot be read, so that {SO} of all: {why}")
-                })),
+                Some(Ok(read)) => {
+                    gaps.extend(read.failures().map(|(what, why)| {
+                        format!("{target}: {what} cannot be read, so that {SO} of all: {why}")
+                    }));
+                }
                 Some(Err(why)) => {
                     gaps.push(format!(
                         "{target}: its maintenance windows cannot be read, so that {SO}: {why}"
                     ));
                 }
                 None => {
-                    gaps.push(format!("{target}: its maintenance windows were not asked for, so that {SO}"))
+                    gaps.push(format!("{target}: its maintenance windows were not asked for, so that {SO}"));
                 }
             }
         }

@@ -121,7 +121,7 @@ async fn windows_are_read_for_a_report_although_the_service_needs_none() {
     assert_eq!(nodes.len(), table.machines.len());
     match ask("Mondays").await {
         Err(ClientError::Refused(refusal)) => {
-            assert!(refusal.to_string().contains("there are Sundays"), "{refusal}")
+            assert!(refusal.to_string().contains("there are Sundays"), "{refusal}");
         }
         other => panic!("{other:?}"),
     }

@@ -448,9 +448,8 @@ async fn what_is_said_of_protection_is_a_result_with_its_evidence() {
         .collect();
     assert_eq!(agent, ["SSM Agent is online: yes"]);
     // Every check that is made has an entry among the rules.
-    let plan = world.look(|view| view.plan_with_protections());
-    let ids: Vec<&str> =
-        plan.protection_lists.values().flat_map(|list| &list.items).map(|item| item.id.as_str()).collect();
+    let lists = world.look(|view| view.plan_with_protections().protection_lists);
+    let ids: Vec<&str> = lists.values().flat_map(|list| &list.items).map(|item| item.id.as_str()).collect();
     assert!(
         !ids.is_empty() && ids.iter().all(|id| report.rules.iter().any(|rule| rule.id == *id)),
         "{ids:?}"
