@@ -188,7 +188,7 @@ fn its_tables_can_be_heard_and_printed() {
         }
     }
     assert_eq!(all(&page, "html[lang=en]").len(), 1);
-    for needed in ["@media print", "@page", "display:table-header-group", "break-inside:avoid"] {
+    for needed in ["@media print", "@page", "display: table-header-group", "break-inside: avoid"] {
         assert!(text.contains(needed), "{needed}");
     }
 }
