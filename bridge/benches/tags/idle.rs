@@ -249,9 +249,17 @@ impl Groups for Aws {
     fn nodes_of<'a>(&'a self, _: &'a str, _: Option<String>) -> Answer<'a, Page<NodeId>> {
         unreachable!("nobody needs windows")
     }
+
+    fn instances_of<'a>(&'a self, _: &'a str, _: Option<String>) -> Answer<'a, Page<ManagedNodeId>> {
+        unreachable!("nobody needs windows")
+    }
 }
 
 impl Tagging for Aws {
+    fn instance_tags(&self, _: Option<String>) -> Answer<'_, Page<(ManagedNodeId, NodeTags)>> {
+        unreachable!("nobody asks for a report")
+    }
+
     fn node_tags(&self, next: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>> {
         let page = self.with("tag:GetResources", |view| {
             let sorted: BTreeMap<_, _> = view.tags.iter().collect();

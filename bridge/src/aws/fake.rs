@@ -8,9 +8,9 @@ use mappings::tags::{TagKey, TagValue};
 
 use super::{
     Activation, ActivationId, ActivationRequest, Answer, AwsError, AwsErrorKind, COMING, ExecutionTask,
-    Groups, Identity, Invocation, NewActivation, Node, NodeId, NodeTags, Page, PatchState, Ssm, Sts, Tagging,
-    TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity,
-    WindowTarget, WindowTask, WindowTaskId,
+    Groups, Identity, Invocation, ManagedNodeId, NewActivation, Node, NodeId, NodeTags, Page, PatchState,
+    Ssm, Sts, Tagging, TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId,
+    WindowIdentity, WindowTarget, WindowTask, WindowTaskId,
 };
 use crate::clock::Clock;
 
@@ -40,6 +40,9 @@ struct State {
     windows: BTreeMap<WindowId, FakeWindow>,
     patch_states: BTreeMap<NodeId, PatchState>,
     groups: BTreeMap<String, BTreeSet<NodeId>>,
+    /// EC2 instances that are in groups.
+    instance_groups: BTreeMap<String, BTreeSet<ManagedNodeId>>,
+    instance_tags: BTreeMap<ManagedNodeId, NodeTags>,
     /// Calls by operation, and by operation and object.
     calls: BTreeMap<String, usize>,
     faults: BTreeMap<String, AwsErrorKind>,
@@ -84,6 +87,19 @@ impl FakeWindows {
     /// Makes a group of these nodes.
     pub(crate) fn group(&self, name: &str, nodes: impl IntoIterator<Item = NodeId>) {
         self.lock().groups.insert(name.to_owned(), nodes.into_iter().collect());
+    }
+
+    /// Puts EC2 instances into a group.
+    pub(crate) fn group_instances(&self, name: &str, instances: impl IntoIterator<Item = ManagedNodeId>) {
+        let mut state = self.lock();
+        state.groups.entry(name.to_owned()).or_default();
+        state.instance_groups.insert(name.to_owned(), instances.into_iter().collect());
+    }
+
+    /// Gives an EC2 instance these tags and no others.
+    pub(crate) fn tag_instance(&self, instance: &ManagedNodeId, tags: &[(&str, &str)]) {
+        let tags = tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        self.lock().instance_tags.insert(instance.clone(), tags);
     }
 
     /// Lets an operation fail, or an operation on one object (`window_tasks mw-…`).
@@ -257,11 +273,26 @@ impl Groups for FakeWindows {
     fn nodes_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<NodeId>> {
         self.answer("nodes_of", group, |state| Some(page(state.groups.get(group)?.iter().cloned(), next)))
     }
+
+    fn instances_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<ManagedNodeId>> {
+        self.answer("instances_of", group, |state| {
+            // A group without any instance is a group all the same.
+            state.groups.get(group)?;
+            Some(page(state.instance_groups.get(group).into_iter().flatten().cloned(), next))
+        })
+    }
 }
 
 impl Tagging for FakeWindows {
     fn node_tags(&self, _: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>> {
         self.answer("node_tags", "", |_| Some(page(std::iter::empty(), None)))
+    }
+
+    fn instance_tags(&self, next: Option<String>) -> Answer<'_, Page<(ManagedNodeId, NodeTags)>> {
+        self.answer("instance_tags", "", |state| {
+            let tags = state.instance_tags.iter().map(|(id, tags)| (id.clone(), tags.clone()));
+            Some(page(tags, next))
+        })
     }
 }
 

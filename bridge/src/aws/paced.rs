@@ -14,9 +14,9 @@ use metrics::counter;
 
 use super::port::{ActivationRequest, Answer, Groups, Identity, NewActivation, Page, Ssm, Sts, Tagging};
 use super::{
-    Activation, ActivationId, AwsError, AwsErrorKind, ExecutionTask, Invocation, Node, NodeId, NodeTags,
-    PatchState, TargetName, TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId,
-    WindowIdentity, WindowTarget, WindowTask, WindowTaskId,
+    Activation, ActivationId, AwsError, AwsErrorKind, ExecutionTask, Invocation, ManagedNodeId, Node, NodeId,
+    NodeTags, PatchState, TargetName, TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId,
+    WindowId, WindowIdentity, WindowTarget, WindowTask, WindowTaskId,
 };
 use crate::lane::{Lane, LaneLimits, jitter};
 
@@ -299,6 +299,11 @@ impl<P: Groups> Groups for Paced<P> {
         const NAME: &str = "resource-groups:ListGroupResources";
         Box::pin(async move { self.lanes.read(NAME, || self.inner.nodes_of(group, next.clone())).await })
     }
+
+    fn instances_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<ManagedNodeId>> {
+        const NAME: &str = "resource-groups:ListGroupResources";
+        Box::pin(async move { self.lanes.read(NAME, || self.inner.instances_of(group, next.clone())).await })
+    }
 }
 
 impl<P: Tagging> Tagging for Paced<P> {
@@ -306,6 +311,11 @@ impl<P: Tagging> Tagging for Paced<P> {
         Box::pin(
             async move { self.lanes.read("tag:GetResources", || self.inner.node_tags(next.clone())).await },
         )
+    }
+
+    fn instance_tags(&self, next: Option<String>) -> Answer<'_, Page<(ManagedNodeId, NodeTags)>> {
+        const NAME: &str = "tag:GetResources";
+        Box::pin(async move { self.lanes.read(NAME, || self.inner.instance_tags(next.clone())).await })
     }
 }
 

@@ -184,12 +184,16 @@ pub trait Tagging: Send + Sync {
     /// `GetResources`: tags of managed nodes, 100 on a page. Nodes that never had a tag are not in it, and what was changed
     /// lately may not be yet.
     fn node_tags(&self, next: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>>;
+    /// `GetResources`: tags of EC2 instances, managed nodes or not, 100 on a page, with the same gaps.
+    fn instance_tags(&self, next: Option<String>) -> Answer<'_, Page<(ManagedNodeId, NodeTags)>>;
 }
 
 /// AWS Resource Groups.
 pub trait Groups: Send + Sync {
     /// `ListGroupResources` of one group by its name: its hybrid nodes, 50 on a page. Other members are left out.
     fn nodes_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<NodeId>>;
+    /// `ListGroupResources` of one group by its name: its EC2 instances, 50 on a page. Other members are left out.
+    fn instances_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<ManagedNodeId>>;
 }
 
 /// AWS Security Token Service.

@@ -14,9 +14,9 @@ use mappings::tags::{TagKey, TagValue};
 use super::port::{ActivationRequest, Answer, Groups, Identity, NewActivation, Page, Ssm, Sts, Tagging};
 use super::sdk_windows as read;
 use super::{
-    Activation, ActivationId, AwsError, COMING, ExecutionTask, Invocation, Node, NodeId, NodeTags,
-    PatchState, Ping, Platform, TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId,
-    WindowId, WindowIdentity, WindowTarget, WindowTask, WindowTaskId,
+    Activation, ActivationId, AwsError, COMING, ExecutionTask, Invocation, ManagedNodeId, Node, NodeId,
+    NodeTags, PatchState, Ping, Platform, TaskExecutionId, TaskParameters, WindowExecution,
+    WindowExecutionId, WindowId, WindowIdentity, WindowTarget, WindowTask, WindowTaskId,
 };
 
 /// The most that `DescribeInstanceInformation` and `DescribeActivations` give at once.
@@ -376,50 +376,74 @@ impl Ssm for ssm::Client {
 
 impl Groups for groups::Client {
     fn nodes_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<NodeId>> {
-        const NAME: &str = "resource-groups:ListGroupResources";
-        Box::pin(async move {
-            let hybrid = groups::types::ResourceFilter::builder()
-                .name(groups::types::ResourceFilterName::ResourceType)
-                .values("AWS::SSM::ManagedInstance")
-                .build()
-                .map_err(|error| AwsError::incomplete(NAME, &error.to_string()))?;
-            let answer = self
-                .list_group_resources()
-                .group(group)
-                .filters(hybrid)
-                .max_results(MEMBERS_PER_PAGE)
-                .set_next_token(next)
-                .send()
-                .await
-                .map_err(|error| AwsError::of(NAME, Some(group), &error))?;
-            let items = answer.resources.unwrap_or_default().into_iter().filter_map(|member| {
-                NodeId::of_managed_instance(member.identifier?.resource_arn?.rsplit_once('/')?.1)
-            });
-            Ok(Page { items: items.collect(), next: more(answer.next_token) })
-        })
+        Box::pin(members(self, group, "AWS::SSM::ManagedInstance", next, NodeId::of_managed_instance))
     }
+
+    fn instances_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<ManagedNodeId>> {
+        let instance = |id: &str| ManagedNodeId::parse(id).ok();
+        Box::pin(members(self, group, "AWS::EC2::Instance", next, instance))
+    }
+}
+
+/// The members of a group that are of one type, by the last part of their ARNs.
+async fn members<T>(
+    client: &groups::Client,
+    group: &str,
+    kind: &str,
+    next: Option<String>,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Page<T>, AwsError> {
+    const NAME: &str = "resource-groups:ListGroupResources";
+    let of_kind = groups::types::ResourceFilter::builder()
+        .name(groups::types::ResourceFilterName::ResourceType)
+        .values(kind)
+        .build()
+        .map_err(|error| AwsError::incomplete(NAME, &error.to_string()))?;
+    let answer = client
+        .list_group_resources()
+        .group(group)
+        .filters(of_kind)
+        .max_results(MEMBERS_PER_PAGE)
+        .set_next_token(next)
+        .send()
+        .await
+        .map_err(|error| AwsError::of(NAME, Some(group), &error))?;
+    let items = answer.resources.unwrap_or_default().into_iter();
+    let items = items.filter_map(|member| read(member.identifier?.resource_arn?.rsplit_once('/')?.1));
+    Ok(Page { items: items.collect(), next: more(answer.next_token) })
 }
 
 impl Tagging for tagging::Client {
     fn node_tags(&self, next: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>> {
-        Box::pin(async move {
-            let answer = self
-                .get_resources()
-                .resource_type_filters("ssm:managed-instance")
-                .resources_per_page(RESOURCES_PER_PAGE)
-                .set_pagination_token(next)
-                .send()
-                .await
-                .map_err(|error| AwsError::of("tag:GetResources", None, &error))?;
-            let items =
-                answer.resource_tag_mapping_list.unwrap_or_default().into_iter().filter_map(|mapping| {
-                    let node = NodeId::of_managed_instance(mapping.resource_arn?.rsplit_once('/')?.1)?;
-                    let tags = mapping.tags.unwrap_or_default();
-                    Some((node, tags.into_iter().map(|tag| (tag.key.into(), tag.value.into())).collect()))
-                });
-            Ok(Page { items: items.collect(), next: more(answer.pagination_token) })
-        })
+        Box::pin(tags(self, "ssm:managed-instance", next, NodeId::of_managed_instance))
     }
+
+    fn instance_tags(&self, next: Option<String>) -> Answer<'_, Page<(ManagedNodeId, NodeTags)>> {
+        Box::pin(tags(self, "ec2:instance", next, |id| ManagedNodeId::parse(id).ok()))
+    }
+}
+
+/// The tags of all resources of one type, by the last part of their ARNs.
+async fn tags<T>(
+    client: &tagging::Client,
+    kind: &str,
+    next: Option<String>,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Page<(T, NodeTags)>, AwsError> {
+    let answer = client
+        .get_resources()
+        .resource_type_filters(kind)
+        .resources_per_page(RESOURCES_PER_PAGE)
+        .set_pagination_token(next)
+        .send()
+        .await
+        .map_err(|error| AwsError::of("tag:GetResources", None, &error))?;
+    let items = answer.resource_tag_mapping_list.unwrap_or_default().into_iter().filter_map(|mapping| {
+        let node = read(mapping.resource_arn?.rsplit_once('/')?.1)?;
+        let tags = mapping.tags.unwrap_or_default();
+        Some((node, tags.into_iter().map(|tag| (tag.key.into(), tag.value.into())).collect()))
+    });
+    Ok(Page { items: items.collect(), next: more(answer.pagination_token) })
 }
 
 impl Sts for sts::Client {

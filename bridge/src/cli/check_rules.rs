@@ -9,7 +9,7 @@ use mappings::checks::{Mistake, RuleSet, Sources};
 use super::{Context, Exit, Failure, output};
 use crate::config::read_rule_file;
 use crate::inventory::text::for_terminal;
-use crate::report::{RuleDocument, rule_document};
+use crate::report::{RULES_SCHEMA, RuleDocument, RulesDocument, rule_document};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     /// they are configured.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print one JSON array; see `vmbridge schema rules`.
+    /// Print one JSON object; see `vmbridge schema rules`.
     #[arg(long)]
     json: bool,
 }
@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Fail
             serde_json::to_writer_pretty(&mut *out, &rules)?;
             return writeln!(out);
         }
-        write_rules(out, &rules)
+        write_rules(out, &rules.rules)
     })?;
     Ok(Exit::Done)
 }
@@ -70,10 +70,10 @@ fn read(files: &[PathBuf]) -> Result<RuleSet, Vec<Mistake>> {
     Err(mistakes)
 }
 
-fn documents(rules: &RuleSet) -> Vec<RuleDocument> {
+fn documents(rules: &RuleSet) -> RulesDocument {
     let mut documents: Vec<RuleDocument> = rules.all().map(rule_document).collect();
     documents.sort_by(|one, two| (&one.kind, &one.family, &one.id).cmp(&(&two.kind, &two.family, &two.id)));
-    documents
+    RulesDocument { schema: RULES_SCHEMA.to_owned(), rules: documents }
 }
 
 fn write_rules(out: &mut dyn Write, rules: &[RuleDocument]) -> io::Result<()> {
@@ -114,7 +114,7 @@ mod tests {
             "{mistakes:?}"
         );
         std::fs::write(path("a.toml"), "").unwrap();
-        let rules = documents(&read(&[path("a.toml")]).unwrap());
+        let rules = documents(&read(&[path("a.toml")]).unwrap()).rules;
         let mut out = Vec::new();
         write_rules(&mut out, &rules).unwrap();
         let text = String::from_utf8(out).unwrap();

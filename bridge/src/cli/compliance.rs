@@ -32,10 +32,12 @@ pub(super) struct Arguments {
 /// The arguments by which a report is about a part of everything.
 #[derive(Debug, Args)]
 pub(super) struct ScopeArguments {
-    /// Only what fails this rule, with what was found.
+    /// Only what fails this rule of hardening or check of protection, with what was found, or has this word for what is wrong
+    /// (`patches-missing`, `not-managed`, …).
     #[arg(long, value_name = "ID")]
     rule: Option<String>,
-    /// Only machines in this maintenance window, by its id or name.
+    /// Only machines in this maintenance window, by its id or name: EC2 instances and hybrid nodes that its targets take. It
+    /// is read for this.
     #[arg(long, value_name = "WINDOW")]
     window: Option<String>,
     /// Only machines of this [[aws]] target.
@@ -62,7 +64,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
     let query = scope.query(&config)?;
     let request = Request::Compliance(query.clone());
     let here = |view: &crate::plan::View<'_>, read: &crate::report::ReadBack| compliance(view, read, &query);
-    let found = match desk::read_back(context, &config, request, here).await? {
+    let found = match desk::read_back(context, &config, request, query.window.as_deref(), here).await? {
         Ok(found) => found,
         Err(exit) => return Ok(exit),
     };
@@ -71,7 +73,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
             serde_json::to_writer_pretty(&mut *out, &found)?;
             return writeln!(out);
         }
-        if csv { write_machines(out, &found.machines) } else { write_table(out, &found) }
+        if csv { write_machines(out, &found.machines, &found.failures) } else { write_table(out, &found) }
     })?;
     if csv {
         found.not_read.iter().for_each(|missing| eprintln!("{}", for_terminal(missing)));

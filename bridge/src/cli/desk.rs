@@ -1,5 +1,7 @@
 //! Where a command takes what a person wants: to the daemon if one runs, and otherwise to a desk of its own.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -189,11 +191,13 @@ pub(super) async fn looked<T: DeserializeOwned>(
     known.look(here).map(Ok).map_err(|refusal| Failure::Daemon(refusal.into()))
 }
 
-/// The same as [`looked`], with what Systems Manager says of every node.
+/// The same as [`looked`], with what Systems Manager says of every node and of the windows of this name, and with what the
+/// hardening rules ask: a report is about them, whether anything is told to AWS or not.
 pub(super) async fn read_back<T: DeserializeOwned>(
     context: &Context,
     config: &Config,
     request: Request,
+    window: Option<&str>,
     here: impl FnOnce(&View<'_>, &ReadBack) -> Result<T, Refusal>,
 ) -> Result<Result<T, super::Exit>, Failure> {
     let spinner = || {
@@ -205,12 +209,12 @@ pub(super) async fn read_back<T: DeserializeOwned>(
         return client.ask(&request).await.map(Ok).map_err(Failure::Daemon);
     }
     let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
-    let Some(known) = Known::read(context, config, &stop).await? else {
+    let Some(known) = Known::read_for(context, config, Some(Arc::clone(&config.rules)), &stop).await? else {
         return Ok(Err(stop.or(super::Exit::Problem)));
     };
     let spinner = spinner();
     let read = tokio::select! {
-        read = known.read_back() => read,
+        read = known.read_back(window) => read,
         () = stop.requested() => return Ok(Err(stop.or(super::Exit::Problem))),
     };
     drop(spinner);

@@ -3,12 +3,28 @@
 use std::io::{self, Write};
 
 use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::select::Select;
 use super::{Context, Exit, Failure, desk, output};
 use crate::control::{FindingDocument, FindingQuery, FindingsDocument, Request, findings};
 use crate::inventory::Filter;
 use crate::inventory::text::{for_spreadsheet, for_terminal, shortened};
+
+/// The form of what is printed.
+const SCHEMA: &str = "vmbridge.findings/1";
+
+/// What `vmbridge findings --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Printed<'a> {
+    /// `vmbridge.findings/1`.
+    schema: String,
+    /// What was asked for.
+    #[serde(flatten)]
+    findings: &'a FindingsDocument,
+}
 
 /// Longer titles are cut in the table.
 const LONGEST_TITLE: usize = 60;
@@ -45,7 +61,8 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
     };
     output::write(|out| {
         if json {
-            serde_json::to_writer_pretty(&mut *out, &found)?;
+            let printed = Printed { schema: SCHEMA.to_owned(), findings: &found };
+            serde_json::to_writer_pretty(&mut *out, &printed)?;
             return writeln!(out);
         }
         if csv { write_csv(out, &found) } else { write_table(out, &found) }

@@ -16,7 +16,7 @@ mod enroll;
 mod explain;
 mod failure;
 mod find;
-mod findings;
+pub(crate) mod findings;
 mod follow;
 mod inventory;
 mod nodes;

@@ -1,6 +1,9 @@
 //! `vmbridge plan` and `vmbridge sync`
 
+use std::sync::Arc;
+
 use clap::Args;
+use mappings::checks::RuleSet;
 
 use super::desk::{self, Counter};
 use super::progress::Work;
@@ -74,11 +77,20 @@ impl Known {
         config: &Config,
         stop: &Stop,
     ) -> Result<Option<Self>, Failure> {
+        Self::read_for(context, config, config.observed_rules(), stop).await
+    }
+
+    /// The same with what these hardening rules ask, whether a capability needs it or not.
+    pub(super) async fn read_for(
+        context: &Context,
+        config: &Config,
+        rules: Option<Arc<RuleSet>>,
+        stop: &Stop,
+    ) -> Result<Option<Self>, Failure> {
         let (fleet, cloud) = (SharedFleet::new(), SharedCloud::new());
         let targets = Targets::connect(config, &cloud).await.map_err(Failure::Engine)?;
         // The whole fleet is read whatever is shown of it: which node is which VM depends on all of it.
-        let (observers, complete) =
-            picture::first(context, config, &fleet, Mode::Once, config.observed_rules(), stop).await?;
+        let (observers, complete) = picture::first(context, config, &fleet, Mode::Once, rules, stop).await?;
         observers.close().await;
         if !complete {
             return Ok(None);
@@ -107,9 +119,10 @@ impl Known {
         Ok(Some(Self { fleet, cloud: cloud.read(), memory, policy: Policy::of(config), targets, reader }))
     }
 
-    /// What Systems Manager says of every node.
-    pub(super) async fn read_back(&self) -> ReadBack {
-        ReadBack::read(self.targets.reports(), &self.cloud).await
+    /// What Systems Manager says of every node, and of the windows of this name, if there is one.
+    pub(super) async fn read_back(&self, window: Option<&str>) -> ReadBack {
+        let read = ReadBack::read(self.targets.reports(), &self.cloud).await;
+        read.with_window(self.targets.services(), window).await
     }
 
     pub(super) fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {

@@ -44,7 +44,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
     let query = AuditQuery { scope: scope.query(&config)?, all };
     let request = Request::Audit(query.clone());
     let here = |view: &crate::plan::View<'_>, read: &crate::report::ReadBack| audit(view, read, &query);
-    let found = match desk::read_back(context, &config, request, here).await? {
+    let found = match desk::read_back(context, &config, request, query.scope.window.as_deref(), here).await? {
         Ok(found) => found,
         Err(exit) => return Ok(exit),
     };

@@ -97,6 +97,11 @@ impl Targets {
         self.arms.iter().map(|(name, arm)| (name.clone(), Arc::clone(&arm.services.reports))).collect()
     }
 
+    /// The services of each target.
+    pub(crate) fn services(&self) -> Vec<(TargetName, Services)> {
+        self.arms.iter().map(|(name, arm)| (name.clone(), arm.services.clone())).collect()
+    }
+
     /// Reads all targets until nothing more is learned.
     pub async fn read_once(&self) {
         let readings = self.watchers.iter().map(|watcher| async { while watcher.read_once().await {} });

@@ -209,6 +209,12 @@ impl RealHands {
         arms.iter().map(|(name, arm)| (name.clone(), Arc::clone(&arm.services.reports))).collect()
     }
 
+    /// The services of each target.
+    pub(crate) fn services(&self) -> Vec<(TargetName, Services)> {
+        let arms = self.arms.read().unwrap_or_else(PoisonError::into_inner);
+        arms.iter().map(|(name, arm)| (name.clone(), arm.services.clone())).collect()
+    }
+
     /// Asks for a reading of every target soon.
     pub fn nudge_all(&self) {
         let arms = self.arms.read().unwrap_or_else(PoisonError::into_inner);

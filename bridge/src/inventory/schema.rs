@@ -80,7 +80,7 @@ pub fn compliance() -> Schema {
 /// Schema of `vmbridge findings --json`.
 #[must_use]
 pub fn findings() -> Schema {
-    schema::<crate::control::FindingsDocument>("vmbridge findings --json")
+    schema::<crate::cli::findings::Printed<'static>>("vmbridge findings --json")
 }
 
 /// Schema of `vmbridge report --format json`.
@@ -92,7 +92,7 @@ pub fn report() -> Schema {
 /// Schema of `vmbridge check-rules --json`.
 #[must_use]
 pub fn rules() -> Schema {
-    schema::<Vec<crate::report::RuleDocument>>("vmbridge check-rules --json")
+    schema::<crate::report::RulesDocument>("vmbridge check-rules --json")
 }
 
 /// Schema of `vmbridge explain --json`.
@@ -121,6 +121,10 @@ mod tests {
             (change(), include_str!("../../../docs/change.schema.json"), "change"),
             (plan(), include_str!("../../../docs/plan.schema.json"), "plan"),
             (explain(), include_str!("../../../docs/explain.schema.json"), "explain"),
+            (compliance(), include_str!("../../../docs/compliance.schema.json"), "compliance"),
+            (findings(), include_str!("../../../docs/findings.schema.json"), "findings"),
+            (report(), include_str!("../../../docs/report.schema.json"), "report"),
+            (rules(), include_str!("../../../docs/rules.schema.json"), "rules"),
         ] {
             let told: serde_json::Value = serde_json::from_str(documentation).unwrap();
             assert!(

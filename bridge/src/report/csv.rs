@@ -1,11 +1,12 @@
 //! Machines, and results of rules, as CSV (RFC 4180) for spreadsheets.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::{AuditDocument, InventoryDocument, MachineDocument};
+use super::{AuditDocument, InventoryDocument, MachineDocument, ResultDocument};
 use crate::inventory::text::for_spreadsheet;
 
-const MACHINE: [&str; 26] = [
+const MACHINE: [&str; 32] = [
     "overall",
     "machine",
     "name",
@@ -32,18 +33,33 @@ const MACHINE: [&str; 26] = [
     "reasons",
     "inventoryTypes",
     "inventoryCaptured",
+    "object",
+    "kind",
+    "rule",
+    "severity",
+    "status",
+    "evidence",
 ];
 
 const RESULT: [&str; 9] =
     ["object", "name", "kind", "rule", "title", "severity", "status", "evidence", "time"];
 
-/// Writes machines.
+/// Writes machines, and what of a rule that was asked for is not met: in the line of the VM, or in a line of its own for what has
+/// none, such as a host.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write_machines(out: &mut dyn Write, machines: &[MachineDocument]) -> io::Result<()> {
+pub fn write_machines(
+    out: &mut dyn Write,
+    machines: &[MachineDocument],
+    failures: &[ResultDocument],
+) -> io::Result<()> {
     let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
     csv.write_record(MACHINE).map_err(io::Error::other)?;
+    let mut by_object: HashMap<&str, Vec<&ResultDocument>> = HashMap::new();
+    for failure in failures {
+        by_object.entry(&failure.object).or_default().push(failure);
+    }
     for machine in machines {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let patches = machine.patches.as_ref();
@@ -60,11 +76,16 @@ pub fn write_machines(out: &mut dyn Write, machines: &[MachineDocument]) -> io::
             machine.associations.map(|counts| of(counts).to_string()).unwrap_or_default()
         };
         let sentences: Vec<&str> = machine.reasons.iter().map(|reason| reason.sentence.as_str()).collect();
+        let mut of_machine =
+            machine.vm.as_deref().and_then(|vm| by_object.remove(vm)).unwrap_or_default().into_iter();
+        let failure = of_machine.next();
+        let of_failure =
+            |of: fn(&ResultDocument) -> &String| failure.map(|one| of(one).clone()).unwrap_or_default();
         let inventory = |of: fn(&InventoryDocument) -> &str| {
             let types: Vec<&str> = machine.inventory.iter().flatten().map(of).collect();
             types.join("; ")
         };
-        let record: [String; 26] = [
+        let record: [String; 32] = [
             machine.overall.clone(),
             machine.machine.clone(),
             text(&machine.name),
@@ -95,10 +116,29 @@ pub fn write_machines(out: &mut dyn Write, machines: &[MachineDocument]) -> io::
                 _ => inventory(|one| &one.r#type),
             },
             inventory(|one| one.captured.as_deref().unwrap_or_default()),
+            of_failure(|one| &one.object),
+            of_failure(|one| &one.kind),
+            of_failure(|one| &one.rule),
+            of_failure(|one| &one.severity),
+            of_failure(|one| &one.status),
+            of_failure(|one| &one.evidence),
         ];
         write_record(&mut csv, &record)?;
+        of_machine.try_for_each(|one| write_record(&mut csv, &alone(one)))?;
+    }
+    for failure in failures.iter().filter(|one| by_object.contains_key(one.object.as_str())) {
+        write_record(&mut csv, &alone(failure))?;
     }
     csv.flush()
+}
+
+/// A line of the table for an object that is no machine of it.
+fn alone(one: &ResultDocument) -> [String; 30] {
+    let mut record: [String; 30] = Default::default();
+    let ResultDocument { rule, severity, status, kind, object, name, evidence } = one.clone();
+    record[2] = name;
+    record[24..].clone_from_slice(&[object, kind, rule, severity, status, evidence]);
+    record
 }
 
 /// Writes the results of an auditor's report, a line for each object and rule.
@@ -108,7 +148,7 @@ pub fn write_machines(out: &mut dyn Write, machines: &[MachineDocument]) -> io::
 pub fn write_results(out: &mut dyn Write, audit: &AuditDocument) -> io::Result<()> {
     let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
     csv.write_record(RESULT).map_err(io::Error::other)?;
-    let titles: std::collections::HashMap<&str, &str> =
+    let titles: HashMap<&str, &str> =
         audit.rules.iter().map(|rule| (rule.id.as_str(), rule.title.as_str())).collect();
     for one in &audit.results {
         let title = titles.get(one.rule.as_str()).copied().unwrap_or_default().to_owned();

@@ -10,6 +10,18 @@ use serde::{Deserialize, Serialize};
 pub const COMPLIANCE_SCHEMA: &str = "vmbridge.compliance/1";
 /// The form of the auditor's report.
 pub const AUDIT_SCHEMA: &str = "vmbridge.audit/1";
+/// The form of the list of rules.
+pub const RULES_SCHEMA: &str = "vmbridge.rules/1";
+
+/// What `vmbridge check-rules --json` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RulesDocument {
+    /// `vmbridge.rules/1`.
+    pub schema: String,
+    /// The rules that apply, by kind, family and id. Nothing is evaluated, so that they have no results.
+    pub rules: Vec<RuleDocument>,
+}
 
 /// Which machines are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +117,7 @@ pub struct MachineDocument {
     pub hardening: Option<ChecksDocument>,
     /// Its protection.
     pub protection: Option<ChecksDocument>,
-    /// The names of the windows that it is in.
+    /// The names of the windows that it is in: of the one that was asked for, or of those that snapshots look at.
     pub windows: Vec<String>,
 }
 
@@ -169,7 +181,7 @@ pub struct ChecksDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultDocument {
-    /// The rule.
+    /// The rule, or the check of protection.
     pub rule: String,
     /// `informational`, `low`, `medium`, `high` or `critical`.
     pub severity: String,

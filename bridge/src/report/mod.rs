@@ -10,15 +10,17 @@ mod csv;
 mod document;
 mod gather;
 mod html;
+mod protection;
 mod readback;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use csv::{write_machines, write_results};
 pub use document::{
     AUDIT_SCHEMA, AuditDocument, AuditQuery, COMPLIANCE_SCHEMA, ChecksDocument, ComplianceDocument,
     ComplianceQuery, CountDocument, ExceptionDocument, InventoryDocument, MachineDocument, PatchesDocument,
-    ReasonDocument, ResultDocument, RuleDocument, ScopeDocument, SourceDocument,
+    RULES_SCHEMA, ReasonDocument, ResultDocument, RuleDocument, RulesDocument, ScopeDocument, SourceDocument,
 };
 pub use html::html;
 pub use readback::ReadBack;

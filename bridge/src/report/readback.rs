@@ -10,10 +10,12 @@ use mappings::compliance::table::{Associations, Inventory, Patches};
 use mappings::inventory::VM_TYPE;
 
 use crate::aws::{
-    AwsErrorKind, ComplianceType, Ec2Node, ManagedNodeId, PATCH_STATES_AT_ONCE, Reports, TargetName,
+    AwsErrorKind, ComplianceType, Ec2Node, ManagedNodeId, PATCH_STATES_AT_ONCE, Reports, Services, TargetName,
 };
 use crate::cloud::Cloud;
 use crate::observe::aws::listing;
+
+use super::window::Windows;
 
 /// What an agent gathers of its machine where State Manager has it gather inventory (`AWS-GatherSoftwareInventory`). Other types are of
 /// the same time and have many rows, all of which would be sent.
@@ -25,6 +27,8 @@ const TYPES: [&str; 2] = [GATHERED, VM_TYPE];
 #[derive(Debug, Default)]
 pub struct ReadBack {
     pub(super) targets: BTreeMap<TargetName, TargetRead>,
+    /// The windows that a report is narrowed to. None: it is not, or nobody could be asked.
+    pub(super) windows: Option<Windows>,
 }
 
 /// What was read of one target. What failed says why.
@@ -62,7 +66,17 @@ impl ReadBack {
                 .collect();
             async move { (name, target(&*reports, hybrid).await) }
         });
-        Self { targets: futures_util::future::join_all(reading).await.into_iter().collect() }
+        let targets = futures_util::future::join_all(reading).await.into_iter().collect();
+        Self { targets, windows: None }
+    }
+
+    /// The same with the windows of this name, if there is one.
+    pub(crate) async fn with_window(self, services: Vec<(TargetName, Services)>, name: Option<&str>) -> Self {
+        let windows = match name {
+            Some(name) => Some(Windows::read(services, name).await),
+            None => None,
+        };
+        Self { windows, ..self }
     }
 }
 

@@ -59,8 +59,8 @@ pub struct List {
     pub items: Vec<Item>,
     /// How many checks are not among them.
     pub left_out: usize,
-    /// How many checks could not be made; one more item names them.
-    pub not_read: usize,
+    /// The checks that could not be made; one more item names them.
+    pub not_read: Vec<NotRead>,
     /// The hash of kind and items, without any time.
     pub content_hash: ContentHash,
 }
@@ -99,7 +99,7 @@ impl List {
         let left_out = leave_out(&mut items, named.as_ref());
         items.extend(named);
         let content_hash = hash(kind, &items);
-        Self { kind, items, left_out, not_read: not_read.len(), content_hash }
+        Self { kind, items, left_out, not_read: not_read.into_iter().collect(), content_hash }
     }
 
     /// What is said of the call that puts it.

@@ -14,6 +14,8 @@ const PATCHING: [&str; 3] =
     ["AWS-RunPatchBaseline", "AWS-RunPatchBaselineWithHooks", "AWS-RunPatchBaselineAssociation"];
 /// The resource type of hybrid nodes in `resource-groups:ResourceTypeFilters`.
 const HYBRID: &str = "AWS::SSM::ManagedInstance";
+/// The same of EC2 instances.
+const INSTANCE: &str = "AWS::EC2::Instance";
 
 /// Whether a window patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,6 +186,50 @@ impl Window {
         (!ways.is_empty()).then_some(Reached { ways })
     }
 
+    /// Whether one of its targets, registered or named by a task, takes a node of either kind, whatever the tasks do there.
+    /// `tags` is `None` where the node's tags are not known, and `is_member` says `None` of a group that is not. `None`: what
+    /// is not known may decide it.
+    #[must_use]
+    pub fn takes(
+        &self,
+        node: &str,
+        tags: Option<&NodeTags>,
+        is_member: impl Fn(&str) -> Option<bool>,
+    ) -> Option<bool> {
+        let registered = self.targets.iter().map(|target| target.sets.iter().collect::<Vec<_>>());
+        let own = self.tasks.iter().map(|task| {
+            let own =
+                task.sets.iter().filter(|set| !matches!(Condition::of(&set.key), Condition::Registered));
+            own.collect::<Vec<_>>()
+        });
+        any(registered.chain(own).filter(|sets| !sets.is_empty()).map(|sets| {
+            all(sets.into_iter().map(|set| {
+                let is_value = |text: &str| set.values.iter().any(|value| **value == *text);
+                match Condition::of(&set.key) {
+                    Condition::Ids => Some(is_value(node) || is_value("*")),
+                    Condition::Tag(key) => {
+                        tags.map(|tags| tags.get(key).is_some_and(|value| is_value(value)))
+                    }
+                    Condition::AnyTag => tags.map(|tags| tags.keys().any(|key| is_value(key))),
+                    Condition::Groups => any(set.values.iter().map(|name| is_member(name))),
+                    Condition::GroupTypes => {
+                        let kind = if node.starts_with("mi-") { HYBRID } else { INSTANCE };
+                        Some(set.values.iter().any(|value| value.eq_ignore_ascii_case(kind)))
+                    }
+                    Condition::Registered | Condition::Unknown => None,
+                }
+            }))
+        }))
+    }
+
+    /// Whether it depends on tags whom it takes.
+    #[must_use]
+    pub fn asks_for_tags(&self) -> bool {
+        let all = self.targets.iter().flat_map(|target| &target.sets);
+        let mut all = all.chain(self.tasks.iter().flat_map(|task| &task.sets));
+        all.any(|set| matches!(Condition::of(&set.key), Condition::Tag(_) | Condition::AnyTag))
+    }
+
     /// Why it cannot be said for every node whether a task that installs reaches it.
     #[must_use]
     pub fn doubts(&self, documents: &[NamePattern], groups: &Groups) -> Vec<String> {
@@ -218,6 +264,21 @@ impl Window {
     fn target(&self, id: &str) -> Option<&WindowTarget> {
         self.targets.iter().find(|target| target.id.as_str() == id)
     }
+}
+
+/// Whether one holds; `None`: that depends on one of which it is not known.
+fn any(held: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    all(held.map(|one| one.map(|holds| !holds))).map(|none| !none)
+}
+
+/// Whether all hold; `None`: that depends on one of which it is not known.
+fn all(mut held: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let met = held.try_fold(Some(true), |known, one| match one {
+        Some(false) => Err(()),
+        Some(true) => Ok(known),
+        None => Ok(None),
+    });
+    met.unwrap_or(Some(false))
 }
 
 /// The name of a document, which may be given by its ARN.

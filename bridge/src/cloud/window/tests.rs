@@ -343,3 +343,55 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_is_taken_does_not_depend_on_what_is_done_there() {
+    const INSTANCE: &str = "i-0123456789abcdef0";
+    let member = |group: &str| match group {
+        "in" => Some(true),
+        "out" => Some(false),
+        _ => None,
+    };
+    let taken = |sets: Vec<TargetSet>, node: &str, pairs: Option<&[(&str, &str)]>| {
+        let tags = pairs.map(tags);
+        let scans = task("AWS-RunPatchBaseline", Some("Scan"), vec![set("WindowTargetIds", &["t1"])]);
+        let window = window(vec![("t1", sets)], vec![scans]);
+        window.takes(node, tags.as_ref(), member)
+    };
+    let web: &[(&str, &str)] = &[("Role", "web")];
+    for node in [NODE, INSTANCE] {
+        let tagged = || vec![set("tag:Role", &["db", "web"])];
+        assert_eq!(taken(tagged(), node, Some(web)), Some(true));
+        assert_eq!(taken(tagged(), node, Some(&[])), Some(false));
+        assert_eq!(taken(tagged(), node, None), None);
+        assert_eq!(taken(vec![set("tag-key", &["Role"])], node, Some(web)), Some(true));
+        assert_eq!(taken(vec![set("InstanceIds", &[node])], node, None), Some(true));
+        assert_eq!(taken(vec![set("InstanceIds", &["*"])], node, None), Some(true));
+        assert_eq!(taken(vec![set("InstanceIds", &[OTHER])], node, None), Some(false));
+        assert_eq!(taken(vec![set("resource-groups:Name", &["out", "in"])], node, None), Some(true));
+        assert_eq!(taken(vec![set("resource-groups:Name", &["out", "dark"])], node, None), None);
+        assert_eq!(taken(vec![set("resource-groups:Name", &["out"])], node, None), Some(false));
+        assert_eq!(taken(vec![set("Colour", &["red"])], node, Some(web)), None);
+        // Of several conditions all have to hold; one that does not decides it, whatever is not known.
+        let both = vec![set("resource-groups:Name", &["dark"]), set("tag:Role", &["web"])];
+        assert_eq!(taken(both.clone(), node, Some(web)), None);
+        assert_eq!(taken(both, node, Some(&[])), Some(false));
+        assert_eq!(
+            taken(Vec::new(), node, Some(web)),
+            Some(false),
+            "a target without conditions takes nobody"
+        );
+    }
+    let typed = |kind: &str| {
+        vec![set("resource-groups:Name", &["in"]), set("resource-groups:ResourceTypeFilters", &[kind])]
+    };
+    assert_eq!(taken(typed("AWS::EC2::Instance"), INSTANCE, None), Some(true));
+    assert_eq!(taken(typed("AWS::EC2::Instance"), NODE, None), Some(false));
+    assert_eq!(taken(typed("AWS::SSM::ManagedInstance"), NODE, None), Some(true));
+    // What a task names itself counts as well.
+    let own = task("AWS-RunShellScript", None, vec![set("InstanceIds", &[INSTANCE])]);
+    let window = window(Vec::new(), vec![own]);
+    assert_eq!(window.takes(INSTANCE, None, |_| None), Some(true));
+    assert_eq!(window.takes(NODE, None, |_| None), Some(false));
+    assert!(!window.asks_for_tags() && patching(vec![set("tag-key", &["Role"])]).asks_for_tags());
+}

@@ -9,9 +9,9 @@ use mappings::tags::{TagKey, TagValue};
 use crate::aws::fake::FakeWindows;
 use crate::aws::{
     Activation, ActivationId, ActivationRequest, Answer, AwsError, AwsErrorKind, ExecutionTask, Groups,
-    Identity, Invocation, NewActivation, Node, NodeId, NodeTags, Page, PatchState, Ping, Platform, Ssm, Sts,
-    Tagging, TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity,
-    WindowTarget, WindowTask, WindowTaskId,
+    Identity, Invocation, ManagedNodeId, NewActivation, Node, NodeId, NodeTags, Page, PatchState, Ping,
+    Platform, Ssm, Sts, Tagging, TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId,
+    WindowId, WindowIdentity, WindowTarget, WindowTask, WindowTaskId,
 };
 use crate::clock::Clock;
 use crate::fleet::testing::TestVm;
@@ -479,9 +479,17 @@ impl Groups for FakeAws {
     fn nodes_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<NodeId>> {
         self.windows.nodes_of(group, next)
     }
+
+    fn instances_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<ManagedNodeId>> {
+        self.windows.instances_of(group, next)
+    }
 }
 
 impl Tagging for FakeAws {
+    fn instance_tags(&self, next: Option<String>) -> Answer<'_, Page<(ManagedNodeId, NodeTags)>> {
+        self.windows.instance_tags(next)
+    }
+
     fn node_tags(&self, _: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>> {
         let mut state = self.lock();
         *state.calls.entry("node_tags").or_default() += 1;

@@ -8,9 +8,9 @@ use super::*;
 use crate::aws::fake_reports::FakeReports;
 use crate::aws::{
     Activation, ActivationId, ActivationRequest, Answer, AwsError, ExecutionTask, Groups, Identity,
-    Invocation, NewActivation, Node, NodeTags, Page, PatchState, Ping, Ssm, Sts, Tagging, TaskExecutionId,
-    TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity, WindowTarget, WindowTask,
-    WindowTaskId,
+    Invocation, ManagedNodeId, NewActivation, Node, NodeTags, Page, PatchState, Ping, Ssm, Sts, Tagging,
+    TaskExecutionId, TaskParameters, WindowExecution, WindowExecutionId, WindowId, WindowIdentity,
+    WindowTarget, WindowTask, WindowTaskId,
 };
 use crate::fleet::FleetUpdate;
 
@@ -167,9 +167,19 @@ impl Groups for Paged {
     fn nodes_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<NodeId>> {
         Groups::nodes_of(&self.inner, group, next)
     }
+
+    fn instances_of<'a>(&'a self, group: &'a str, next: Option<String>) -> Answer<'a, Page<ManagedNodeId>> {
+        self.count("instances_of");
+        Groups::instances_of(&self.inner, group, next)
+    }
 }
 
 impl Tagging for Paged {
+    fn instance_tags(&self, next: Option<String>) -> Answer<'_, Page<(ManagedNodeId, NodeTags)>> {
+        self.count("instance_tags");
+        Tagging::instance_tags(&self.inner, next)
+    }
+
     fn node_tags(&self, next: Option<String>) -> Answer<'_, Page<(NodeId, NodeTags)>> {
         self.count("node_tags");
         Box::pin(async move { page_of(self.inner.node_tags(None).await, next.as_deref(), 100) })

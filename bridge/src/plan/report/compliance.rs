@@ -119,7 +119,7 @@ pub(super) fn protection_of(
 
 /// Whether a list says nothing but that nothing could be read.
 fn is_blind(list: &List) -> bool {
-    list.not_read > 0 && list.items.iter().all(Item::is_not_read)
+    !list.not_read.is_empty() && list.items.iter().all(Item::is_not_read)
 }
 
 /// What is to be done about one list of a node.

@@ -144,7 +144,7 @@ impl Checks {
     /// What a list of ours says.
     #[must_use]
     pub fn of(list: &List) -> Self {
-        let unreadable = u32::try_from(list.not_read).unwrap_or(u32::MAX);
+        let unreadable = u32::try_from(list.not_read.len()).unwrap_or(u32::MAX);
         let mut checks = Self { unreadable, ..Self::default() };
         for item in list.items.iter().filter(|item| !item.is_not_read()) {
             match item.status {
@@ -293,7 +293,7 @@ pub struct Filter {
     pub overall: Option<Overall>,
     /// In the window of this name.
     pub window: Option<String>,
-    /// In which the check with this id fails.
+    /// In which the check with this id fails, or against which the reason of this word stands.
     pub check: Option<String>,
     /// Of this target.
     pub target: Option<String>,
@@ -308,6 +308,14 @@ impl Filter {
             [&row.facts.hardening, &row.facts.protection]
                 .into_iter()
                 .any(|checks| matches!(checks, Fact::Known(checks) if checks.failing.contains(id)))
+                || row.reasons.iter().any(|reason| reason.word() == id)
+                || match id.as_str() {
+                    // Of these only the worst is a reason.
+                    "patches-missing" => matches!(&row.facts.patches, Fact::Known(one) if one.missing > 0),
+                    // A node that is no VM has no list of checks.
+                    "agent-online" => row.facts.agent_online == Fact::Known(false),
+                    _ => false,
+                }
         };
         machine.is_none_or(|machine| machine == row.machine)
             && overall.is_none_or(|overall| overall == row.overall)

@@ -44,6 +44,25 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every word.
+    pub const WORDS: [&str; 15] = [
+        "critical-patches",
+        "patches-failed",
+        "security-patches",
+        "not-managed",
+        "agent-offline",
+        "hardening",
+        "protection",
+        "patches-missing",
+        "pending-reboot",
+        "rejected-patches",
+        "associations",
+        "unreadable",
+        "never-scanned",
+        "scan-too-old",
+        "checks-unreadable",
+    ];
+
     /// The word for it, which does not change between versions.
     #[must_use]
     pub fn word(&self) -> &'static str {

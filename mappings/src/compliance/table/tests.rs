@@ -161,6 +161,11 @@ fn filters_and_totals() {
     assert_eq!(names(Filter { overall: Some(Overall::Unknown), ..Filter::default() }), "new");
     assert_eq!(names(Filter { check: text("vm-secure-boot"), ..Filter::default() }), "web");
     assert_eq!(names(Filter { check: text("none"), ..Filter::default() }), "");
+    assert_eq!(names(Filter { check: text("not-managed"), ..Filter::default() }), "old");
+    assert_eq!(names(Filter { check: text("never-scanned"), ..Filter::default() }), "new");
+    // Only what is worst of it is a reason, and all of it is missing.
+    assert_eq!(names(Filter { check: text("critical-patches"), ..Filter::default() }), "db");
+    assert_eq!(names(Filter { check: text("patches-missing"), ..Filter::default() }), "db");
     assert_eq!(names(Filter { target: text("test"), ..Filter::default() }), "db");
     assert_eq!(
         names(Filter { window: text("Sundays"), machine: Some(Machine::Hybrid), ..Filter::default() }),
@@ -178,6 +183,15 @@ fn filters_and_totals() {
     assert_eq!(totals.by_machine[&Machine::Unmanaged].non_compliant, 1);
     assert_eq!((totals.missing, totals.failed, totals.critical, totals.security), (5, 1, 1, 2));
     assert_eq!(totals.failing, BTreeMap::from([("vm-secure-boot".to_owned(), 1)]));
+}
+
+#[test]
+fn an_agent_that_does_not_answer_fails_its_check_on_ec2_too() {
+    let mut silent = ec2("db");
+    silent.agent_online = Fact::Known(false);
+    let rows = table([silent, ec2("well")]);
+    let filter = Filter { check: Some("agent-online".to_owned()), ..Filter::default() };
+    assert_eq!(rows.filtered(&filter, |_| true).totals().all.machines, 1);
 }
 
 #[test]
@@ -279,6 +293,11 @@ proptest! {
         prop_assert_eq!(totals.machines, totals.compliant + totals.non_compliant + totals.unknown);
         for row in one.rows() {
             prop_assert_eq!(row.overall == Overall::Compliant, row.reasons.is_empty());
+            for reason in &row.reasons {
+                prop_assert!(Reason::WORDS.contains(&reason.word()), "{}", reason.word());
+                let filter = Filter { check: Some(reason.word().to_owned()), ..Filter::default() };
+                prop_assert!(filter.wants(row));
+            }
         }
     }
 }
