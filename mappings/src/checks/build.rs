@@ -26,34 +26,38 @@ type Table = BTreeMap<ApiVersion, BTreeMap<u64, Date>>;
 /// # Errors
 /// Never in a program that passed its tests.
 pub(super) fn table() -> Result<&'static Table, &'static Mistake> {
-    static READ: LazyLock<Result<Table, Mistake>> = LazyLock::new(|| read(TEXT));
-    READ.as_ref()
+    static READ: LazyLock<Result<Table, Box<Mistake>>> = LazyLock::new(|| {
+        read(TEXT).map_err(|message| {
+            Box::new(Mistake {
+                file: FILE.to_owned(),
+                line: None,
+                rule: None,
+                key: None,
+                message,
+                help: "write versions with their builds, and of each build its day: 24784735 = 2025-07-15"
+                    .to_owned(),
+            })
+        })
+    });
+    READ.as_ref().map_err(|mistake| &**mistake)
 }
 
-fn read(text: &str) -> Result<Table, Mistake> {
-    let wrong = |message: String| Mistake {
-        file: FILE.to_owned(),
-        line: None,
-        rule: None,
-        key: None,
-        message,
-        help: "write versions with their builds, and of each build its day: 24784735 = 2025-07-15".to_owned(),
-    };
+/// Reads a table, or says what is wrong with it.
+fn read(text: &str) -> Result<Table, String> {
     let lines: BTreeMap<String, BTreeMap<String, toml::value::Datetime>> =
-        toml::from_str(text).map_err(|error| wrong(error.message().to_owned()))?;
+        toml::from_str(text).map_err(|error| error.message().to_owned())?;
     let mut table = Table::new();
     for (name, builds) in lines {
-        let version = ApiVersion::parse(&name).ok_or_else(|| wrong(format!("`{name}` is not a version")))?;
+        let version = ApiVersion::parse(&name).ok_or_else(|| format!("`{name}` is not a version"))?;
         let line = table.entry(version).or_default();
         for (number, day) in builds {
-            let build =
-                number.parse().map_err(|_| wrong(format!("`{number}` is not the number of a build")))?;
-            let day = day.to_string().parse().map_err(|_| wrong(format!("`{day}` is not a day")))?;
+            let build = number.parse().map_err(|_| format!("`{number}` is not the number of a build"))?;
+            let day = day.to_string().parse().map_err(|_| format!("`{day}` is not a day"))?;
             line.insert(build, day);
         }
         // Within a version numbers grow with time; without that the next later build would bound nothing.
         if !line.values().is_sorted() {
-            return Err(wrong(format!("the days of {version} are not in the order of its builds")));
+            return Err(format!("the days of {version} are not in the order of its builds"));
         }
     }
     Ok(table)

@@ -233,10 +233,10 @@ fn passwords_are_long(setting: &str, least: u32) -> bool {
         match word.split_once('=') {
             Some((name, list)) if name.eq_ignore_ascii_case("min") => lengths = Some(list),
             // It is told then, and the password is taken all the same.
-            Some((name, whom)) if name.eq_ignore_ascii_case("enforce") => {
-                if whom.eq_ignore_ascii_case("none") {
-                    return false;
-                }
+            Some((name, whom))
+                if name.eq_ignore_ascii_case("enforce") && whom.eq_ignore_ascii_case("none") =>
+            {
+                return false;
             }
             _ => {}
         }

@@ -48,7 +48,7 @@ fn there_are_enough_of_them_and_their_texts_are_in_order() {
     let cited = |benchmark: &&str| {
         rules.iter().filter(|rule| rule.references.cis.iter().any(|one| one.starts_with(*benchmark))).count()
     };
-    assert!(BENCHMARKS.iter().all(|benchmark| cited(&benchmark) > 40));
+    assert!(BENCHMARKS.iter().all(|benchmark| cited(benchmark) > 40));
 }
 
 /// The benchmarks whose numbers are given: they change from version to version.
