@@ -133,11 +133,11 @@ pub fn write_machines(
 }
 
 /// A line of the table for an object that is no machine of it.
-fn alone(one: &ResultDocument) -> [String; 30] {
-    let mut record: [String; 30] = Default::default();
+fn alone(one: &ResultDocument) -> [String; 32] {
+    let mut record: [String; 32] = Default::default();
     let ResultDocument { rule, severity, status, kind, object, name, evidence } = one.clone();
     record[2] = name;
-    record[24..].clone_from_slice(&[object, kind, rule, severity, status, evidence]);
+    record[26..].clone_from_slice(&[object, kind, rule, severity, status, evidence]);
     record
 }
 

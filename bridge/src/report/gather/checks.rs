@@ -1,6 +1,6 @@
 //! What rules say of VMs, hosts, clusters and port groups, and what is said of the protection of VMs.
 
-use mappings::checks::{ApiVersion, Kind, Outcome, Severity, Status, Subject};
+use mappings::checks::{ApiVersion, Kind, Outcome, RuleSet, Severity, Status, Subject};
 use mappings::compliance::table::Checks;
 use mappings::compliance::{List, Severity as Worst, Status as Item};
 use mappings::selector::{Fact, Selector, Verdict};
@@ -34,7 +34,9 @@ impl Gather<'_, '_> {
         if self.rules.reads(Kind::Vm).is_empty() {
             return Fact::Absent;
         }
-        let Some(readings) = part.reads().and_then(|_| found.readings()) else { return Fact::Unknown };
+        let Some((rules, readings)) = part.reads().map(|reads| reads.rules()).zip(found.readings()) else {
+            return Fact::Unknown;
+        };
         let api = || part.about().and_then(|about| ApiVersion::parse(&about.api_version));
         let subject = Subject {
             kind: Kind::Vm,
@@ -44,16 +46,15 @@ impl Gather<'_, '_> {
         };
         let mut checks = Checks::default();
         let mut failing: Vec<(Severity, String)> = Vec::new();
-        let (rules, now) = (self.rules, self.view.now);
         let object = named(vm);
-        for outcome in rules.evaluate(&subject, &readings, now) {
+        for outcome in rules.evaluate(&subject, &readings, self.view.now) {
             match &outcome.status {
                 Status::Passed | Status::Suppressed { .. } => checks.compliant += 1,
                 Status::Failed => failing.push((outcome.rule.severity, outcome.rule.id.to_string())),
                 Status::NotReadable(_) => checks.unreadable += 1,
                 Status::NotApplicable(_) | Status::ProviderManaged => {}
             }
-            self.note(&outcome, &object, &vm.label);
+            self.note(rules, &outcome, &object, &vm.label);
         }
         failing.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
         checks.worst = failing.first().map(|(severity, _)| worst(*severity));
@@ -68,19 +69,20 @@ impl Gather<'_, '_> {
             return;
         }
         let mut unread = Vec::new();
-        let (rules, now) = (self.rules, self.view.now);
         let fleet = self.view.fleet;
         for part in fleet.parts() {
             if !self.filter.takes(part) {
                 continue;
             }
+            // What was read fits the rules that it was read for, which are the former ones for a moment after a change.
+            let Some(rules) = part.reads().map(|reads| reads.rules()) else { continue };
             let api = || part.about().and_then(|about| ApiVersion::parse(&about.api_version));
             for setup in part.setups() {
                 let selected = |selector: &Selector| matches!(selector.verdict(&setup), Verdict::Selected);
                 if !self.filter.selectors.is_empty() && !self.filter.selectors.iter().any(selected) {
                     continue;
                 }
-                if part.reads().is_none() || rules.reads(setup.kind()).is_empty() {
+                if rules.reads(setup.kind()).is_empty() {
                     continue;
                 }
                 let Some(readings) = setup.readings() else {
@@ -94,8 +96,8 @@ impl Gather<'_, '_> {
                     facts: &setup,
                 };
                 let object = format!("{}/{}", part.name().as_str(), setup.moref().value());
-                for outcome in rules.evaluate(&subject, &readings, now) {
-                    self.note(&outcome, &object, setup.label());
+                for outcome in rules.evaluate(&subject, &readings, self.view.now) {
+                    self.note(rules, &outcome, &object, setup.label());
                 }
             }
         }
@@ -105,14 +107,14 @@ impl Gather<'_, '_> {
     }
 
     /// Counts an outcome, and keeps it if it is to be told.
-    fn note(&mut self, outcome: &Outcome<'_>, object: &str, name: &str) {
+    fn note(&mut self, rules: &RuleSet, outcome: &Outcome<'_>, object: &str, name: &str) {
         let rule = outcome.rule;
         if self.query.rule.as_deref().is_some_and(|wanted| wanted != rule.id.as_str()) {
             return;
         }
         let word = outcome.status.word();
         if let Status::Suppressed { by, .. } = outcome.status {
-            let at = self.rules.suppressions().iter().position(|one| std::ptr::eq(one, by));
+            let at = rules.suppressions().iter().position(|one| std::ptr::eq(one, by));
             if let Some(covers) = at.and_then(|at| self.out.covers.get_mut(at)) {
                 *covers += 1;
             }
