@@ -76,8 +76,20 @@ fn write_table(out: &mut dyn Write, found: &FindingsDocument) -> io::Result<()> 
     for one in &found.findings {
         write_trouble(out, one)?;
     }
-    let FindingsDocument { open, resolved, refused, folded, problems, .. } = found;
+    let FindingsDocument { open, resolved, refused, folded, problems, out_of_reach, .. } = found;
     writeln!(out, "{open} open, {resolved} resolved, {refused} refused")?;
+    if *out_of_reach > 0 {
+        writeln!(out, "{out_of_reach} more are out of reach:")?;
+        let ways: BTreeSet<(&str, &str)> = found
+            .findings
+            .iter()
+            .filter(|one| one.state == "outOfReach")
+            .map(|one| (&*one.place, one.fix.as_deref().unwrap_or_default()))
+            .collect();
+        for (place, way_out) in ways {
+            writeln!(out, "! {place}: {way_out}")?;
+        }
+    }
     writeln!(out, "the open ones tell of {problems} problems; {folded} are folded")
 }
 

@@ -46,6 +46,8 @@ pub enum Resolution {
     Gone,
     /// The same is told in another finding: folded or not, or in another account or Region.
     Replaced,
+    /// A person wants no findings any more.
+    Withdrawn,
 }
 
 impl Resolution {
@@ -56,6 +58,7 @@ impl Resolution {
             Self::Fixed => "fixed",
             Self::Gone => "gone",
             Self::Replaced => "replaced",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

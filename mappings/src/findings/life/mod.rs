@@ -15,6 +15,7 @@ mod close;
 mod plan;
 mod record;
 mod settle;
+mod withdraw;
 
 pub use adopt::{Adopted, Listed, Unusable, Workflow, adopt};
 pub use batch::{Batch, Batches, Call, batches};
@@ -22,3 +23,4 @@ pub use close::{Closing, WorkflowStatus, closing};
 pub use plan::{Book, Change, ChangeKind, Foreign, Plan, Policy, Refused, Sight, plan};
 pub use record::{Failure, Record, State, WorkflowDue};
 pub use settle::{Outcome, settle};
+pub use withdraw::withdraw;

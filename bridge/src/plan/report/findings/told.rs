@@ -1,6 +1,6 @@
 //! What a plan says of findings as a whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mappings::findings::FindingId;
@@ -67,6 +67,8 @@ impl HubPlan {
 pub struct FindingsPlan {
     /// By account and Region.
     pub hubs: Vec<HubPlan>,
+    /// Accounts and Regions with open findings that no target reaches, and how many these are.
+    pub out_of_reach: BTreeMap<Place, usize>,
     /// What Security Hub permanently refuses.
     pub refused: Vec<Refused>,
     /// Findings that another installation tells already.
