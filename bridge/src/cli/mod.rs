@@ -9,6 +9,7 @@ mod audit;
 mod check;
 mod check_rules;
 mod compliance;
+mod consent;
 mod config;
 mod decide;
 mod desk;

@@ -1,9 +1,9 @@
 //! What Security Hub has of our findings, as it is remembered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use mappings::findings::life::{Record, State};
+use mappings::findings::life::{Book, Record, State};
 use mappings::findings::{Kind, Scope, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ use crate::store::VmId;
 
 /// The state of an open finding in an account that no target has.
 const OUT_OF_REACH: &str = "outOfReach";
+
+/// Answers of Security Hub that are told; the others are in the table of findings.
+const MOST_PROBLEMS: usize = 5;
 
 /// Which findings are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +166,14 @@ pub(crate) fn findings(view: &View<'_>, query: &FindingQuery) -> Result<Findings
         (rank(one), &one.name, &one.object, &one.id).cmp(&(rank(two), &two.name, &two.object, &two.id))
     });
     Ok(document)
+}
+
+/// What Security Hub said of findings that it did not take, each once.
+pub(super) fn problems(book: &Book) -> Vec<String> {
+    let failures = book.records.values().filter_map(|record| record.failure.as_ref());
+    let said: BTreeSet<String> =
+        failures.map(|failure| format!("{}: {}", failure.code, failure.message)).collect();
+    said.into_iter().take(MOST_PROBLEMS).collect()
 }
 
 fn word(record: &Record) -> &'static str {
