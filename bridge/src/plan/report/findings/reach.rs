@@ -25,7 +25,7 @@ pub(crate) struct Reach {
 impl Reach {
     /// That of the targets of the configuration.
     pub(crate) fn of(policy: &Policy, cloud: &Cloud) -> Self {
-        let (mut accounts, mut is_complete) = (BTreeSet::new(), true);
+        let (mut accounts, mut is_complete) = (BTreeSet::new(), !policy.targets.is_empty());
         for target in &policy.targets {
             match cloud.target(&target.name).and_then(|view| view.place.as_ref()) {
                 Some(place) => {
