@@ -5,13 +5,11 @@ use std::io::{self, Write};
 
 use clap::Args;
 
-use super::select::Select;
 use super::consent::consent;
 use super::desk::Counter;
+use super::select::Select;
 use super::{Context, Exit, Failure, Hangup, Stop, desk, output};
-use crate::control::{
-    FindingDocument, FindingQuery, FindingsDocument, Request, WithdrawnDocument, findings,
-};
+use crate::control::{FindingDocument, FindingQuery, FindingsDocument, Request, WithdrawnDocument, findings};
 use crate::inventory::Filter;
 use crate::inventory::text::{for_spreadsheet, for_terminal, shortened};
 
@@ -88,7 +86,10 @@ async fn withdrawn(context: &Context, json: bool, yes: bool) -> Result<Exit, Fai
         writeln!(out, "{closed} closed, {left} left, {out_of_reach} out of reach")?;
         problems.iter().try_for_each(|problem| writeln!(out, "! {}", for_terminal(problem)))?;
         if *left > 0 {
-            writeln!(out, "    what is left is seen to when this is asked again: vmbridge findings --withdraw")?;
+            writeln!(
+                out,
+                "    what is left is seen to when this is asked again: vmbridge findings --withdraw"
+            )?;
         }
         Ok(())
     })?;
@@ -104,7 +105,8 @@ async fn decided(
     if !yes {
         let query = FindingQuery { state: Some("open".to_owned()), ..FindingQuery::default() };
         let FindingsDocument { open, .. } = counter.ask(Request::Findings(query)).await?;
-        let question = format!("Close {open} findings in Security Hub, although their problems may be there?");
+        let question =
+            format!("Close {open} findings in Security Hub, although their problems may be there?");
         match consent(question, "--yes withdraws the findings without asking", stop).await? {
             Some(true) => {}
             Some(false) => {

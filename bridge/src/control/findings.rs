@@ -137,7 +137,8 @@ pub(crate) fn findings(view: &View<'_>, query: &FindingQuery) -> Result<Findings
                 // They are built when they are asked for, so all of a vCenter are asked for once.
                 let names = names.entry(part.name().as_str().to_owned()).or_insert_with(|| {
                     let setups = part.setups();
-                    let named = setups.iter().map(|setup| (setup.moref().shared_value(), setup.label().into()));
+                    let named =
+                        setups.iter().map(|setup| (setup.moref().shared_value(), setup.label().into()));
                     named.collect()
                 });
                 names.get(moref).map(ToString::to_string)

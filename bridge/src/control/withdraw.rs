@@ -42,7 +42,8 @@ impl Desk {
                     .to_owned(),
             ));
         }
-        let left = || self.engine.look(|view| left(&view.memory.findings, &Reach::of(view.policy, view.cloud)));
+        let left =
+            || self.engine.look(|view| left(&view.memory.findings, &Reach::of(view.policy, view.cloud)));
         let (before, _) = left();
         self.engine.withdraw_findings(true);
         let began = tokio::time::Instant::now();

@@ -119,9 +119,7 @@ fn is_over(action: &Action, memory: &Memory, planned: Option<Timestamp>, now: Ti
         }
         _ => false,
     };
-    is_told
-        || waits(&holder)
-        || memory.open.values().any(|open| open.action.holder() == holder)
+    is_told || waits(&holder) || memory.open.values().any(|open| open.action.holder() == holder)
 }
 
 /// Whether all of these go on from what is known now.
@@ -327,7 +325,8 @@ async fn annotate(
             // One that is refused with the whole call must not take the others with it.
             Err(error) if error.kind == AwsErrorKind::Invalid && keys.len() > 1 => {
                 let (first, second) = call.findings.split_at(keys.len() / 2);
-                let half = |findings: &[_]| patches::PatchUpdate { findings: findings.to_vec(), ..call.clone() };
+                let half =
+                    |findings: &[_]| patches::PatchUpdate { findings: findings.to_vec(), ..call.clone() };
                 calls.extend([half(second), half(first)]);
             }
             Err(error) if error.kind == AwsErrorKind::Invalid => {

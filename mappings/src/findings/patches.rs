@@ -141,11 +141,7 @@ type What = (Option<String>, Option<BTreeMap<String, String>>, bool);
 ///
 /// With `resolve` off (`resolve_patch_manager = false`) findings are told apart, and none is closed.
 #[must_use]
-pub fn plan(
-    listed: &[PatchFinding],
-    nodes: &BTreeMap<NodeId, LinkedNode>,
-    resolve: bool,
-) -> Vec<PatchWish> {
+pub fn plan(listed: &[PatchFinding], nodes: &BTreeMap<NodeId, LinkedNode>, resolve: bool) -> Vec<PatchWish> {
     let mut by_node: BTreeMap<NodeId, Vec<&PatchFinding>> = BTreeMap::new();
     for finding in listed.iter().filter(|finding| finding.is_of_patch_manager()) {
         by_node.entry(finding.node()).or_default().push(finding);

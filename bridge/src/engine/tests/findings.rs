@@ -581,10 +581,15 @@ async fn what_people_do_between_reading_and_writing_is_kept() {
     });
     let engine = world.engine().await;
     let planned = engine.plan().actions;
-    assert!(matches!(&planned[0].action, Action::UpdatePatchFindings { findings, .. } if findings.len() == 3));
+    assert!(
+        matches!(&planned[0].action, Action::UpdatePatchFindings { findings, .. } if findings.len() == 3)
+    );
     settle(&engine).await;
     let suppressed = finding(&world, "of 1");
-    assert_eq!((suppressed.workflow, suppressed.note), (Some(WorkflowStatus::Suppressed), Some(note.clone())));
+    assert_eq!(
+        (suppressed.workflow, suppressed.note),
+        (Some(WorkflowStatus::Suppressed), Some(note.clone()))
+    );
     assert_eq!(suppressed.fields, BTreeMap::from([("ticket".to_owned(), "7".to_owned())]));
     let noted = finding(&world, "of 2");
     assert_eq!((noted.workflow, noted.note), (Some(WorkflowStatus::Resolved), Some(note)));

@@ -40,8 +40,8 @@ use self::steps::Steps;
 use self::subject::Spot;
 pub use self::told::{FindingStep, FindingsPlan, HubPlan, Reconciled};
 use crate::aws::{Place, TargetName, partition_of};
-use crate::cloud::{Cloud, TargetView};
 use crate::cloud::hub::{HubView, PatchesOfNodes};
+use crate::cloud::{Cloud, TargetView};
 use crate::config::{FindingFolding, FindingsSettings, Mode};
 use crate::fleet::Fleet;
 use crate::memory::Memory;
@@ -294,8 +294,7 @@ fn hubs(
         let Some(warning) = former.warning(target).filter(|_| !hubs.contains_key(&place)) else { continue };
         let changes = changing.get(target).copied().unwrap_or_default();
         let warnings = vec![warning];
-        let hub =
-            HubPlan { place, problems: 0, folded: 0, full: 0, open, changes, trouble: None, warnings };
+        let hub = HubPlan { place, problems: 0, folded: 0, full: 0, open, changes, trouble: None, warnings };
         hubs.insert(hub.place.clone(), hub);
     }
     hubs.into_values().collect()

@@ -152,8 +152,8 @@ pub(super) fn protections(scene: &Scene<'_, '_>) -> HashMap<VmId, Arc<List>> {
 
 /// Plans findings, which follow from what all capabilities say of VMs.
 pub(super) use findings::plan as plan_findings;
-pub(crate) use findings::{reach, withdraw};
 pub use findings::{FindingStep, FindingsPlan, HubPlan, Reconciled};
+pub(crate) use findings::{reach, withdraw};
 
 /// The node that a candidate is, or why nothing can be told of it.
 fn reported<'s, 'f>(scene: &'s Scene<'_, 'f>, number: usize) -> Result<Reported<'s, 'f>, Reason> {

@@ -108,7 +108,8 @@ fn what_people_wrote_and_decided_stays() {
 
 #[test]
 fn what_people_did_since_the_listing_stays() {
-    let listed = [finding("noted", 0), finding("suppressed", 1), finding("sent again", 2), finding("gone", 3)];
+    let listed =
+        [finding("noted", 0), finding("suppressed", 1), finding("sent again", 2), finding("gone", 3)];
     let nodes = nodes(PatchState::Compliant { scanned_at: start() + hours(99) });
     let wishes = patches::plan(&listed, &nodes, true);
     assert_eq!((wishes.len(), wishes.iter().filter(|wish| wish.resolve).count()), (4, 4));

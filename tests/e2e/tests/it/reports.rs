@@ -193,7 +193,9 @@ async fn what_people_write_and_decide_is_kept() {
     };
     // A person is there before us.
     let first = theirs(&managed, 0)["Id"].clone();
-    managed.mutate_aws(json!({ "op": "setFinding", "finding": first, "note": "waits for the vendor" })).unwrap();
+    managed
+        .mutate_aws(json!({ "op": "setFinding", "finding": first, "note": "waits for the vendor" }))
+        .unwrap();
     synced(&managed).await;
     let noted = theirs(&managed, 0);
     assert_eq!(noted["Note"]["Text"], "waits for the vendor");
@@ -271,7 +273,11 @@ async fn findings_are_in_one_region_and_end_there_when_it_is_changed() {
         let all = managed.aws().findings(&managed.account(), region);
         all.into_iter().filter(|one| one["RecordState"] == state).count()
     };
-    assert_eq!((of(&managed, REGION, "ACTIVE"), of(&managed, "us-east-1", "ACTIVE")), (2, 0), "copies are no findings");
+    assert_eq!(
+        (of(&managed, REGION, "ACTIVE"), of(&managed, "us-east-1", "ACTIVE")),
+        (2, 0),
+        "copies are no findings"
+    );
     managed.estate.replace("settle = ", "findings_region = \"us-east-1\"\nsettle = ");
     managed.estate.config().unwrap();
     let ended = synced(&managed).await;
@@ -305,7 +311,10 @@ async fn all_findings_are_withdrawn_when_a_person_wants_none_any_more() {
     let found = findings(&managed);
     assert_eq!(found.len(), 2);
     for one in &found {
-        assert_eq!((&one["RecordState"], &one["Workflow"]["Status"]), (&json!("ARCHIVED"), &json!("RESOLVED")));
+        assert_eq!(
+            (&one["RecordState"], &one["Workflow"]["Status"]),
+            (&json!("ARCHIVED"), &json!("RESOLVED"))
+        );
         assert_eq!(one["ProductFields"]["vmbridge/resolution"], "withdrawn");
     }
     let again = managed.ran(&["findings"]).await.unwrap();
@@ -326,7 +335,8 @@ remediation = "Write it into the notes of the VM."
 read = { path = "config.annotation" }
 expect = { matches = "*owner:*", missing = "fail" }
 "#;
-    let sections = PATCHES.replace("checks = false", "checks = true") + "\n[checks]\ndefaults = false\n#files\n";
+    let sections =
+        PATCHES.replace("checks = false", "checks = true") + "\n[checks]\ndefaults = false\n#files\n";
     let mut managed = Managed::new(2, &sections).await.unwrap();
     managed.estate.secret("rules.toml", RULE).unwrap();
     managed.estate.config().unwrap();

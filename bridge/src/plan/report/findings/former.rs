@@ -73,7 +73,10 @@ impl<'s> Former<'s> {
         Some(if self.reach.has(target) {
             "no target sends findings here any more: those that are open are closed".to_owned()
         } else {
-            format!("no target sends findings here any more, and those that are open stay: {}", reach::way_out(target))
+            format!(
+                "no target sends findings here any more, and those that are open stay: {}",
+                reach::way_out(target)
+            )
         })
     }
 
