@@ -59,6 +59,9 @@ pub use window::{
 
 use crate::config::{AwsTarget, Limits};
 
+/// Gives Security Hub in a Region.
+type HubIn = dyn Fn(&str) -> Arc<dyn SecurityHub> + Send + Sync;
+
 /// The services of one target.
 #[derive(Clone)]
 pub struct Services {
@@ -75,7 +78,7 @@ pub struct Services {
     /// AWS Security Hub.
     pub hub: Arc<dyn SecurityHub>,
     /// The same in another Region.
-    hub_in: Arc<dyn Fn(&str) -> Arc<dyn SecurityHub> + Send + Sync>,
+    hub_in: Arc<HubIn>,
     /// Their lanes.
     pub lanes: Arc<Lanes>,
 }

@@ -197,13 +197,12 @@ fn busy(memory: &Memory) -> BTreeSet<FindingId> {
 /// Whether the guard has to judge a change: what it is about is gone, and nobody has approved that it ends. A login that lost its
 /// view makes everything look gone.
 fn is_guarded(scene: &Scene<'_, '_>, change: &Change) -> bool {
-    scene.policy.guard.max_change_percent < 100
-        && change.kind == ChangeKind::Resolve(Resolution::Gone)
-        && !scene
-            .memory
-            .approvals
-            .get(&Sent::of(change).gone_fingerprint(&reach::place(&change.record.target)))
-            .is_some_and(|until| *until > scene.now)
+    if scene.policy.guard.max_change_percent >= 100 || change.kind != ChangeKind::Resolve(Resolution::Gone) {
+        return false;
+    }
+    let fingerprint = Sent::of(change).gone_fingerprint(&reach::place(&change.record.target));
+    let approved = scene.memory.approvals.get(&fingerprint);
+    approved.is_none_or(|until| *until <= scene.now)
 }
 
 /// Makes calls of changes.
