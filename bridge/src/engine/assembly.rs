@@ -67,8 +67,7 @@ impl Targets {
     /// When one of them cannot be used as it is configured.
     pub async fn connect(config: &Config, cloud: &SharedCloud) -> Result<Self, AssemblyError> {
         let (targets, limits) = (&config.aws, &config.limits);
-        // Without a policy no VM ever has a snapshot, whatever windows there are: nobody has to permit their reading.
-        let needs_windows = config.snapshots.mode != Mode::Off && !config.snapshots.policies.is_empty();
+        let needs_windows = needs_windows(config);
         let (mut watchers, mut arms) = (Vec::new(), BTreeMap::new());
         for target in targets {
             let services = Services::connect(target, limits)
@@ -171,7 +170,7 @@ impl Assembly {
             cloud,
             hands,
             targets,
-            needs_windows: config.snapshots.mode != Mode::Off,
+            needs_windows: needs_windows(config),
             hub: HubPace::of(&config.findings),
             stop,
             watching,
@@ -209,8 +208,7 @@ impl Assembly {
     /// # Errors
     /// When a target cannot be used; then everything goes on as it was.
     pub async fn reload(&mut self, config: &Config) -> Result<(), AssemblyError> {
-        // Without a policy no VM ever has a snapshot, whatever windows there are: nobody has to permit their reading.
-        let needs_windows = config.snapshots.mode != Mode::Off && !config.snapshots.policies.is_empty();
+        let needs_windows = needs_windows(config);
         let hub = HubPace::of(&config.findings);
         if config.aws != self.targets || needs_windows != self.needs_windows || hub != self.hub {
             let targets = Targets::connect(config, &self.cloud).await?;
@@ -255,6 +253,12 @@ impl Assembly {
             store.close().await;
         }
     }
+}
+
+/// Whether maintenance windows are to be read. Without a policy no VM ever has a snapshot, whatever windows there are: nobody has to
+/// permit their reading.
+fn needs_windows(config: &Config) -> bool {
+    config.snapshots.mode != Mode::Off && !config.snapshots.policies.is_empty()
 }
 
 fn journal_age(config: &Config) -> SignedDuration {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mappings::findings::life::{Others, Record};
-use mappings::findings::{FindingId, Owner, Target};
+use mappings::findings::{FindingId, Owner};
 
+use super::reach::place;
 use crate::aws::Place;
 use crate::fleet::Part;
 
@@ -28,10 +29,6 @@ pub(crate) struct Strangers {
     pub foreign: Vec<Stranger>,
     /// Findings that cannot be taken over, and why.
     pub unusable: Vec<(Place, FindingId, &'static str)>,
-}
-
-fn place(target: &Target) -> Place {
-    Place::new(target.account.as_str(), target.region.as_str())
 }
 
 /// What there is, but for what is remembered as ours.
