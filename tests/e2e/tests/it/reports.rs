@@ -342,6 +342,14 @@ expect = { matches = "*owner:*", missing = "fail" }
     managed.estate.config().unwrap();
     let mut running = managed.vmbridge(&["run"]).unwrap().start().unwrap();
     running.says("serving /healthz").await.unwrap();
+    // Commands ask it as soon as it can be asked.
+    let socket = managed.estate.folder().join("state/control.sock");
+    for _ in 0..300 {
+        if socket.exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let states = |managed: &Managed| -> Vec<String> {
         let all = findings(managed);
         let states = of_rule(&all, "acme-vm-owner").into_iter().map(|one| one["RecordState"].to_string());
