@@ -81,6 +81,8 @@ pub struct Memory {
     pub reconciled: HashMap<Place, Timestamp>,
     /// VMs whose enrolment a person asked for.
     pub asked: HashSet<VmId>,
+    /// A person wants all findings closed that are open. It holds until that is done, or findings are enforced.
+    pub withdrawing: bool,
     /// Credentials that guests refused, by VM and entry.
     pub refusals: HashMap<VmId, BTreeMap<Arc<str>, Refusal>>,
     /// What tells whether the user or password of an entry of `[[credentials]]` is another now; why it cannot be had.
@@ -247,16 +249,16 @@ impl Memory {
 
     /// Takes note of what an action changes that existed.
     pub fn put_recent(&mut self, action: &Action, time: Timestamp) {
-        let names = action.replaces();
-        if !names.is_empty() {
-            let holder = action.holder();
-            self.recent.push(Recent {
-                time,
-                capability: action.capability(),
-                place: holder.place,
-                object: holder.object,
-                names,
-            });
+        let mut by_object: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
+        for (object, name) in action.guarded() {
+            by_object.entry(object).or_default().push(name);
+        }
+        if !by_object.is_empty() {
+            let (capability, place) = (action.capability(), action.holder().place);
+            self.recent.extend(by_object.into_iter().map(|(object, names)| {
+                let place = place.clone();
+                Recent { time, capability, place, object, names }
+            }));
         }
     }
 

@@ -1,4 +1,4 @@
-"""The policies of docs/iam.md for snapshots and for the hook, enforced by vmbridge-simulator and tried by boto3.
+"""The policies of docs/iam.md for snapshots, for findings and for the hook, enforced by vmbridge-simulator and tried by boto3.
 
 Each action that is documented is permitted by its policy, and by nothing else in it. That vmbridge needs them all, and no other, the
 end-to-end tests say.
@@ -43,10 +43,44 @@ CALLS = {
     "resource-groups:ListGroupResources": ("resource-groups", {"Group": "none"}),
 }
 
+ACCOUNT, REGION = "111122220001", "eu-central-1"
+PRODUCT = f"arn:aws:securityhub:{REGION}:{ACCOUNT}:product/{ACCOUNT}/default"
+# A finding of the least content, in the account of the test.
+FINDING = {
+    "SchemaVersion": "2018-10-08",
+    "Id": "vmbridge/of-the-referee",
+    "ProductArn": PRODUCT,
+    "GeneratorId": "vmbridge/referee",
+    "AwsAccountId": ACCOUNT,
+    "Types": ["Software and Configuration Checks"],
+    "CreatedAt": "2026-01-01T00:00:00.000Z",
+    "UpdatedAt": "2026-01-01T00:00:00.000Z",
+    "Severity": {"Label": "LOW"},
+    "Title": "A finding of the referee",
+    "Description": "It is there to be permitted or not.",
+    "Resources": [{"Type": "Other", "Id": "urn:vmbridge:vm:none"}],
+}
+KEY = {"Id": FINDING["Id"], "ProductArn": PRODUCT}
+# The same for what findings take.
+FINDINGS = {
+    "securityhub:DescribeHub": ("securityhub", {}),
+    "securityhub:GetFindings": ("securityhub", {"MaxResults": 1}),
+    "securityhub:BatchUpdateFindings": ("securityhub", {"FindingIdentifiers": [KEY], "Workflow": {"Status": "RESOLVED"}}),
+    "securityhub:BatchImportFindings": ("securityhub", {"Findings": [FINDING]}),
+    "securityhub:ListFindingAggregators": ("securityhub", {}),
+    "securityhub:GetFindingAggregator": (
+        "securityhub",
+        {"FindingAggregatorArn": f"arn:aws:securityhub:{REGION}:{ACCOUNT}:finding-aggregator/01234567-89ab-4cde-8f01-{ACCOUNT}"},
+    ),
+    "ssm:DescribeInstancePatchStates": CALLS["ssm:DescribeInstancePatchStates"],
+}
+# What is sent or changed.
+WRITES = {"securityhub:BatchUpdateFindings", "securityhub:BatchImportFindings"}
+
 
 def documented(heading):
     text = (ROOT / "docs/iam.md").read_text()
-    part = text[text.index(f"\n## {heading}\n") :]
+    part = text[re.search(rf"\n###? {re.escape(heading)}\n", text).start() :]
     return json.loads(re.search(r"```json\n(.*?)```", part, re.S)[1])
 
 
@@ -98,7 +132,7 @@ class Policies(unittest.TestCase):
         self.aws.control("POST", "/aws/policy", {"principal": principal, "policy": policy})
 
     def permitted(self, action):
-        service, arguments = CALLS[action]
+        service, arguments = {**CALLS, **FINDINGS}[action]
         name = re.sub(r"(?<!^)([A-Z])", r"_\1", action.split(":")[1]).lower()
         try:
             getattr(self.aws.client(service), name)(**arguments)
@@ -118,8 +152,33 @@ class Policies(unittest.TestCase):
                 self.allow(without(policy, action))
                 self.assertFalse(self.permitted(action))
 
+    def test_each_action_of_findings_is_permitted_by_its_own_line_only(self):
+        account = self.aws.accounts[0]["id"]
+        self.assertEqual(account, ACCOUNT)
+        for heading, wanted in [("`[findings]`", set(FINDINGS)), ("Mode `observe` of `[findings]`", set(FINDINGS) - WRITES)]:
+            policy = documented(heading)
+            self.assertEqual(sorted(actions(policy)), sorted(wanted))
+            for action in FINDINGS:
+                with self.subTest(action, policy=heading):
+                    self.allow(policy)
+                    self.assertEqual(self.permitted(action), action in wanted)
+                    self.allow(without(policy, action))
+                    self.assertFalse(self.permitted(action))
+
+    def test_findings_of_other_products_cannot_be_sent(self):
+        self.allow(documented("`[findings]`"))
+        other = f"arn:aws:securityhub:{REGION}::product/aws/ssm-patch-manager"
+        with self.assertRaises(ClientError) as refused:
+            self.aws.client("securityhub").batch_import_findings(Findings=[{**FINDING, "ProductArn": other}])
+        self.assertTrue(refused.exception.response["Error"]["Code"].startswith("AccessDenied"), refused.exception)
+
+    def test_every_call_of_findings_that_is_made_is_in_it(self):
+        sources = "".join((ROOT / "bridge/src/aws" / name).read_text() for name in ["sdk_hub.rs", "paced_reports.rs"])
+        made = set(re.findall(r'"(securityhub:\w+)"', sources))
+        self.assertEqual(made, {action for action in FINDINGS if action.startswith("securityhub:")})
+
     def test_it_writes_nothing(self):
-        for heading in ["`[snapshots]`", "The nodes, for the hook"]:
+        for heading in ["`[snapshots]`", "Mode `observe` of `[findings]`", "The nodes, for the hook"]:
             for action in actions(documented(heading)):
                 self.assertRegex(action, r":(Describe|List|Get)[A-Z]")
 

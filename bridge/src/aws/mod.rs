@@ -59,6 +59,9 @@ pub use window::{
 
 use crate::config::{AwsTarget, Limits};
 
+/// Gives Security Hub in a Region.
+type HubIn = dyn Fn(&str) -> Arc<dyn SecurityHub> + Send + Sync;
+
 /// The services of one target.
 #[derive(Clone)]
 pub struct Services {
@@ -74,6 +77,8 @@ pub struct Services {
     pub reports: Arc<dyn Reports>,
     /// AWS Security Hub.
     pub hub: Arc<dyn SecurityHub>,
+    /// The same in another Region.
+    hub_in: Arc<HubIn>,
     /// Their lanes.
     pub lanes: Arc<Lanes>,
 }
@@ -90,15 +95,23 @@ impl Services {
         reports: impl Reports + 'static,
         hub: impl SecurityHub + 'static,
     ) -> Self {
+        let hub = Arc::new(Paced::new(hub, lanes.clone()));
         Self {
             ssm: Arc::new(Paced::new(ssm, lanes.clone())),
             tagging: Arc::new(Paced::new(tagging, lanes.clone())),
             groups: Arc::new(Paced::new(groups, lanes.clone())),
             sts: Arc::new(Paced::new(sts, lanes.clone())),
             reports: Arc::new(Paced::new(reports, lanes.clone())),
-            hub: Arc::new(Paced::new(hub, lanes.clone())),
+            hub: hub.clone(),
+            hub_in: Arc::new(move |region: &str| Arc::new(hub.in_region(region)) as Arc<dyn SecurityHub>),
             lanes,
         }
+    }
+
+    /// The same services, with Security Hub in another Region of the account.
+    #[must_use]
+    pub(crate) fn with_hub_in(&self, region: &str) -> Self {
+        Self { hub: (self.hub_in)(region), ..self.clone() }
     }
 
     /// The real ones. Nothing is sent yet.

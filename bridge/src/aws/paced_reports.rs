@@ -70,6 +70,10 @@ impl<P: Reports> Reports for Paced<P> {
 }
 
 impl<P: SecurityHub> SecurityHub for Paced<P> {
+    fn in_region(&self, region: &str) -> Self {
+        Self::new(self.inner.in_region(region), self.lanes.clone())
+    }
+
     fn hub(&self) -> Answer<'_, HubState> {
         Box::pin(self.lanes.read("securityhub:DescribeHub", || self.inner.hub()))
     }

@@ -156,6 +156,10 @@ pub trait Reports: Send + Sync {
 
 /// AWS Security Hub, in the one Region to which findings of a target go.
 pub trait SecurityHub: Send + Sync {
+    /// The same, with the same credentials, in another Region: findings may have gone there before.
+    fn in_region(&self, region: &str) -> Self
+    where
+        Self: Sized;
     /// `DescribeHub`: whether it is enabled.
     fn hub(&self) -> Answer<'_, HubState>;
     /// `ListFindingAggregators` and `GetFindingAggregator`: how findings are copied to an aggregation Region. None: they are not.

@@ -22,6 +22,11 @@ use super::sdk_finding::{state, told, whole, workflow};
 use super::{AwsError, AwsErrorKind};
 
 impl SecurityHub for hub::Client {
+    fn in_region(&self, region: &str) -> Self {
+        let region = hub::config::Region::new(region.to_owned());
+        Self::from_conf(self.config().to_builder().region(region).build())
+    }
+
     fn hub(&self) -> Answer<'_, HubState> {
         Box::pin(async move {
             let answer = self.describe_hub().send().await;

@@ -1,14 +1,17 @@
 //! `vmbridge findings`: what Security Hub has of ours.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::consent::consent;
+use super::desk::Counter;
 use super::select::Select;
-use super::{Context, Exit, Failure, desk, output};
-use crate::control::{FindingDocument, FindingQuery, FindingsDocument, Request, findings};
+use super::{Context, Exit, Failure, Hangup, Stop, desk, output};
+use crate::control::{FindingDocument, FindingQuery, FindingsDocument, Request, WithdrawnDocument, findings};
 use crate::inventory::Filter;
 use crate::inventory::text::{for_spreadsheet, for_terminal, shortened};
 
@@ -37,18 +40,27 @@ pub(super) struct Arguments {
     /// Print CSV, for spreadsheets.
     #[arg(long)]
     csv: bool,
-    /// Only these: `open`, `resolved`, or `refused` by Security Hub.
-    #[arg(long, value_parser = ["open", "resolved", "refused"], value_name = "STATE")]
+    /// Only these: `open`, `resolved`, `refused` by Security Hub, or `outOfReach`: open in an account that no target has.
+    #[arg(long, value_parser = ["open", "resolved", "refused", "outOfReach"], value_name = "STATE")]
     state: Option<String>,
     /// Only findings of this rule or family, or that name the rule.
     #[arg(long, value_name = "ID")]
     rule: Option<String>,
+    /// Close all findings of this installation, whatever became of their problems. Findings must not be enforced.
+    #[arg(long, conflicts_with_all = ["csv", "state", "rule", "selectors", "vcenters"])]
+    withdraw: bool,
+    /// With --withdraw: do not ask; for scripts.
+    #[arg(long, requires = "withdraw")]
+    yes: bool,
     #[command(flatten)]
     select: Select,
 }
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit, Failure> {
-    let Arguments { json, csv, state, rule, select } = arguments;
+    let Arguments { json, csv, state, rule, withdraw, yes, select } = arguments;
+    if withdraw {
+        return withdrawn(context, json, yes).await;
+    }
     let (_, config) = context.load()?;
     super::plan::refuse_without_targets(&config)?;
     let (_, Filter { selectors, vcenters }) = select.apply(config.clone())?;
@@ -70,6 +82,63 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<Exit,
     let is_well =
         found.open == 0 && found.refused == 0 && found.foreign.is_empty() && found.unusable.is_empty();
     Ok(if is_well { Exit::Done } else { Exit::Problem })
+}
+
+/// Closes all findings, if a person wants that.
+async fn withdrawn(context: &Context, json: bool, yes: bool) -> Result<Exit, Failure> {
+    let stop = Stop::listen(Hangup::Stops).map_err(Failure::Runtime)?;
+    let Some(counter) = Counter::reach(context, &stop).await? else {
+        return Ok(stop.or(Exit::Problem));
+    };
+    let ended = decided(&counter, yes, &stop).await;
+    counter.close().await;
+    let ended = match ended? {
+        Ok(ended) => ended,
+        Err(exit) => return Ok(exit),
+    };
+    output::write(|out| {
+        if json {
+            serde_json::to_writer_pretty(&mut *out, &ended)?;
+            return writeln!(out);
+        }
+        let WithdrawnDocument { closed, left, out_of_reach, problems } = &ended;
+        writeln!(out, "{closed} closed, {left} left, {out_of_reach} out of reach")?;
+        problems.iter().try_for_each(|problem| writeln!(out, "! {}", for_terminal(problem)))?;
+        if *left > 0 {
+            writeln!(
+                out,
+                "    what is left is seen to when this is asked again: vmbridge findings --withdraw"
+            )?;
+        }
+        Ok(())
+    })?;
+    Ok(if ended.left == 0 { Exit::Done } else { Exit::Problem })
+}
+
+/// How it ended, or how the command ends if nobody wants it.
+async fn decided(
+    counter: &Counter,
+    yes: bool,
+    stop: &Stop,
+) -> Result<Result<WithdrawnDocument, Exit>, Failure> {
+    if !yes {
+        let query = FindingQuery { state: Some("open".to_owned()), ..FindingQuery::default() };
+        let FindingsDocument { open, .. } = counter.ask(Request::Findings(query)).await?;
+        let question =
+            format!("Close {open} findings in Security Hub, although their problems may be there?");
+        match consent(question, "--yes withdraws the findings without asking", stop).await? {
+            Some(true) => {}
+            Some(false) => {
+                eprintln!("nothing was changed");
+                return Ok(Err(Exit::Problem));
+            }
+            None => return Ok(Err(stop.or(Exit::Problem))),
+        }
+    }
+    tokio::select! {
+        ended = counter.ask(Request::WithdrawFindings) => ended.map(Ok),
+        () = stop.requested() => Ok(Err(stop.or(Exit::Problem))),
+    }
 }
 
 fn write_table(out: &mut dyn Write, found: &FindingsDocument) -> io::Result<()> {
@@ -102,8 +171,20 @@ fn write_table(out: &mut dyn Write, found: &FindingsDocument) -> io::Result<()> 
         let (id, why) = (for_terminal(&one.id), for_terminal(&one.why));
         writeln!(out, "! {id} cannot be taken over: {why}; it stays as it is until Security Hub forgets it")?;
     }
-    let FindingsDocument { open, resolved, refused, folded, problems, .. } = found;
+    let FindingsDocument { open, resolved, refused, folded, problems, out_of_reach, .. } = found;
     writeln!(out, "{open} open, {resolved} resolved, {refused} refused")?;
+    if *out_of_reach > 0 {
+        writeln!(out, "{out_of_reach} more are out of reach:")?;
+        let ways: BTreeSet<(&str, &str)> = found
+            .findings
+            .iter()
+            .filter(|one| one.state == "outOfReach")
+            .map(|one| (&*one.place, one.fix.as_deref().unwrap_or_default()))
+            .collect();
+        for (place, way_out) in ways {
+            writeln!(out, "! {place}: {way_out}")?;
+        }
+    }
     writeln!(out, "the open ones tell of {problems} problems; {folded} are folded")
 }
 

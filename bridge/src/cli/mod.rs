@@ -10,6 +10,7 @@ mod check;
 mod check_rules;
 mod compliance;
 mod config;
+mod consent;
 mod decide;
 mod desk;
 mod enroll;

@@ -1,11 +1,12 @@
 //! `vmbridge rollback`: the VMs of a window go back to what they were before it.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
+use super::consent::consent;
 use super::desk::Counter;
 use super::follow::{End, Ended, Goal, follow};
 use super::snapshot::{age, goes_on, length, minute};
@@ -116,7 +117,9 @@ async fn decided(
         return Ok(Exit::Problem);
     }
     if !*yes {
-        match consent(meant.vms.len(), stop).await? {
+        let vms = meant.vms.len();
+        let question = format!("Take {vms} VMs back? All that was written since their snapshots is lost.");
+        match consent(question, "--yes takes the VMs back without asking", stop).await? {
             Some(true) => {}
             Some(false) => {
                 eprintln!("nothing was changed");
@@ -148,28 +151,6 @@ async fn decided(
     })?;
     let is_well = meant.without.is_empty() && vms.iter().all(|vm| vm.back && vm.agent != Some(false));
     Ok(if is_well { Exit::Done } else { Exit::Problem })
-}
-
-/// Whether a person wants it. Nothing if a signal came first.
-async fn consent(vms: usize, stop: &Stop) -> Result<Option<bool>, Failure> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::Usage(
-            "there is no terminal to ask on; --yes takes the VMs back without asking".to_owned(),
-        ));
-    }
-    let (told, answer) = tokio::sync::oneshot::channel();
-    // A thread of its own, which ends with the process: reading a terminal cannot be called off.
-    std::thread::spawn(move || {
-        eprint!("Take {vms} VMs back? All that was written since their snapshots is lost. Type `yes`: ");
-        let mut line = String::new();
-        let read = io::stdin().read_line(&mut line);
-        // Nobody listens when a signal came first.
-        let _ = told.send(read.is_ok() && line.trim() == "yes");
-    });
-    tokio::select! {
-        answer = answer => Ok(Some(answer.unwrap_or(false))),
-        () = stop.requested() => Ok(None),
-    }
 }
 
 fn outcomes(ended: &Ended, not: &[(String, String)], waited: bool) -> Vec<VmOutcome> {

@@ -80,7 +80,7 @@ pub struct HubView {
     pub aggregation: Known<Option<Aggregation>>,
     /// The findings that are there under our names. They are many, and are let go once they are compared with what is remembered.
     pub ours: Known<Vec<Listed>>,
-    /// The findings of Patch Manager that somebody still has to look at, as far as they are looked after.
+    /// The findings of Patch Manager that somebody still has to look at.
     pub patch_manager: Known<Vec<PatchFinding>>,
     /// The patches of all nodes, as far as somebody needs to know.
     pub patches: Known<PatchesOfNodes>,

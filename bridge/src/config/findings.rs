@@ -18,7 +18,7 @@ pub struct FindingsSettings {
     pub refresh_after: Duration,
     /// The tag category of vSphere whose tag says who owns a VM.
     pub owner_tag: Option<String>,
-    /// Whether findings of Patch Manager about hybrid nodes are annotated and resolved.
+    /// Whether findings of Patch Manager about hybrid nodes are resolved, beside being told which VM they mean.
     pub resolve_patch_manager: bool,
     /// Whether there are findings for checks that failed.
     pub checks: bool,
@@ -91,7 +91,7 @@ static RESOLVE_PATCH_MANAGER: Key<Boolean> = Key {
     name: "resolve_patch_manager",
     kind: Boolean,
     need: Need::Default("false"),
-    doc: "Whether the findings that Patch Manager itself makes about hybrid nodes get the VM's name and place, and are resolved when the node lacks no patches any more. AWS never updates them after sending, and calls the node an EC2 instance. They are the only findings of others that vmbridge touches, and only those of nodes that are linked to a VM; what people wrote on them is kept.",
+    doc: "Whether the findings that Patch Manager itself makes about hybrid nodes are resolved when a newer one tells of the node, or it lacks no patches any more. AWS never updates them after sending, and calls the node an EC2 instance. Whatever is set here, they get the VM's name and place. They are the only findings of others that vmbridge touches, and only those of nodes that are linked to a VM; what people wrote on them is kept.",
     example: "true",
 };
 

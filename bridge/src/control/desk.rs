@@ -111,6 +111,7 @@ impl Desk {
             Request::Compliance(query) => self.compliance(&query).await,
             Request::Audit(query) => self.audit(&query).await,
             Request::Findings(query) => json(&self.engine.look(|view| findings::findings(view, &query))?),
+            Request::WithdrawFindings => self.withdraw().await,
             Request::Claim => {
                 self.engine.claim().await?;
                 json(&())

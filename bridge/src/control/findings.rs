@@ -2,9 +2,10 @@
 
 mod others;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use mappings::findings::life::{Record, State};
+use mappings::findings::life::{Book, Record, State};
 use mappings::findings::{Kind, Scope, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,14 @@ use serde::{Deserialize, Serialize};
 use super::selection::Selection;
 use super::{PlanQuery, Refusal};
 use crate::plan::View;
+use crate::plan::reach::{self, Reach};
 use crate::store::VmId;
+
+/// The state of an open finding in an account that no target has.
+const OUT_OF_REACH: &str = "outOfReach";
+
+/// Answers of Security Hub that are told; the others are in the table of findings.
+const MOST_PROBLEMS: usize = 5;
 
 /// Which findings are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +30,7 @@ pub struct FindingQuery {
     pub selectors: Vec<String>,
     /// Findings of VMs of these vCenters or organisations; all if there are none.
     pub vcenters: Vec<String>,
-    /// `open`, `resolved` or `refused`; all if there is none.
+    /// `open`, `resolved`, `refused` or `outOfReach`; all if there is none.
     pub state: Option<String>,
     /// Findings that name this rule or family; all if there is none.
     pub rule: Option<String>,
@@ -38,6 +46,8 @@ pub struct FindingsDocument {
     pub resolved: usize,
     /// How many Security Hub refuses.
     pub refused: usize,
+    /// How many are open in accounts that no target has, so that nothing can be done about them.
+    pub out_of_reach: usize,
     /// How many of the open ones tell of a whole family of rules.
     pub folded: usize,
     /// How many problems the open ones tell of: as many findings there would be if none were folded.
@@ -48,7 +58,7 @@ pub struct FindingsDocument {
     /// Findings that carry the mark of this installation and cannot be taken over.
     #[serde(default)]
     pub unusable: Vec<UnusableFinding>,
-    /// The findings: refused ones, then open ones, then resolved ones.
+    /// The findings: refused ones, then open ones, then those out of reach, then resolved ones.
     pub findings: Vec<FindingDocument>,
 }
 
@@ -86,7 +96,7 @@ pub struct UnusableFinding {
 pub struct FindingDocument {
     /// Its id in Security Hub.
     pub id: String,
-    /// `open`, `resolved` or `refused`.
+    /// `open`, `resolved`, `refused` or `outOfReach`.
     pub state: String,
     /// The account and Region.
     pub place: String,
@@ -125,7 +135,7 @@ pub struct FindingDocument {
 /// # Errors
 /// When a selector is none, or the state is not one of the words.
 pub(crate) fn findings(view: &View<'_>, query: &FindingQuery) -> Result<FindingsDocument, Refusal> {
-    const STATES: [&str; 3] = ["open", "resolved", "refused"];
+    const STATES: [&str; 4] = ["open", "resolved", "refused", OUT_OF_REACH];
     let FindingQuery { selectors, vcenters, state, rule } = query;
     if let Some(state) = state
         && !STATES.contains(&state.as_str())
@@ -138,6 +148,8 @@ pub(crate) fn findings(view: &View<'_>, query: &FindingQuery) -> Result<Findings
     )?;
     let parts: HashMap<String, _> =
         view.fleet.parts().filter_map(|part| Some((part.uuid()?.to_string().to_lowercase(), part))).collect();
+    let mut names: HashMap<String, HashMap<Arc<str>, Arc<str>>> = HashMap::new();
+    let reach = Reach::of(view.policy, view.cloud);
     let (foreign, unusable) = others::told(view);
     let mut document = FindingsDocument { foreign, unusable, ..FindingsDocument::default() };
     for record in view.memory.findings.records.values() {
@@ -151,26 +163,32 @@ pub(crate) fn findings(view: &View<'_>, query: &FindingQuery) -> Result<Findings
         if rule.as_deref().is_some_and(|rule| !is_about(record, rule)) {
             continue;
         }
-        let word = word(record);
+        let word = if reach.lacks(record) { OUT_OF_REACH } else { word(record) };
         if state.as_deref().is_some_and(|state| state != word) {
             continue;
         }
         let vcenter = part.map_or(record.object.vcenter.as_str(), |part| part.name().as_str());
         let name = match part {
             Some(part) if is_vm => part.vm(moref).map(|view| view.label().to_string()),
-            Some(part) => part
-                .setups()
-                .iter()
-                .find(|setup| setup.moref().value() == moref)
-                .map(|setup| setup.label().to_owned()),
+            Some(part) => {
+                // They are built when they are asked for, so all of a vCenter are asked for once.
+                let names = names.entry(part.name().as_str().to_owned()).or_insert_with(|| {
+                    let setups = part.setups();
+                    let named =
+                        setups.iter().map(|setup| (setup.moref().shared_value(), setup.label().into()));
+                    named.collect()
+                });
+                names.get(moref).map(ToString::to_string)
+            }
             None => None,
         };
         match word {
             "resolved" => document.resolved += 1,
             "refused" => document.refused += 1,
+            OUT_OF_REACH => document.out_of_reach += 1,
             _ => document.open += 1,
         }
-        if matches!(record.state, State::Open) {
+        if word != OUT_OF_REACH && matches!(record.state, State::Open) {
             document.folded += usize::from(matches!(record.scope, Scope::Family(_)));
             document.problems += failed(record).count().max(1);
         }
@@ -179,12 +197,21 @@ pub(crate) fn findings(view: &View<'_>, query: &FindingQuery) -> Result<Findings
     let rank = |one: &FindingDocument| match one.state.as_str() {
         "refused" => 0,
         "open" => 1,
-        _ => 2,
+        OUT_OF_REACH => 2,
+        _ => 3,
     };
     document.findings.sort_by(|one, two| {
         (rank(one), &one.name, &one.object, &one.id).cmp(&(rank(two), &two.name, &two.object, &two.id))
     });
     Ok(document)
+}
+
+/// What Security Hub said of findings that it did not take, each once.
+pub(super) fn problems(book: &Book) -> Vec<String> {
+    let failures = book.records.values().filter_map(|record| record.failure.as_ref());
+    let said: BTreeSet<String> =
+        failures.map(|failure| format!("{}: {}", failure.code, failure.message)).collect();
+    said.into_iter().take(MOST_PROBLEMS).collect()
 }
 
 fn word(record: &Record) -> &'static str {
@@ -228,7 +255,10 @@ fn one(record: &Record, state: &str, object: String, name: Option<String>) -> Fi
         problem: failure.map(|failure| format!("{}: {}", failure.code, failure.message)),
         attempts: failure.map_or(0, |failure| failure.attempts),
         retry_at: failure.filter(|failure| !failure.permanent).map(|failure| failure.retry_at.to_string()),
-        fix: failure.map(|failure| fix(&failure.code, failure.permanent).to_owned()),
+        fix: match failure {
+            _ if state == OUT_OF_REACH => Some(reach::way_out(&record.target)),
+            failure => failure.map(|failure| fix(&failure.code, failure.permanent).to_owned()),
+        },
     }
 }
 

@@ -19,6 +19,7 @@ mod snapshots;
 #[cfg(test)]
 mod tests;
 mod windows;
+mod withdraw;
 
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub use snapshots::{ForeignDocument, SnapshotDocument, SnapshotQuery, SnapshotsD
 pub(crate) use snapshots::{snapshots, snapshots_of};
 pub use windows::{WindowDocument, WindowQuery, WindowVmDocument};
 pub(crate) use windows::{windows, windows_of};
+pub use withdraw::WithdrawnDocument;
 
 use crate::plan::Capability;
 use crate::report::{AuditQuery, ComplianceQuery};
@@ -140,6 +142,8 @@ pub enum Request {
     Audit(AuditQuery),
     /// What Security Hub has of ours: a [`FindingsDocument`].
     Findings(FindingQuery),
+    /// Close all findings of ours, whatever became of their problems: a [`WithdrawnDocument`].
+    WithdrawFindings,
     /// This machine is the one that the state belongs to.
     Claim,
     /// Read everything anew and do what is to be done; answered when it is done: a [`Progress`](crate::engine::Progress).

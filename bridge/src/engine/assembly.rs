@@ -68,8 +68,7 @@ impl Targets {
     /// When one of them cannot be used as it is configured.
     pub async fn connect(config: &Config, cloud: &SharedCloud) -> Result<Self, AssemblyError> {
         let (targets, limits) = (&config.aws, &config.limits);
-        // Without a policy no VM ever has a snapshot, whatever windows there are: nobody has to permit their reading.
-        let needs_windows = config.snapshots.mode != Mode::Off && !config.snapshots.policies.is_empty();
+        let needs_windows = needs_windows(config);
         let (mut watchers, mut arms) = (Vec::new(), BTreeMap::new());
         for target in targets {
             let services = Services::connect(target, limits)
@@ -180,7 +179,7 @@ impl Assembly {
             cloud,
             hands,
             targets,
-            needs_windows: config.snapshots.mode != Mode::Off,
+            needs_windows: needs_windows(config),
             hub: HubPace::of(&config.findings),
             told: ToldPace::of(config),
             stop,
@@ -219,8 +218,7 @@ impl Assembly {
     /// # Errors
     /// When a target cannot be used; then everything goes on as it was.
     pub async fn reload(&mut self, config: &Config) -> Result<(), AssemblyError> {
-        // Without a policy no VM ever has a snapshot, whatever windows there are: nobody has to permit their reading.
-        let needs_windows = config.snapshots.mode != Mode::Off && !config.snapshots.policies.is_empty();
+        let needs_windows = needs_windows(config);
         let (hub, told) = (HubPace::of(&config.findings), ToldPace::of(config));
         let reads_the_same = needs_windows == self.needs_windows && hub == self.hub && told == self.told;
         if config.aws != self.targets || !reads_the_same {
@@ -266,6 +264,12 @@ impl Assembly {
             store.close().await;
         }
     }
+}
+
+/// Whether maintenance windows are to be read. Without a policy no VM ever has a snapshot, whatever windows there are: nobody has to
+/// permit their reading.
+fn needs_windows(config: &Config) -> bool {
+    config.snapshots.mode != Mode::Off && !config.snapshots.policies.is_empty()
 }
 
 fn journal_age(config: &Config) -> SignedDuration {

@@ -1,7 +1,7 @@
 //! Hands: how actions are done, and how it is found out whether they were.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -17,6 +17,7 @@ use super::snapshot::{self, SnapshotPort};
 use super::vsphere::{self, VsphereHands};
 use crate::aws::{
     ActivationId, AwsError, AwsErrorKind, NodeId, NodeTags, Place, Reports, Services, TargetName,
+    partition_of,
 };
 use crate::cloud::SharedCloud;
 use crate::enrol::Problem;
@@ -153,6 +154,8 @@ pub struct Arm {
 pub struct RealHands {
     cloud: SharedCloud,
     arms: Arc<RwLock<BTreeMap<TargetName, Arm>>>,
+    /// Arms into other Regions of the accounts of targets.
+    elsewhere: Arc<Mutex<BTreeMap<Place, Arm>>>,
     vsphere: VsphereHands,
     guests: GuestHands,
     snapshots: Arc<dyn SnapshotPort>,
@@ -163,7 +166,7 @@ impl RealHands {
     #[must_use]
     pub fn new(cloud: SharedCloud, vsphere: VsphereHands, guests: GuestHands) -> Self {
         let snapshots = Arc::new(vsphere.clone());
-        Self { cloud, arms: Arc::default(), vsphere, guests, snapshots }
+        Self { cloud, arms: Arc::default(), elsewhere: Arc::default(), vsphere, guests, snapshots }
     }
 
     /// Takes and removes snapshots through this.
@@ -201,6 +204,7 @@ impl RealHands {
     /// Uses these targets from now on.
     pub fn set_arms(&self, arms: BTreeMap<TargetName, Arm>) {
         *self.arms.write().unwrap_or_else(PoisonError::into_inner) = arms;
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// What is reported to each target, to be read back.
@@ -235,7 +239,8 @@ impl RealHands {
 }
 
 impl RealHands {
-    /// The arm of a target whose findings go there, which may be another Region than that of its nodes.
+    /// The arm of a target whose findings go there, which may be another Region than that of its nodes. Where they went before, it
+    /// is that of a target that has the account.
     pub(super) fn hub_arm(&self, place: &Place) -> Result<Arm, EffectError> {
         let cloud = self.cloud.read();
         let arms = self.arms.read().unwrap_or_else(PoisonError::into_inner);
@@ -243,9 +248,25 @@ impl RealHands {
             .targets()
             .filter(|(_, view)| view.hub.place.as_ref() == Some(place))
             .find_map(|(name, _)| arms.get(name));
-        found.cloned().ok_or_else(|| {
-            EffectError::not_now(format!("findings of no target of the configuration go to {place} now"))
-        })
+        if let Some(arm) = found {
+            return Ok(arm.clone());
+        }
+        let has_account = |of: &Place| {
+            of.account() == place.account() && partition_of(of.region()) == partition_of(place.region())
+        };
+        let found = cloud
+            .targets()
+            .filter(|(_, view)| view.place.as_ref().is_some_and(has_account))
+            .find_map(|(name, _)| arms.get(name));
+        let arm = found.ok_or_else(|| {
+            EffectError::not_now(format!("no target of the configuration has the account of {place} now"))
+        })?;
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = elsewhere.entry(place.clone()).or_insert_with(|| {
+            // Its credentials may have to be had anew, so it is kept.
+            Arm { services: arm.services.with_hub_in(place.region()), ..arm.clone() }
+        });
+        Ok(made.clone())
     }
 }
 

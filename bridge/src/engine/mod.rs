@@ -302,7 +302,7 @@ impl<S: Records> Engine<S> {
         let mut in_vain = 0;
         loop {
             // Whoever waits for the end wants to know of everything now.
-            work.reports = report::Turn::default();
+            work.reports.be_due();
             let unseen = self.cycle(&mut work).await;
             work.finish(self).await;
             let policy = self.policy();
@@ -419,6 +419,21 @@ impl<S: Records> Engine<S> {
     /// Enrols these VMs although the capability is only observed.
     pub fn ask(&self, vms: impl IntoIterator<Item = VmId>) {
         self.0.memory().asked.extend(vms);
+        self.0.wake.notify_one();
+    }
+
+    /// Compares what is remembered of findings with what was last read of them, as the next plan with reports would.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub(crate) async fn compare_findings(&self) -> Result<(), StoreError> {
+        let plan = self.plan();
+        self.0.record_findings(&plan).await
+    }
+
+    /// Begins to close all findings that are open, or goes on to act as the policy says.
+    pub(crate) fn withdraw_findings(&self, begin: bool) {
+        self.0.memory().withdrawing = begin;
         self.0.wake.notify_one();
     }
 
@@ -626,6 +641,15 @@ impl Work {
     }
 }
 
+/// What failed once more, and when it is tried again.
+fn failure(known: Option<&Failure>, transient: bool, reason: String, ended: Timestamp) -> Failure {
+    let failures = known.map_or(0, |known| known.failures).saturating_add(1);
+    let first = if transient { SHORT_PAUSE } else { FIRST_PAUSE };
+    let pause = first.saturating_mul(2_i32.saturating_pow(failures.saturating_sub(1).min(12)));
+    let retry_at = ended.checked_add(pause.min(LONGEST_PAUSE)).unwrap_or(Timestamp::MAX);
+    Failure { failures, since: known.map_or(ended, |known| known.since), retry_at, reason }
+}
+
 impl<S: Records> Inner<S> {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -804,6 +828,7 @@ impl<S: Records> Inner<S> {
         let protection = self.protection_of(action, outcome, &result, ended);
         let (step, refusal) = self.step_of(action, outcome, &result, ended);
         let findings = report::findings_of(action, outcome, &result, ended);
+        let patches = report::patches_of(action, outcome, &result, &self.memory(), ended);
         let error = result.err();
         let failure = match (&error, known) {
             // The enrolment, the snapshot or each finding itself says when it is tried again.
@@ -812,17 +837,15 @@ impl<S: Records> Inner<S> {
                 Some(FailureChange { failing, failure: None })
             }
             (Some(error), known) => {
-                let failures = known.as_ref().map_or(0, |known| known.failures).saturating_add(1);
-                let first = if error.transient { SHORT_PAUSE } else { FIRST_PAUSE };
-                let pause = first.saturating_mul(2_i32.saturating_pow(failures.saturating_sub(1).min(12)));
-                let retry_at = ended.checked_add(pause.min(LONGEST_PAUSE)).unwrap_or(Timestamp::MAX);
-                let since = known.map_or(ended, |known| known.since);
-                let failure = Failure { failures, since, retry_at, reason: error.reason.clone() };
+                let failure = failure(known.as_ref(), error.transient, error.reason.clone(), ended);
                 Some(FailureChange { failing, failure: Some(failure) })
             }
             (None, Some(_)) if done => Some(FailureChange { failing, failure: None }),
             (None, _) => None,
         };
+        let (owned, failures) = patches.unwrap_or_else(|| {
+            (if done { action.owns(ended) } else { Vec::new() }, failure.into_iter().collect())
+        });
         let reason = error.map(|error| error.reason);
         match &reason {
             Some(reason) => tracing::warn!(
@@ -840,8 +863,8 @@ impl<S: Records> Inner<S> {
             ended,
             duration,
             error: reason,
-            owned: if done { action.owns(ended) } else { Vec::new() },
-            failure,
+            owned,
+            failures,
             step,
             refusal,
             protection,
@@ -857,7 +880,7 @@ impl<S: Records> Inner<S> {
                 let mut memory = self.memory();
                 memory.open.remove(&id);
                 conclusion.owned.into_iter().for_each(|change| memory.put_owned(change));
-                conclusion.failure.into_iter().for_each(|change| memory.put_failure(change));
+                conclusion.failures.into_iter().for_each(|change| memory.put_failure(change));
                 if let Some(step) = conclusion.step {
                     memory.put_step(step);
                     // What comes next need not wait for what else is under way.

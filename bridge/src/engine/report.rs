@@ -4,12 +4,14 @@
 //! records of findings are written before they are sent, so that one whose answer was lost is known to be in doubt, whatever
 //! becomes of the journal.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use mappings::findings::life::{self, Closing, Outcome as Told, WorkflowStatus};
-use mappings::findings::{Finding, FindingId, RecordState, patches};
+use mappings::findings::patches::{self, PatchFinding, PatchWish};
+use mappings::findings::{Finding, FindingId, RecordState};
 use tokio::time::Instant;
 
 use super::hands::{EffectError, Gain, RealHands, Trace};
@@ -21,7 +23,7 @@ use crate::aws::{
 use crate::memory::Memory;
 use crate::observe::aws::listing;
 use crate::plan::{Action, Capability, FindingStep, Plan, Planned, Reconciled, Sent};
-use crate::store::{Failing, FindingChange, Holder, Outcome, StoreError};
+use crate::store::{Failing, FailureChange, FindingChange, Holder, Outcome, OwnedChange, StoreError};
 
 /// The shortest time between two plans with reports.
 const SHORTEST_TURN: Duration = Duration::from_secs(2);
@@ -33,6 +35,29 @@ pub(super) struct Turn {
     planned: Vec<Planned>,
     at: Option<Timestamp>,
     next: Option<Instant>,
+    /// Where findings were out of reach.
+    out_of_reach: BTreeSet<Place>,
+}
+
+impl Turn {
+    /// It is their turn at once.
+    pub(super) fn be_due(&mut self) {
+        self.next = None;
+    }
+
+    /// Tells once of findings that no target reaches.
+    fn tell(&mut self, plan: &Plan) {
+        let Some(findings) = &plan.findings else { return };
+        for (place, open) in &findings.out_of_reach {
+            if !self.out_of_reach.contains(place) {
+                tracing::warn!(
+                    %place, open,
+                    "findings are open in an account that no target has, and cannot be closed; give one to it, or wait until Security Hub forgets them"
+                );
+            }
+        }
+        self.out_of_reach = findings.out_of_reach.keys().cloned().collect();
+    }
 }
 
 impl<S: Records> Engine<S> {
@@ -41,6 +66,7 @@ impl<S: Records> Engine<S> {
         let began = Instant::now();
         if turn.next.is_none_or(|next| began >= next) {
             let plan = self.plan();
+            turn.tell(&plan);
             turn.at = Some(self.now());
             turn.planned = plan.actions.iter().filter(|one| is_report(&one.action)).cloned().collect();
             turn.next = Some(Instant::now() + (began.elapsed() * PLANNING_SHARE).max(SHORTEST_TURN));
@@ -69,28 +95,31 @@ fn is_over(action: &Action, memory: &Memory, planned: Option<Timestamp>, now: Ti
         owned
             .is_some_and(|owned| owned.value.as_deref() == Some(hash) && (!confirmed || since(owned.written)))
     };
+    let waits = |holder: &Holder| {
+        let failing = Failing {
+            capability: action.capability().word().into(),
+            place: holder.place.clone(),
+            object: holder.object.clone(),
+        };
+        memory.failures.get(&failing).is_some_and(|failure| failure.retry_at > now)
+    };
     let is_told = match action {
         Action::PutInventory { told: all, .. } => {
             all.iter().all(|one| told(&holder, &one.name, &one.hash, one.confirmed))
         }
         Action::PutCompliance { told: one, .. } => told(&holder, &one.name, &one.hash, one.confirmed),
-        Action::UpdatePatchFindings { place, findings, .. } => findings
-            .iter()
-            .all(|(id, hash)| told(&Holder::findings(place, id.as_str()), "update", hash, false)),
+        // Each finding is told, or fails, by itself.
+        Action::UpdatePatchFindings { place, findings, .. } => findings.iter().any(|(id, hash)| {
+            let holder = Holder::findings(place, id.as_str());
+            told(&holder, "update", hash, false) || waits(&holder)
+        }),
         // Each of these was written down before it was sent.
         Action::ImportFindings { changes, .. } | Action::CloseFindings { changes, .. } => {
             !goes_on(changes, memory)
         }
         _ => false,
     };
-    let failing = Failing {
-        capability: action.capability().word().into(),
-        place: holder.place.clone(),
-        object: holder.object.clone(),
-    };
-    is_told
-        || memory.failures.get(&failing).is_some_and(|failure| failure.retry_at > now)
-        || memory.open.values().any(|open| open.action.holder() == holder)
+    is_told || waits(&holder) || memory.open.values().any(|open| open.action.holder() == holder)
 }
 
 /// Whether all of these go on from what is known now.
@@ -238,19 +267,12 @@ pub(super) async fn perform(hands: &RealHands, action: &Action) -> Result<Gain, 
             let hub = hands.hub_arm(place)?.services.hub;
             close(&*hub, place, changes).await
         }
-        Action::UpdatePatchFindings { place, update, .. } => {
+        Action::UpdatePatchFindings { place, wishes, .. } => {
             let hub = hands.arm(place)?.services.hub;
-            let update = update.as_ref().ok_or_else(gone)?;
-            let (keys, change) = FindingUpdate::of_patch_manager(update);
-            for outcome in hub.update(&keys, &change).await? {
-                match outcome {
-                    // One that is gone needs nothing.
-                    Err(fault) if fault.kind == AwsErrorKind::NotFound => {}
-                    Err(fault) => return Err(EffectError::not_now(fault.to_string())),
-                    Ok(()) => {}
-                }
+            if wishes.is_empty() {
+                return Err(gone());
             }
-            Ok(Gain::Nothing)
+            Ok(Gain::Findings(annotate(&*hub, place, wishes).await?))
         }
         _ => Err(gone()),
     }
@@ -276,6 +298,119 @@ async fn import(hub: &dyn SecurityHub, findings: &[Finding]) -> Result<Vec<Findi
     }
     out.resize_with(findings.len(), || Err(FindingFault::unmentioned()));
     Ok(out)
+}
+
+/// Makes findings of Patch Manager as they are wished. A call overwrites what people wrote and decided, and the plan was made from
+/// a listing that is some minutes old: so they are read first, and what is written is made from that.
+async fn annotate(
+    hub: &dyn SecurityHub,
+    place: &Place,
+    wishes: &[PatchWish],
+) -> Result<Vec<(FindingId, Told)>, EffectError> {
+    let ids = wishes.iter().map(|wish| wish.id.clone()).collect();
+    let read: Vec<PatchFinding> =
+        seen_of_patch_manager(hub, place, ids).await?.iter().filter_map(FindingSeen::patch_finding).collect();
+    let mut out = Vec::with_capacity(wishes.len());
+    let mut calls = patches::calls(wishes, &read);
+    while let Some(call) = calls.pop() {
+        let (keys, change) = FindingUpdate::of_patch_manager(&call);
+        match hub.update(&keys, &change).await {
+            Ok(outcomes) => {
+                let outcomes = outcomes.into_iter().map(|outcome| match outcome {
+                    // One that is gone needs nothing.
+                    Err(fault) if fault.kind == AwsErrorKind::NotFound => Told::Left,
+                    outcome => told(outcome),
+                });
+                out.extend(keys.into_iter().map(|key| key.id).zip(outcomes));
+            }
+            // One that is refused with the whole call must not take the others with it.
+            Err(error) if error.kind == AwsErrorKind::Invalid && keys.len() > 1 => {
+                let (first, second) = call.findings.split_at(keys.len() / 2);
+                let half =
+                    |findings: &[_]| patches::PatchUpdate { findings: findings.to_vec(), ..call.clone() };
+                calls.extend([half(second), half(first)]);
+            }
+            Err(error) if error.kind == AwsErrorKind::Invalid => {
+                let outcome = FindingFault::of_call(&error).outcome();
+                out.extend(keys.into_iter().map(|key| (key.id, outcome.clone())));
+            }
+            Err(error) if out.is_empty() => return Err(error.into()),
+            // What was changed before is known; the rest is read again.
+            Err(error) => {
+                let outcome = FindingFault::of_call(&error).outcome();
+                let rest = calls.iter().flat_map(|call| &call.findings).map(|(id, _)| id.clone());
+                out.extend(keys.into_iter().map(|key| key.id).chain(rest).map(|id| (id, outcome.clone())));
+                break;
+            }
+        }
+    }
+    // The others are as they are to be, or somebody has decided otherwise.
+    let changed: HashSet<FindingId> = out.iter().map(|(id, _)| id.clone()).collect();
+    let left = wishes.iter().filter(|wish| !changed.contains(&wish.id));
+    out.extend(left.map(|wish| (wish.id.clone(), Told::Left)));
+    Ok(out)
+}
+
+/// Active findings of Patch Manager as Security Hub has them, whatever people decided.
+async fn seen_of_patch_manager(
+    hub: &dyn SecurityHub,
+    place: &Place,
+    ids: Vec<FindingId>,
+) -> Result<Vec<FindingSeen>, EffectError> {
+    let mut out = Vec::new();
+    for ids in ids.chunks(FILTER_VALUES) {
+        let filter = FindingFilter {
+            workflow: Vec::new(),
+            ..FindingFilter::of_patch_manager(place).only(ids.to_vec())
+        };
+        out.extend(listing("findings", |next| hub.findings(&filter, next)).await?);
+    }
+    Ok(out)
+}
+
+/// What is remembered of findings of Patch Manager after a call about them has ended, each by itself: those that are as they are to
+/// be, and those that are tried again later. Nothing for other actions.
+pub(super) fn patches_of(
+    action: &Action,
+    outcome: Outcome,
+    result: &Result<Gain, EffectError>,
+    memory: &Memory,
+    ended: Timestamp,
+) -> Option<(Vec<OwnedChange>, Vec<FailureChange>)> {
+    let Action::UpdatePatchFindings { place, findings, .. } = action else { return None };
+    let told: HashMap<&FindingId, &Told> = match result {
+        Ok(Gain::Findings(told)) => told.iter().map(|(id, told)| (id, told)).collect(),
+        _ => HashMap::new(),
+    };
+    let (mut done, mut failures) = (HashSet::new(), Vec::new());
+    for (id, _) in findings {
+        let holder = Holder::findings(place, id.as_str());
+        let failing = Failing {
+            capability: action.capability().word().into(),
+            place: holder.place,
+            object: holder.object,
+        };
+        let known = memory.failures.get(&failing);
+        let failure = match (result, told.get(id)) {
+            (Ok(_), Some(Told::Accepted | Told::Left)) => {
+                done.insert(id.as_str());
+                None
+            }
+            // What became of it is not known, or it was not done: it is read again at once.
+            (Ok(_), None) if outcome != Outcome::Done => continue,
+            (Ok(_), None | Some(Told::Lost)) => Some((true, "the answer was lost".to_owned())),
+            (Ok(_), Some(Told::Refused { code, message })) => Some((false, format!("{code}: {message}"))),
+            (Ok(_), Some(Told::Failed { code, message })) => Some((true, format!("{code}: {message}"))),
+            (Err(error), _) => Some((error.transient, error.reason.clone())),
+        };
+        let failure = failure.map(|(transient, reason)| super::failure(known, transient, reason, ended));
+        if failure.is_some() || known.is_some() {
+            failures.push(FailureChange { failing, failure });
+        }
+    }
+    let mut owned = action.owns(ended);
+    owned.retain(|change| done.contains(&*change.holder.object));
+    Some((owned, failures))
 }
 
 /// Says of findings that they are dealt with, where nobody has decided otherwise.
@@ -367,23 +502,15 @@ pub(super) async fn trace(hands: &RealHands, action: &Action) -> Result<Trace, E
         }
         Action::UpdatePatchFindings { place, findings, resolve, .. } => {
             let hub = hands.arm(place)?.services.hub;
-            let mut ids: Vec<FindingId> = findings.iter().map(|(id, _)| id.clone()).collect();
-            while !ids.is_empty() {
-                let some = ids.split_off(ids.len().saturating_sub(FILTER_VALUES));
-                let filter = FindingFilter {
-                    workflow: Vec::new(),
-                    ..FindingFilter::of_patch_manager(place).only(some)
-                };
-                let seen = listing("findings", |next| hub.findings(&filter, next)).await?;
-                let is_told = |one: &FindingSeen| {
-                    let is_ours = one.note.as_ref().is_some_and(|note| *note.updated_by == *patches::AUTHOR);
-                    if *resolve { one.workflow == Some(WorkflowStatus::Resolved) } else { is_ours }
-                };
-                if seen.iter().any(is_told) {
-                    return Ok(Trace::There(Gain::Nothing));
-                }
-            }
-            Ok(Trace::NotThere)
+            let ids = findings.iter().map(|(id, _)| id.clone()).collect();
+            let seen = seen_of_patch_manager(&*hub, place, ids).await?;
+            let is_told = |one: &&FindingSeen| {
+                let is_ours = one.note.as_ref().is_some_and(|note| *note.updated_by == *patches::AUTHOR);
+                if *resolve { one.workflow == Some(WorkflowStatus::Resolved) } else { is_ours }
+            };
+            let there: Vec<_> =
+                seen.iter().filter(is_told).map(|one| (one.key.id.clone(), Told::Accepted)).collect();
+            Ok(if there.is_empty() { Trace::NotThere } else { Trace::There(Gain::Findings(there)) })
         }
         _ => Ok(Trace::NotThere),
     }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use mappings::compliance::List;
-use mappings::findings::FindingId;
 use mappings::findings::life::{Change, ChangeKind};
-use mappings::findings::patches::PatchUpdate;
+use mappings::findings::patches::PatchWish;
+use mappings::findings::{FindingId, Resolution};
 use mappings::inventory::Item;
 use mappings::protection::{Act, Record};
 use mappings::tags::{TagKey, TagValue};
@@ -99,7 +99,7 @@ pub struct Told {
 pub struct Sent {
     /// Which one.
     pub id: FindingId,
-    /// `create`, `update`, `refresh`, `resolve`, `reopen`, `close`.
+    /// `create`, `update`, `refresh`, `resolve`, `gone` (it is resolved because what it is about is gone), `reopen`, `close`.
     pub why: Arc<str>,
     /// Its new `UpdatedAt`.
     pub updated_at: Timestamp,
@@ -114,12 +114,26 @@ impl Sent {
             ChangeKind::Update => "update",
             ChangeKind::Refresh => "refresh",
             ChangeKind::Reopen => "reopen",
+            ChangeKind::Resolve(Resolution::Gone) => GONE,
             ChangeKind::Resolve(_) => "resolve",
             ChangeKind::Close => "close",
         };
         Self { id: change.record.id.clone(), why: why.into(), updated_at: change.record.updated_at }
     }
+
+    /// Whether it ends because what it is about is gone.
+    fn is_gone(&self) -> bool {
+        &*self.why == GONE
+    }
+
+    /// By which its end is approved, whatever other findings it is sent with.
+    pub(super) fn gone_fingerprint(&self, place: &Place) -> String {
+        short_hash(&format!("{GONE}\n{place}\n{}", self.id))
+    }
 }
+
+/// Why a finding ends whose object is gone.
+const GONE: &str = "gone";
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -259,13 +273,13 @@ pub enum Action {
         place: Place,
         /// How many, for people.
         label: Arc<str>,
-        /// Which, and the hash of what is changed in each.
+        /// Which, and the hash of what each is to have.
         findings: Vec<(FindingId, Arc<str>)>,
         /// Whether they are resolved, besides being told apart.
         resolve: bool,
-        /// What is changed. What was begun is looked for, and done again if it is not there.
+        /// The same in full. What was begun is looked for, and done again if it is not there.
         #[serde(skip)]
-        update: Option<Arc<PatchUpdate>>,
+        wishes: Arc<[PatchWish]>,
     },
     /// `ssm:DeregisterManagedInstance`
     DeregisterNode {
@@ -521,6 +535,34 @@ impl Action {
                 vec![name.clone()]
             }
             Self::SetAttribute { .. } => Vec::new(),
+        }
+    }
+
+    /// What of it the guard counts: objects, and what they lose. Findings that end because what they are about is gone count each;
+    /// those whose problem is over do not.
+    #[must_use]
+    pub fn guarded(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        if let Self::ImportFindings { findings, .. } = self {
+            let gone = findings.iter().filter(|sent| sent.is_gone());
+            return gone.map(|sent| (sent.id.as_str().into(), GONE.into())).collect();
+        }
+        let names = self.replaces();
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let object = self.holder().object;
+        names.into_iter().map(|name| (object.clone(), name)).collect()
+    }
+
+    /// By which the end of findings is approved that end because what they are about is gone: each by itself, since what they are
+    /// sent with changes from plan to plan.
+    pub(super) fn gone_fingerprints(&self) -> Vec<String> {
+        match self {
+            Self::ImportFindings { place, findings, .. } => {
+                let gone = findings.iter().filter(|sent| sent.is_gone());
+                gone.map(|sent| sent.gone_fingerprint(place)).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

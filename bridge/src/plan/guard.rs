@@ -3,12 +3,15 @@
 //! It looks at each capability in each place by itself, at all that it manages there and at each key alone: a category that
 //! was emptied strips one key of every node, which may be few of all tags. Changes are added up over a window of time, so
 //! that a fleet that is stripped little by little is noticed too. What was approved is neither held nor counted.
+//!
+//! Findings are held only where they end because what they are about is gone: new ones, and those of problems that are over, go on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
+use mappings::findings::life::State as FindingState;
 
 use super::{Capability, Held, Planned};
 use crate::config::Guard;
@@ -21,9 +24,13 @@ type Group = (Capability, Arc<str>);
 pub(super) fn hold(actions: &mut [Planned], memory: &Memory, guard: &Guard, now: Timestamp) -> Vec<Held> {
     let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
     for (at, planned) in actions.iter_mut().enumerate() {
-        planned.approved = memory.approvals.get(&planned.fingerprint).is_some_and(|until| *until > now);
+        let is_approved = |print: &String| memory.approvals.get(print).is_some_and(|until| *until > now);
+        planned.approved = !memory.approvals.is_empty() && planned.fingerprints().iter().all(is_approved);
         // A window does not wait for a person, and what keeps a node out of it is put back afterwards.
         if planned.action.only_holds() {
+            continue;
+        }
+        if planned.action.capability() == Capability::Findings && planned.action.guarded().is_empty() {
             continue;
         }
         let group = (planned.action.capability(), planned.action.holder().place);
@@ -35,7 +42,7 @@ pub(super) fn hold(actions: &mut [Planned], memory: &Memory, guard: &Guard, now:
         let planned: Vec<&Planned> = waiting.iter().map(|at| &actions[*at]).collect();
         let Some(reason) = too_much(&group, &planned, memory, guard, now) else { continue };
         let mut fingerprints: Vec<String> =
-            planned.iter().map(|planned| planned.fingerprint.clone()).collect();
+            planned.iter().flat_map(|planned| planned.fingerprints()).collect();
         fingerprints.sort();
         let id = super::action::short_hash(&fingerprints.join("\n"));
         for at in waiting {
@@ -61,11 +68,10 @@ fn too_much(
     let mut by_name: HashMap<Arc<str>, HashSet<Arc<str>>> = HashMap::default();
     let mut any = false;
     for planned in planned {
-        let object = planned.action.holder().object;
-        for name in planned.action.replaces() {
+        for (object, name) in planned.action.guarded() {
             any = true;
             changing.insert(object.clone());
-            by_name.entry(name).or_default().insert(object.clone());
+            by_name.entry(name).or_default().insert(object);
         }
     }
     if !any {
@@ -82,6 +88,25 @@ fn too_much(
                 by_name.entry(name.clone()).or_default().insert(recent.object.clone());
             }
         }
+    }
+    let exceeds =
+        |changes: usize, of: usize| changes > guard.floor && changes * 100 > of * guard.max_change_percent;
+    let limit = guard.max_change_percent;
+    if *capability == Capability::Findings {
+        let (account, region) = place.split_once('/').unwrap_or_default();
+        let open = memory.findings.records.values().filter(|record| {
+            record.state == FindingState::Open
+                && (record.target.account.as_str(), record.target.region.as_str()) == (account, region)
+                && !changing.contains(record.id.as_str())
+        });
+        let of = open.count() + changing.len();
+        return exceeds(changing.len(), of).then(|| {
+            format!(
+                "{} of {of} findings would be closed because what they are about is gone, as it seems to be when a vCenter's account loses \
+                 a permission; more than {limit} % needs approval",
+                changing.len()
+            )
+        });
     }
     let kind = match capability {
         Capability::Tags | Capability::Enrol => OwnedKind::NodeTag,
@@ -102,9 +127,6 @@ fn too_much(
             }
         }
     }
-    let exceeds =
-        |changes: usize, of: usize| changes > guard.floor && changes * 100 > of * guard.max_change_percent;
-    let limit = guard.max_change_percent;
     if exceeds(changing.len(), managed.len()) {
         return Some(format!(
             "{} of {} objects would change or lose what they have; more than {limit} % needs approval",

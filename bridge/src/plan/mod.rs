@@ -39,6 +39,7 @@ pub use identity::{Link, LoneNode};
 pub use reason::{Note, QUARANTINE, Reason};
 pub(crate) use report::strangers;
 pub use report::{FindingStep, FindingsPlan, HubPlan, Reconciled, ReportPolicy};
+pub(crate) use report::{reach, withdraw};
 pub use snapshots::{Doubt, WindowPlan};
 pub(crate) use snapshots::{OnDemand, Unfit, kept_for, new_id, on_demand};
 pub use tags::{Claimed, claimed};
@@ -241,6 +242,15 @@ pub struct Planned {
     pub asked: bool,
 }
 
+impl Planned {
+    /// By which it is approved.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<String> {
+        let gone = self.action.gone_fingerprints();
+        if gone.is_empty() { vec![self.fingerprint.clone()] } else { gone }
+    }
+}
+
 /// Changes that wait for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
@@ -384,8 +394,11 @@ impl Plan {
     pub fn doable<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a Planned> {
         let able = self.problems.is_empty();
         self.actions.iter().filter(move |planned| {
-            let mode = policy.mode(planned.action.capability());
-            able && planned.held.is_none() && (mode == Mode::Enforce || (planned.asked && mode != Mode::Off))
+            let capability = planned.action.capability();
+            let mode = policy.mode(capability);
+            // Findings are withdrawn also after they were turned off.
+            let is_asked = planned.asked && (mode != Mode::Off || capability == Capability::Findings);
+            able && planned.held.is_none() && (mode == Mode::Enforce || is_asked)
         })
     }
 }
@@ -550,7 +563,7 @@ fn plan_of<'a>(
     planner.deregister(&readable, &is_there, cloud);
     let Planner { mut plan, .. } = planner;
     if extent == Extent::Everything {
-        report::plan_findings(&scene, fleet, &mut plan);
+        report::plan_findings(&scene, fleet, cloud, &mut plan);
     }
     plan.held = guard::hold(&mut plan.actions, memory, &policy.guard, now);
     plan

@@ -260,8 +260,8 @@ pub struct Conclusion {
     pub error: Option<String>,
     /// What is owned now.
     pub owned: Vec<OwnedChange>,
-    /// What is known of failures of this object now.
-    pub failure: Option<FailureChange>,
+    /// What is known of failures of its objects now.
+    pub failures: Vec<FailureChange>,
     /// How far an enrolment is now.
     pub step: Option<Step>,
     /// That a guest refused credentials.

@@ -54,7 +54,7 @@ fn done(owned: Vec<OwnedChange>) -> Conclusion {
         duration: Duration::from_micros(1500),
         error: None,
         owned,
-        failure: None,
+        failures: Vec::new(),
         step: None,
         refusal: None,
         protection: None,

@@ -56,7 +56,7 @@ impl Store {
         for change in &conclusion.owned {
             put_owned(&mut transaction, change).await.map_err(of)?;
         }
-        if let Some(change) = &conclusion.failure {
+        for change in &conclusion.failures {
             put_failure(&mut transaction, change).await.map_err(of)?;
         }
         if let Some(step) = &conclusion.step {

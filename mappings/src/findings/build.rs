@@ -51,6 +51,8 @@ pub enum Resolution {
     Accepted,
     /// The same is told in another finding: folded or not, or in another account or Region.
     Replaced,
+    /// A person wants no findings any more, whatever became of their problems.
+    Withdrawn,
 }
 
 impl Resolution {
@@ -63,14 +65,15 @@ impl Resolution {
             Self::NotAsked => "not-asked",
             Self::Accepted => "accepted",
             Self::Replaced => "replaced",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
-    /// What the check came to. What was not looked at, or is wrong and accepted, has not passed.
+    /// What the check came to. What was not looked at, or is wrong and accepted or not told any more, has not passed.
     fn status(self) -> Status {
         match self {
             Self::Fixed | Self::Gone | Self::Replaced => Status::Passed,
-            Self::NotAsked | Self::Accepted => Status::NotAvailable,
+            Self::NotAsked | Self::Accepted | Self::Withdrawn => Status::NotAvailable,
         }
     }
 }

@@ -97,6 +97,30 @@ pub struct LinkedNode {
     pub patches: PatchState,
 }
 
+/// What is said of a VM on all findings about its node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Words {
+    /// The note, from [`AUTHOR`].
+    pub note: String,
+    /// The user-defined fields that are ours; those of others stay beside them.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// What a finding is to have. What has to be changed for that depends on what is on it, which is read just before: see [`calls`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchWish {
+    /// Which finding.
+    pub id: FindingId,
+    /// Its product; part of what it is called.
+    pub product_arn: Arc<str>,
+    /// When the finding was sent that this was decided for. One that was sent again since tells of another run.
+    pub updated_at: Timestamp,
+    /// What is said of the VM.
+    pub words: Arc<Words>,
+    /// Whether the workflow status is to be `RESOLVED`.
+    pub resolve: bool,
+}
+
 /// What one call of `BatchUpdateFindings` changes: the same in all of its findings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchUpdate {
@@ -112,33 +136,51 @@ pub struct PatchUpdate {
 
 type What = (Option<String>, Option<BTreeMap<String, String>>, bool);
 
-/// What is to be changed, in as few calls as possible. Only active findings that nobody has resolved or suppressed are touched,
-/// and only those of hybrid nodes that are linked to a VM. After it was done, there is nothing more to do.
+/// Which findings are to have something that they have not, as they were listed. Only active ones that nobody has resolved or
+/// suppressed are touched, and only those of hybrid nodes that are linked to a VM. After it was done, there is nothing more to do.
 ///
 /// With `resolve` off (`resolve_patch_manager = false`) findings are told apart, and none is closed.
 #[must_use]
-pub fn plan(
-    listed: &[PatchFinding],
-    nodes: &BTreeMap<NodeId, LinkedNode>,
-    resolve: bool,
-) -> Vec<PatchUpdate> {
+pub fn plan(listed: &[PatchFinding], nodes: &BTreeMap<NodeId, LinkedNode>, resolve: bool) -> Vec<PatchWish> {
     let mut by_node: BTreeMap<NodeId, Vec<&PatchFinding>> = BTreeMap::new();
     for finding in listed.iter().filter(|finding| finding.is_of_patch_manager()) {
         by_node.entry(finding.node()).or_default().push(finding);
     }
-    let mut updates: BTreeMap<What, Vec<(FindingId, Arc<str>)>> = BTreeMap::new();
+    let mut wishes = Vec::new();
     for (node, findings) in by_node {
         let Some(linked) = nodes.get(&node).filter(|_| node.is_hybrid()) else { continue };
+        let words = Arc::new(Words::of(&linked.vm));
         // Superseded is what an active finding stands behind that is newer; of two that are equal one remains.
         let active = findings.iter().filter(|finding| finding.record_state == RecordState::Active);
         let newest = active.clone().max_by_key(|finding| (finding.updated_at, &finding.id));
-        for finding in active.filter(|finding| finding.workflow.is_open()) {
+        for finding in active {
             let superseded = newest.is_some_and(|newest| newest.id != finding.id);
-            let what = update(finding, linked, resolve && (superseded || is_cured(finding, linked)));
-            if what != (None, None, false) {
-                let name = (finding.id.clone(), Arc::clone(&finding.product_arn));
-                updates.entry(what).or_default().push(name);
+            let wish = PatchWish {
+                id: finding.id.clone(),
+                product_arn: Arc::clone(&finding.product_arn),
+                updated_at: finding.updated_at,
+                words: Arc::clone(&words),
+                resolve: resolve && (superseded || is_cured(finding, linked)),
+            };
+            if wish.change(finding).is_some() {
+                wishes.push(wish);
             }
+        }
+    }
+    wishes
+}
+
+/// The calls that make wishes true on findings as they were just read, as few as possible. A note, a field or a decision of a
+/// person is kept also when it came after the plan was made; a finding that was not found needs nothing.
+#[must_use]
+pub fn calls(wishes: &[PatchWish], read: &[PatchFinding]) -> Vec<PatchUpdate> {
+    let read: BTreeMap<(&FindingId, &str), &PatchFinding> =
+        read.iter().map(|finding| ((&finding.id, &*finding.product_arn), finding)).collect();
+    let mut updates: BTreeMap<What, Vec<(FindingId, Arc<str>)>> = BTreeMap::new();
+    for wish in wishes {
+        let there = read.get(&(&wish.id, &*wish.product_arn));
+        if let Some(what) = there.and_then(|there| wish.change(there)) {
+            updates.entry(what).or_default().push((wish.id.clone(), Arc::clone(&wish.product_arn)));
         }
     }
     let mut calls = Vec::new();
@@ -156,14 +198,38 @@ fn is_cured(finding: &PatchFinding, linked: &LinkedNode) -> bool {
     matches!(linked.patches, PatchState::Compliant { scanned_at } if scanned_at > finding.updated_at)
 }
 
-fn update(finding: &PatchFinding, linked: &LinkedNode, resolve: bool) -> What {
-    let wanted = note(&linked.vm);
-    let note = match &finding.note {
-        Some(note) if note.updated_by != AUTHOR || note.text == wanted => None,
-        _ => Some(wanted),
-    };
-    let fields = fields(&finding.user_fields, &linked.vm);
-    (note, fields.filter(|fields| *fields != finding.user_fields), resolve)
+impl PatchWish {
+    /// What has to be changed in the finding for it to be as wished; nothing if it is, or is not to be touched.
+    fn change(&self, there: &PatchFinding) -> Option<What> {
+        if there.record_state != RecordState::Active || !there.workflow.is_open() {
+            return None;
+        }
+        let Words { note, fields } = &*self.words;
+        let note = match &there.note {
+            Some(there) if there.updated_by != AUTHOR || there.text == *note => None,
+            _ => Some(note.clone()),
+        };
+        let mut all = there.user_fields.clone();
+        all.retain(|key, _| !key.starts_with(OURS));
+        all.extend(fields.iter().map(|(key, value)| (key.clone(), value.clone())));
+        // None of ours, if there is no room for them.
+        let fields = Some(all).filter(|all| all.len() <= FIELDS && *all != there.user_fields);
+        let resolve = self.resolve && there.updated_at <= self.updated_at;
+        (note.is_some() || fields.is_some() || resolve).then_some((note, fields, resolve))
+    }
+}
+
+impl Words {
+    fn of(vm: &Subject) -> Self {
+        let places = places(vm);
+        let mut fields: BTreeMap<String, String> =
+            places.iter().map(|(key, value)| (format!("{OURS}{key}"), value.clone())).collect();
+        fields.extend(some(vm.object.moref.as_str(), FIELD).map(|moref| (format!("{OURS}moRef"), moref)));
+        let places: Vec<String> =
+            places.iter().map(|(key, value)| format!("{key} {}", fit(value, 80))).collect();
+        let note = format!("This is no EC2 instance but a VM of vSphere: {}.", places.join(", "));
+        Self { note: fit(&note, NOTE), fields }
+    }
 }
 
 /// Where the VM is, as names and values.
@@ -177,19 +243,4 @@ fn places(vm: &Subject) -> Vec<(&'static str, String)> {
         ("owner", vm.owner.as_ref()),
     ];
     all.into_iter().filter_map(|(key, value)| Some((key, some(value?, FIELD)?))).collect()
-}
-
-fn note(vm: &Subject) -> String {
-    let places: Vec<String> =
-        places(vm).iter().map(|(key, value)| format!("{key} {}", fit(value, 80))).collect();
-    fit(&format!("This is no EC2 instance but a VM of vSphere: {}.", places.join(", ")), NOTE)
-}
-
-/// The fields of others, and ours. None if there is no room for ours.
-fn fields(there: &BTreeMap<String, String>, vm: &Subject) -> Option<BTreeMap<String, String>> {
-    let mut fields = there.clone();
-    fields.retain(|key, _| !key.starts_with(OURS));
-    fields.extend(places(vm).into_iter().map(|(key, value)| (format!("{OURS}{key}"), value)));
-    fields.insert(format!("{OURS}moRef"), some(vm.object.moref.as_str(), FIELD)?);
-    (fields.len() <= FIELDS).then_some(fields)
 }

@@ -38,20 +38,28 @@ async fn try_reports(world: &World, node: &NodeId) -> Vec<AwsError> {
     .collect()
 }
 
-async fn try_findings(world: &World, number: usize) -> Vec<AwsError> {
-    let hub = &world.services.hub;
-    let sent = finding(&world.place, number, now());
-    let key = FindingKey { id: sent.content.id.clone(), product: ProductArn::own(&world.place) };
+/// What is read where findings are only observed.
+async fn try_observing(world: &World, node: &NodeId) -> Vec<AwsError> {
+    let (hub, nodes) = (&world.services.hub, [ManagedNodeId::parse(node.as_str()).unwrap()]);
     [
         hub.hub().await.err(),
         hub.aggregation().await.err(),
-        hub.import(std::slice::from_ref(&sent)).await.err(),
-        hub.update(&[key], &FindingUpdate::workflow(WorkflowStatus::Resolved)).await.err(),
         hub.findings(&FindingFilter::ours(&world.place), None).await.err(),
+        world.services.reports.patches(&nodes, None).await.err(),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+async fn try_findings(world: &World, node: &NodeId, number: usize) -> Vec<AwsError> {
+    let hub = &world.services.hub;
+    let sent = finding(&world.place, number, now());
+    let key = FindingKey { id: sent.content.id.clone(), product: ProductArn::own(&world.place) };
+    let mut errors = try_observing(world, node).await;
+    errors.extend(hub.import(std::slice::from_ref(&sent)).await.err());
+    errors.extend(hub.update(&[key], &FindingUpdate::workflow(WorkflowStatus::Resolved)).await.err());
+    errors
 }
 
 #[tokio::test]
@@ -62,10 +70,11 @@ async fn the_policies_are_enough_and_nothing_in_them_could_be_left_out() {
     // So that the type is known, whoever may put it.
     assert_eq!(try_reports(&world, &node).await, []);
     let user = world.aws.accounts()[0].user_arn();
-    for heading in ["`[inventory]` and `[compliance]`", "`[findings]`"] {
+    let observing = "Mode `observe` of `[findings]`";
+    for heading in ["`[inventory]` and `[compliance]`", "`[findings]`", observing] {
         let policy = documented(heading);
         let all = actions(&policy);
-        assert!(all.len() >= 6, "{policy:#}");
+        assert!(all.len() >= 5, "{policy:#}");
         for (number, left_out) in std::iter::once(None).chain(all.iter().map(Some)).enumerate() {
             let mut policy = policy.clone();
             if let Some(action) = left_out {
@@ -73,10 +82,10 @@ async fn the_policies_are_enough_and_nothing_in_them_could_be_left_out() {
                 policy["Statement"].as_array_mut().unwrap().push(deny);
             }
             world.aws.set_policy(&user, Some(&policy)).unwrap();
-            let errors = if heading.contains("findings") {
-                try_findings(&world, number).await
-            } else {
-                try_reports(&world, &node).await
+            let errors = match heading {
+                "`[findings]`" => try_findings(&world, &node, number).await,
+                _ if heading == observing => try_observing(&world, &node).await,
+                _ => try_reports(&world, &node).await,
             };
             let Some(action) = left_out else {
                 assert_eq!(errors, [], "{heading}");

@@ -1,28 +1,30 @@
 //! Findings under our names that are not ours.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
+use mappings::findings::Owner;
 use mappings::findings::life::adopt;
-use mappings::findings::{Owner, Target};
 
 use super::{ForeignFindings, UnusableFinding};
-use crate::aws::partition_of;
-use crate::plan::{View, strangers};
+use crate::aws::Place;
+use crate::plan::{View, reach, strangers};
 
 /// What there is of them. A daemon knows that from its last comparison; else it is in what was just read.
 pub(super) fn told(view: &View<'_>) -> (Vec<ForeignFindings>, Vec<UnusableFinding>) {
     let mut others = Cow::Borrowed(&view.memory.findings.others);
     for (_, target) in view.cloud.targets() {
         let (Some(place), Some(listed)) = (&target.hub.place, &target.hub.ours.value) else { continue };
-        let of = Target {
-            partition: partition_of(place.region()).into(),
-            account: place.account().into(),
-            region: place.region().into(),
-        };
+        let of = reach::target(place);
         let adopted = adopt(listed, &of, &view.memory.finding_owners());
         others.to_mut().replace(&of, adopted.others);
     }
-    let strangers = strangers::of(&others, &view.memory.findings.records, view.fleet.parts());
+    let mut strangers = strangers::of(&others, &view.memory.findings.records, view.fleet.parts());
+    // Where no target sends findings any more nobody reads what became of those of others.
+    let places: BTreeSet<&Place> =
+        view.cloud.targets().filter_map(|(_, target)| target.hub.place.as_ref()).collect();
+    strangers.foreign.retain(|one| places.contains(&one.place));
+    strangers.unusable.retain(|(place, ..)| places.contains(place));
     let foreign = strangers.foreign.iter().map(|one| ForeignFindings {
         place: one.place.to_string(),
         installation: one.installation.as_ref().map(Owner::to_string),

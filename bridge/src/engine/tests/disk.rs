@@ -208,7 +208,7 @@ impl Records for Disk {
             entry.duration_micros = i64::try_from(conclusion.duration.as_micros()).ok();
             entry.error.clone_from(&conclusion.error);
             conclusion.owned.iter().for_each(|change| state.put_owned(change));
-            conclusion.failure.iter().for_each(|change| state.put_failure(change));
+            conclusion.failures.iter().for_each(|change| state.put_failure(change));
             conclusion.step.iter().for_each(|step| state.put_step(step));
             conclusion.protection.iter().for_each(|protection| state.put_protection(protection));
             conclusion.findings.iter().for_each(|change| state.put_finding(change));

@@ -5,7 +5,7 @@
 //! | whether Security Hub is enabled | every 15 minutes | 1 |
 //! | how findings are copied from Region to Region | at the start, and once a day | 2 |
 //! | findings of ours | at the start, when Security Hub was enabled anew, and once a day | 1 for 100 findings |
-//! | findings of Patch Manager that are open, if they are looked after | every 15 minutes, and 5 minutes after a window | 1 for 100 |
+//! | findings of Patch Manager that are open, to name their VMs | every 15 minutes, and 5 minutes after a window | 1 for 100 |
 //! | patches of nodes, if somebody needs to know | every hour, and 5 minutes after a window | 1 for 50 nodes |
 //!
 //! An hour in which nothing happens so costs 8 calls and 1 more for every 50 nodes. What failed is tried again after five minutes.
@@ -45,8 +45,6 @@ pub struct HubPace {
     pub failed: Duration,
     /// How long after the end of a window patches and findings of Patch Manager are read again.
     pub after_window: Duration,
-    /// Whether findings of Patch Manager are read.
-    pub patch_manager: bool,
     /// Whether patches of nodes are read.
     pub needs_patches: bool,
 }
@@ -61,7 +59,6 @@ impl HubPace {
             patches: Duration::from_secs(3600),
             failed: Duration::from_secs(5 * 60),
             after_window: Duration::from_secs(5 * 60),
-            patch_manager: settings.resolve_patch_manager,
             needs_patches: settings.patches || settings.resolve_patch_manager,
         })
     }
@@ -101,7 +98,7 @@ fn dues(view: &TargetView, pace: &HubPace) -> [Timestamp; 5] {
         due(&hub.state, pace.state, pace),
         only(enabled, due(&hub.aggregation, pace.whole, pace)),
         only(enabled, due(&hub.ours, pace.whole, pace)),
-        only(enabled && pace.patch_manager, due_after_windows(&hub.patch_manager, pace.state, view, pace)),
+        only(enabled, due_after_windows(&hub.patch_manager, pace.state, view, pace)),
         only(
             enabled && pace.needs_patches && view.as_of.is_some(),
             due_after_windows(&hub.patches, pace.patches, view, pace),

@@ -5,17 +5,21 @@
 //! the target that it belongs to.
 
 mod checks;
+mod former;
 mod gather;
 mod patch;
+pub(crate) mod reach;
 mod reconcile;
 mod rules;
 mod sight;
+mod steps;
 pub(crate) mod strangers;
 mod subject;
 #[cfg(test)]
 mod tests;
 mod told;
 mod vm;
+pub(crate) mod withdraw;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,16 +28,21 @@ use std::sync::Arc;
 
 use foldhash::HashSet;
 use jiff::SignedDuration;
-use mappings::findings::life::{self, Book, Call, Change, Outcome, State};
-use mappings::findings::{Family, FindingId, Folding, Kind, Object, Owner, PREFIX, Problem, RuleId, Target};
+use mappings::findings::life::{self, Book, Call, Change, ChangeKind, Outcome, State};
+use mappings::findings::{
+    Family, FindingId, Folding, Kind, Object, Owner, PREFIX, Problem, Resolution, RuleId, Target,
+};
 use vsphere_client::ids::VcenterUuid;
 
+use self::former::Former;
+use self::reach::Reach;
 use self::sight::Sights;
+use self::steps::Steps;
 use self::subject::Spot;
 pub use self::told::{FindingStep, FindingsPlan, HubPlan, Reconciled};
-use crate::aws::{Place, TargetName, partition_of};
-use crate::cloud::TargetView;
+use crate::aws::{Place, TargetName};
 use crate::cloud::hub::{HubView, PatchesOfNodes};
+use crate::cloud::{Cloud, TargetView};
 use crate::config::{FindingFolding, FindingsSettings, Mode};
 use crate::fleet::Fleet;
 use crate::memory::Memory;
@@ -61,8 +70,11 @@ struct Sink<'a> {
 }
 
 /// Plans what is told. The verdicts of all other capabilities are in the plan.
-pub(in crate::plan) fn plan(scene: &Scene<'_, '_>, fleet: &Fleet, plan: &mut Plan) {
+pub(in crate::plan) fn plan(scene: &Scene<'_, '_>, fleet: &Fleet, cloud: &Cloud, plan: &mut Plan) {
     let settings = &scene.policy.report.findings;
+    if scene.memory.withdrawing && settings.mode != Mode::Enforce {
+        return withdraw::plan(scene, cloud, plan);
+    }
     if settings.mode == Mode::Off {
         return;
     }
@@ -88,24 +100,39 @@ pub(in crate::plan) fn plan(scene: &Scene<'_, '_>, fleet: &Fleet, plan: &mut Pla
     let owner = (&*scene.memory.installation).into();
     let sight = |object: &Object, rule: &RuleId| sights.of(object, rule);
     let mut life = life::plan(&gathered.problems, &book, sight, &owner, &life_policy(settings), scene.now);
+    let former = Former::of(&sinks, Reach::of(scene.policy, cloud));
     let able: BTreeSet<&Target> = sinks
         .iter()
         .flatten()
         .filter(|sink| sink.hub.trouble().is_none())
         .map(|sink| &*sink.target)
         .collect();
-    life.changes.retain(|change| able.contains(&change.record.target) && !busy.contains(&change.record.id));
-    life.held_back = life.changes.len().saturating_sub(settings.most_per_cycle);
-    life.changes.truncate(settings.most_per_cycle);
-    for id in life.forget.iter().filter(|id| !busy.contains(*id)) {
-        step(plan, &book, FindingChange { id: id.clone(), record: None });
+    let mut steps = Steps::of(plan);
+    let over = former.forgotten(&book, scene.now);
+    let is_able = |target: &Target| able.contains(target) || former.is_within_reach(target);
+    life.changes.retain(|change| {
+        let Change { record, .. } = change;
+        is_able(&record.target) && !busy.contains(&record.id) && !over.ids.contains(&record.id)
+    });
+    // What the guard judges is judged as a whole, and what it holds must not keep anything else from being sent.
+    let (gone, mut changes): (Vec<_>, Vec<_>) =
+        life.changes.drain(..).partition(|change| is_guarded(scene, change));
+    life.held_back = changes.len().saturating_sub(settings.most_per_cycle);
+    changes.truncate(settings.most_per_cycle);
+    for id in life.forget.iter().chain(&over.ids).filter(|id| !busy.contains(*id)) {
+        steps.put(&book, FindingChange { id: id.clone(), record: None });
     }
-    send(scene, &book, &life.changes, plan);
-    plan.next = [plan.next, life.next].into_iter().flatten().min();
+    send(scene, &book, &changes, &mut steps, plan);
+    send(scene, &book, &gone, &mut steps, plan);
+    steps.into(plan);
+    life.changes = changes;
+    life.changes.extend(gone);
+    plan.next = [plan.next, life.next, over.next].into_iter().flatten().min();
     patch::plan(scene, &sinks, plan);
     verdicts(scene, &sinks, &book, &life, &busy, plan);
     plan.findings = Some(FindingsPlan {
-        hubs: hubs(scene, &sinks, &gathered.problems, &book, &life.changes),
+        hubs: hubs(scene, &sinks, &former, &gathered.problems, &book, &life.changes),
+        out_of_reach: former.out_of_reach(&book),
         refused: life.refused,
         foreign: life.foreign,
         waiting: life.waiting,
@@ -134,15 +161,10 @@ fn sinks<'s>(scene: &'s Scene<'_, '_>) -> Vec<Option<Sink<'s>>> {
         let (nodes, cloud, matching) = matching.as_ref().ok()?;
         let hub = &*cloud.hub;
         let place = hub.place.clone()?;
-        let target_of_place = Target {
-            partition: partition_of(place.region()).into(),
-            account: place.account().into(),
-            region: place.region().into(),
-        };
         Some(Sink {
             name: &target.name,
             nodes,
-            target: target_of_place.into(),
+            target: reach::target(&place).into(),
             place,
             hub,
             patches: hub.patches.fresh(scene.now, patch::OLDEST),
@@ -168,26 +190,27 @@ fn busy(memory: &Memory) -> BTreeSet<FindingId> {
     sent.flatten().map(|sent| sent.id.clone()).collect()
 }
 
-fn step(plan: &mut Plan, book: &Book, change: FindingChange) {
-    let before = book.records.get(&change.id).cloned();
-    // What was just taken over from Security Hub is written down once, as what it becomes.
-    if let Some(known) = plan.finding_steps.iter_mut().find(|step| step.change.id == change.id) {
-        known.change = change;
-    } else {
-        plan.finding_steps.push(FindingStep { before, change });
+/// Whether the guard has to judge a change: what it is about is gone, and nobody has approved that it ends. A login that lost its
+/// view makes everything look gone.
+fn is_guarded(scene: &Scene<'_, '_>, change: &Change) -> bool {
+    if scene.policy.guard.max_change_percent >= 100 || change.kind != ChangeKind::Resolve(Resolution::Gone) {
+        return false;
     }
+    let fingerprint = Sent::of(change).gone_fingerprint(&reach::place(&change.record.target));
+    let approved = scene.memory.approvals.get(&fingerprint);
+    approved.is_none_or(|until| *until <= scene.now)
 }
 
 /// Makes calls of changes.
-fn send(scene: &Scene<'_, '_>, book: &Book, changes: &[Change], plan: &mut Plan) {
+fn send(scene: &Scene<'_, '_>, book: &Book, changes: &[Change], steps: &mut Steps, plan: &mut Plan) {
     let batches = life::batches(changes);
     for change in batches.too_large {
         let (code, message) = ("TooLarge".into(), "a finding has 240 KB at most".into());
         let record = life::settle(change, &Outcome::Refused { code, message }, scene.now);
-        step(plan, book, FindingChange { id: change.record.id.clone(), record });
+        steps.put(book, FindingChange { id: change.record.id.clone(), record });
     }
     for batch in batches.batches {
-        let place = Place::new(batch.target.account.as_str(), batch.target.region.as_str());
+        let place = reach::place(batch.target);
         let findings = batch.changes.iter().map(|change| Sent::of(change)).collect();
         let label = label(&batch.changes);
         let changes = batch.changes.into_iter().cloned().collect();
@@ -218,6 +241,7 @@ fn label(changes: &[&Change]) -> Arc<str> {
 fn hubs(
     scene: &Scene<'_, '_>,
     sinks: &[Option<Sink<'_>>],
+    former: &Former<'_>,
     problems: &[Problem],
     book: &Book,
     changes: &[Change],
@@ -231,9 +255,15 @@ fn hubs(
         folded.insert((&problem.subject.object, &problem.family));
         full.insert((&problem.subject.object, &problem.rule));
     }
-    let mut hubs: BTreeMap<&Place, HubPlan> = BTreeMap::new();
+    let (mut open, mut changing) = (BTreeMap::<&Target, usize>::new(), BTreeMap::<&Target, usize>::new());
+    for record in book.records.values().filter(|record| record.state == State::Open && record.may_exist()) {
+        *open.entry(&record.target).or_default() += 1;
+    }
+    for change in changes {
+        *changing.entry(&change.record.target).or_default() += 1;
+    }
+    let mut hubs: BTreeMap<Place, HubPlan> = BTreeMap::new();
     for sink in sinks.iter().flatten() {
-        let here = |target: &Target| *target == *sink.target;
         let warnings = warning(sink).into_iter();
         if let Some(known) = hubs.get_mut(&sink.place) {
             known.warnings.extend(warnings);
@@ -242,20 +272,27 @@ fn hubs(
         let (problems, folded, full) = counts
             .get(&*sink.target)
             .map_or((0, 0, 0), |(count, folded, full)| (*count, folded.len(), full.len()));
-        let open = book.records.values().filter(|record| record.state == State::Open);
         hubs.insert(
-            &sink.place,
+            sink.place.clone(),
             HubPlan {
                 place: sink.place.clone(),
                 problems,
                 folded,
                 full,
-                open: open.filter(|record| here(&record.target) && record.may_exist()).count(),
-                changes: changes.iter().filter(|change| here(&change.record.target)).count(),
+                open: open.get(&*sink.target).copied().unwrap_or_default(),
+                changes: changing.get(&*sink.target).copied().unwrap_or_default(),
                 trouble: sink.hub.trouble(),
                 warnings: others.warnings(&sink.place).chain(warnings).collect(),
             },
         );
+    }
+    for (target, open) in open {
+        let place = reach::place(target);
+        let Some(warning) = former.warning(target).filter(|_| !hubs.contains_key(&place)) else { continue };
+        let changes = changing.get(target).copied().unwrap_or_default();
+        let warnings = vec![warning];
+        let hub = HubPlan { place, problems: 0, folded: 0, full: 0, open, changes, trouble: None, warnings };
+        hubs.insert(hub.place.clone(), hub);
     }
     hubs.into_values().collect()
 }

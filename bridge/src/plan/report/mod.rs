@@ -157,6 +157,7 @@ pub(super) use findings::plan as plan_findings;
 pub(crate) use findings::strangers;
 pub(in crate::plan) use findings::strangers::told_by_others;
 pub use findings::{FindingStep, FindingsPlan, HubPlan, Reconciled};
+pub(crate) use findings::{reach, withdraw};
 
 /// The node that a candidate is, or why nothing can be told of it.
 fn reported<'s, 'f>(scene: &'s Scene<'_, 'f>, number: usize) -> Result<Reported<'s, 'f>, Reason> {

@@ -22,6 +22,6 @@ pub use adopt::{Adopted, Claim, Listed, Workflow, adopt, claims};
 pub use batch::{Batch, Batches, Call, batches};
 pub use book::{Book, Others, Stranger, Unusable};
 pub use close::{Closing, WorkflowStatus, closing};
-pub use plan::{Change, ChangeKind, Foreign, Plan, Policy, Refused, Sight, plan};
+pub use plan::{Change, ChangeKind, Foreign, Plan, Policy, Refused, Sight, plan, withdraw};
 pub use record::{Failure, Record, State, WorkflowDue};
 pub use settle::{Outcome, settle};

@@ -205,6 +205,27 @@ pub fn plan(
     planner.finish()
 }
 
+/// Ends findings although their problems may be there, because a person wants none of them any more: first the findings themselves,
+/// then their workflow status. After that was done, the next plan is empty.
+#[must_use]
+pub fn withdraw<'r>(
+    records: impl IntoIterator<Item = &'r Record>,
+    owner: &Owner,
+    policy: &Policy,
+    now: Timestamp,
+) -> Plan {
+    // It does not matter what can be seen of them.
+    let sight = |_: &Object, _: &RuleId| Sight::Unknown;
+    let mut planner = Planner { sight, owner, policy, now, plan: Plan::default() };
+    for record in records {
+        match record.state {
+            State::Open => planner.end(record, Resolution::Withdrawn),
+            State::Resolved { since, workflow } => planner.over(record, since, workflow),
+        }
+    }
+    planner.finish()
+}
+
 impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
     /// There is a problem. `last`: the `UpdatedAt` of what is there under the name and is nobody's.
     fn wanted(&mut self, group: &Group<'_>, id: FindingId, record: Option<&Record>, last: Option<Timestamp>) {
@@ -264,23 +285,26 @@ impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
     /// There is no problem for it now.
     fn unwanted(&mut self, record: &Record, told: &Told<'_>) {
         match record.state {
-            State::Open => {
-                let resolution = self.resolution(record, told);
-                match resolution {
-                    Some(_) if !record.may_exist() => self.plan.forget.push(record.id.clone()),
-                    Some(resolution) => self.resolve(record, resolution),
-                    None => {
-                        self.plan.unseen += 1;
-                        self.keep(record);
-                    }
+            State::Open => match self.resolution(record, told) {
+                Some(resolution) => self.end(record, resolution),
+                None => {
+                    self.plan.unseen += 1;
+                    self.keep(record);
                 }
-            }
-            State::Resolved { since, workflow: WorkflowDue::Look } => {
+            },
+            State::Resolved { since, workflow } => self.over(record, since, workflow),
+        }
+    }
+
+    /// It is over since then.
+    fn over(&mut self, record: &Record, since: Timestamp, workflow: WorkflowDue) {
+        match workflow {
+            WorkflowDue::Look => {
                 let mut next = record.clone();
                 next.state = State::Resolved { since, workflow: WorkflowDue::Done };
                 self.change(ChangeKind::Close, next, Some(record));
             }
-            State::Resolved { since, workflow: WorkflowDue::Done } => {
+            WorkflowDue::Done => {
                 // Of one that ended at a time that nobody knows, the next reading tells whether it is forgotten.
                 let Some(ended) = past(record.imported_at.unwrap_or(since), self.now) else { return };
                 let forgotten = later(ended, self.policy.forget_after);
@@ -317,7 +341,11 @@ impl<S: Fn(&Object, &RuleId) -> Sight> Planner<'_, S> {
         Some(resolution)
     }
 
-    fn resolve(&mut self, record: &Record, resolution: Resolution) {
+    fn end(&mut self, record: &Record, resolution: Resolution) {
+        if !record.may_exist() {
+            self.plan.forget.push(record.id.clone());
+            return;
+        }
         let (content, hash) = record.content.owned_by(self.owner).resolved(resolution);
         let mut next = record.clone();
         (next.content, next.hash) = (Arc::new(content), hash);

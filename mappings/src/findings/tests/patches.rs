@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::super::life::WorkflowStatus;
-use super::super::patches::{LinkedNode, Note, PatchFinding, PatchState, PatchUpdate, plan};
+use super::super::patches::{self, LinkedNode, Note, PatchFinding, PatchState, PatchUpdate, calls};
 use super::super::{NodeId, RecordState};
 use super::*;
 
@@ -28,6 +28,11 @@ fn finding(id: &str, hour: i64) -> PatchFinding {
 
 fn nodes(patches: PatchState) -> BTreeMap<NodeId, LinkedNode> {
     BTreeMap::from([(NODE.into(), LinkedNode { vm: Arc::new(subject()), patches })])
+}
+
+/// The calls, when nothing has changed since the findings were listed.
+fn plan(listed: &[PatchFinding], nodes: &BTreeMap<NodeId, LinkedNode>, resolve: bool) -> Vec<PatchUpdate> {
+    calls(&patches::plan(listed, nodes, resolve), listed)
 }
 
 /// What Security Hub makes of the calls.
@@ -102,6 +107,29 @@ fn what_people_wrote_and_decided_stays() {
 }
 
 #[test]
+fn what_people_did_since_the_listing_stays() {
+    let listed =
+        [finding("noted", 0), finding("suppressed", 1), finding("sent again", 2), finding("gone", 3)];
+    let nodes = nodes(PatchState::Compliant { scanned_at: start() + hours(99) });
+    let wishes = patches::plan(&listed, &nodes, true);
+    assert_eq!((wishes.len(), wishes.iter().filter(|wish| wish.resolve).count()), (4, 4));
+    let mut now = listed[..3].to_vec();
+    now[0].note = Some(Note { text: "mine".into(), updated_by: "ada".into() });
+    now[0].user_fields.insert("ticket".into(), "4711".into());
+    now[1].workflow = WorkflowStatus::Suppressed;
+    now[2].updated_at = start() + hours(100);
+    let before = now.clone();
+    apply(&mut now, &calls(&wishes, &before));
+    assert_eq!(now[0].note, before[0].note);
+    assert_eq!((&*now[0].user_fields["ticket"], &*now[0].user_fields["vmbridge/vm"]), ("4711", "web-01"));
+    assert_eq!(now[0].workflow, WorkflowStatus::Resolved);
+    assert_eq!(now[1], before[1]);
+    assert_eq!(now[2].workflow, WorkflowStatus::New, "it tells of a later run than was looked at");
+    assert!(now[2].note.is_some());
+    assert_eq!(calls(&wishes, &now), []);
+}
+
+#[test]
 fn only_hybrid_nodes_that_are_vms_and_only_of_patch_manager() {
     let mut findings = [finding("ec2", 0), finding("unlinked", 0), finding("other", 0), finding("arn", 0)];
     findings[0].resource = "i-0123456789abcdef0".into();
@@ -168,6 +196,7 @@ proptest! {
         let before = findings.clone();
         let nodes = nodes(PatchState::Compliant { scanned_at: start() + hours(scan) });
         apply(&mut findings, &plan(&before, &nodes, true));
+        prop_assert_eq!(patches::plan(&findings, &nodes, true), []);
         prop_assert_eq!(plan(&findings, &nodes, true), []);
         for (before, after) in before.iter().zip(&findings) {
             if before.note.as_ref().is_some_and(|note| note.updated_by == "ada") {

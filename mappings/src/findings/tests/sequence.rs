@@ -11,7 +11,7 @@ use self::world::{RULES, World};
 use super::super::RecordState;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_ends_as_if_computed_from_scratch(steps in proptest::collection::vec(step(), 0..60)) {

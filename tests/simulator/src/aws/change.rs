@@ -104,11 +104,13 @@ pub enum AwsMutation {
         region: Option<String>,
         finding: Value,
     },
-    /// Somebody changes a finding: its `Workflow.Status`, or its record state.
+    /// Somebody changes a finding: its `Workflow.Status`, its record state, or the note on it.
     SetFinding {
         finding: String,
         #[serde(default)]
         workflow: Option<String>,
+        #[serde(default)]
+        note: Option<String>,
         #[serde(default)]
         record_state: Option<String>,
     },
@@ -396,13 +398,17 @@ impl AwsMutation {
                 }
                 return Ok(Some(id));
             }
-            Self::SetFinding { finding, workflow, record_state } => {
+            Self::SetFinding { finding, workflow, note, record_state } => {
+                let date = state.window_time().to_string();
                 let moment = Moment { date: state.window_time(), now: uptime(), keep };
                 let found = state.regions.values_mut().find_map(|held| {
                     let key = held.findings.find(finding)?;
                     held.findings.update(&key, moment, |finding| {
                         if let Some(workflow) = workflow {
                             finding["Workflow"] = json!({ "Status": workflow });
+                        }
+                        if let Some(note) = note {
+                            finding["Note"] = json!({ "Text": note, "UpdatedBy": "ada", "UpdatedAt": date });
                         }
                         if let Some(record_state) = record_state {
                             finding["RecordState"] = record_state.clone().into();

@@ -53,7 +53,7 @@ fn listed(owner: &str, moref: &str, state: RecordState) -> Listed {
 }
 
 /// An account with nodes that have these marks, and these findings.
-fn cloud(marks: &[&str], findings: Vec<Listed>) -> Cloud {
+fn cloud(marks: &[&str], findings: &[Listed]) -> Cloud {
     let cloud = SharedCloud::new();
     for name in ["one", "two"] {
         cloud.update(&TargetName::from(name), |view| {
@@ -70,7 +70,7 @@ fn cloud(marks: &[&str], findings: Vec<Listed>) -> Cloud {
             }
             // Both send their findings to the same place.
             let mut hub = HubView { place: Some(place), ..HubView::default() };
-            hub.ours.put(Ok(findings.clone()), now());
+            hub.ours.put(Ok(findings.to_vec()), now());
             view.hub = Arc::new(hub);
             true
         });
@@ -87,7 +87,7 @@ fn findings_tell_of_lives_that_left_no_mark_on_a_node() {
         listed("0b0b0b0b", "vm-4", RecordState::Active),
         listed("\u{1b}[31m", "vm-5", RecordState::Active),
     ];
-    let cloud = cloud(&[], findings);
+    let cloud = cloud(&[], &findings);
     let all = lives(&cloud, ["ffffffff"].into_iter(), now());
     assert_eq!(all.keys().collect::<Vec<_>>(), ["0a0a0a0a", "0b0b0b0b"]);
     let words = "2 open findings of dc1 and 1 that are over in 111122223333/eu-central-1";
@@ -108,7 +108,7 @@ async fn findings_alone_are_taken_over_under_the_id_that_there_is() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).await.unwrap();
     let new = store.installation().to_owned();
-    let cloud = cloud(&[], vec![listed("0a0a0a0a", "vm-1", RecordState::Active)]);
+    let cloud = cloud(&[], &[listed("0a0a0a0a", "vm-1", RecordState::Active)]);
     let (id, life) = choose(lives(&cloud, [new.as_str()].into_iter(), now()), None).unwrap();
     let told = take(store, &id, &life).await.unwrap();
     assert!(told.contains("what installation 0a0a0a0a told is this one's from now on: 1 open"), "{told}");
@@ -122,7 +122,7 @@ async fn marks_on_nodes_make_it_the_former_one_and_it_stays_what_it_was_for_find
     let store = Store::open(directory.path()).await.unwrap();
     let new = store.installation().to_owned();
     let mark = "0a0a0a0a SU2asxjk";
-    let cloud = cloud(&[mark], vec![listed("0a0a0a0a", "vm-1", RecordState::Active)]);
+    let cloud = cloud(&[mark], &[listed("0a0a0a0a", "vm-1", RecordState::Active)]);
     let (id, life) = choose(lives(&cloud, [new.as_str()].into_iter(), now()), None).unwrap();
     let told = take(store, &id, &life).await.unwrap();
     assert!(told.starts_with("this is installation 0a0a0a0a from now on, with"), "{told}");

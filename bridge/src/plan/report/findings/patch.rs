@@ -1,16 +1,18 @@
 //! Findings of Patch Manager itself: they get the VM's name and place, and are resolved when its node is patched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use mappings::findings::NodeId;
-use mappings::findings::patches::{self, LinkedNode, PatchState, PatchUpdate};
+use mappings::findings::patches::{self, LinkedNode, PatchState, PatchWish};
+use mappings::findings::{FindingId, NodeId};
 
 use super::Sink;
 use super::subject::of_vm;
 use super::vm::is_patched;
+use crate::aws::FILTER_VALUES;
+use crate::memory::Memory;
 use crate::plan::action::{Action, short_hash};
 use crate::plan::snapshots::Scene;
 use crate::plan::{Capability, Plan, hindered, planned};
@@ -18,52 +20,63 @@ use crate::store::{Holder, OwnedChange, OwnedKind};
 
 /// Patch states that are older say nothing any more.
 pub(super) const OLDEST: Duration = Duration::from_secs(6 * 3600);
+/// A listing of their findings that is older says nothing any more: it is read every quarter of an hour, and what failed sooner.
+const OLDEST_LISTING: Duration = Duration::from_secs(30 * 60);
 /// Security Hub shows within this time what was changed in a finding.
 const SETTLES: SignedDuration = SignedDuration::from_mins(15);
 /// What is remembered of findings.
 const UPDATE: &str = "update";
 
-/// Plans what is changed in findings of Patch Manager.
+/// Plans what is changed in findings of Patch Manager. They say which VM they mean wherever findings are told; they are resolved
+/// where the operator wants that.
 pub(super) fn plan(scene: &Scene<'_, '_>, sinks: &[Option<Sink<'_>>], plan: &mut Plan) {
-    let settings = &scene.policy.report.findings;
-    if !settings.resolve_patch_manager {
-        return;
-    }
-    let busy = scene.memory.busy();
+    let resolve = scene.policy.report.findings.resolve_patch_manager;
+    let (busy, none) = (busy(scene.memory), HashSet::new());
     for (at, sink) in sinks.iter().enumerate() {
         let Some(sink) = sink.as_ref().filter(|sink| sink.hub.trouble().is_none()) else { continue };
-        let (Some(listed), Some(as_of)) = (&sink.hub.patch_manager.value, sink.hub.patch_manager.as_of)
-        else {
+        let listing = &sink.hub.patch_manager;
+        let Some((listed, as_of)) = listing.fresh(scene.now, OLDEST_LISTING).zip(listing.as_of) else {
             continue;
         };
         let nodes = if listed.is_empty() { BTreeMap::new() } else { linked(scene, at, sink) };
-        for update in patches::plan(listed, &nodes, true) {
-            let hash: Arc<str> = hash_of(&update).into();
-            let is_shown = |written: Timestamp| as_of.duration_since(written) >= SETTLES;
+        let is_shown = |written: Timestamp| as_of.duration_since(written) >= SETTLES;
+        let is_due = |wish: &(PatchWish, Arc<str>)| {
+            let (PatchWish { id, .. }, hash) = wish;
+            let holder = Holder::findings(sink.nodes, id.as_str());
+            let owned = scene.memory.owned_by(&holder).and_then(|owned| owned.get(UPDATE));
             // What was done already and is only not shown yet is left out.
-            let mut left = update.clone();
-            left.findings.retain(|(id, _)| {
-                let holder = Holder::findings(sink.nodes, id.as_str());
-                let owned = scene.memory.owned_by(&holder).and_then(|owned| owned.get(UPDATE));
-                !owned.is_some_and(|owned| owned.value.as_deref() == Some(&*hash) && !is_shown(owned.written))
-            });
-            if left.findings.is_empty() {
-                continue;
-            }
-            let action = Action::UpdatePatchFindings {
-                place: sink.nodes.clone(),
-                label: label(left.findings.len()),
-                findings: left.findings.iter().map(|(id, _)| (id.clone(), hash.clone())).collect(),
-                resolve: left.resolve,
-                update: Some(left.into()),
-            };
-            let holder = action.holder();
-            if hindered(scene.memory, &busy, Capability::Findings, &holder, scene.now).is_none() {
-                plan.actions.push(planned(action));
+            let is_told = owned
+                .is_some_and(|owned| owned.value.as_deref() == Some(&**hash) && !is_shown(owned.written));
+            let is_busy = busy.contains(&(&*holder.place, id));
+            let failed = hindered(scene.memory, &none, Capability::Findings, &holder, scene.now);
+            !is_told && !is_busy && failed.is_none()
+        };
+        let wishes = patches::plan(listed, &nodes, resolve).into_iter();
+        let wishes = wishes.map(|wish| (hash_of(&wish).into(), wish)).map(|(hash, wish)| (wish, hash));
+        let (over, named): (Vec<_>, Vec<_>) = wishes.filter(is_due).partition(|(wish, _)| wish.resolve);
+        for (wishes, resolve) in [(over, true), (named, false)] {
+            // They are read together before they are changed.
+            for wishes in wishes.chunks(FILTER_VALUES) {
+                plan.actions.push(planned(Action::UpdatePatchFindings {
+                    place: sink.nodes.clone(),
+                    label: label(wishes.len()),
+                    findings: wishes.iter().map(|(wish, hash)| (wish.id.clone(), hash.clone())).collect(),
+                    resolve,
+                    wishes: wishes.iter().map(|(wish, _)| wish.clone()).collect(),
+                }));
             }
         }
     }
     forget(scene, sinks, plan);
+}
+
+/// Findings that are being changed, or of which it is being found out whether they were.
+fn busy(memory: &Memory) -> HashSet<(&str, &FindingId)> {
+    let open = memory.open.values().filter_map(|open| match &open.action {
+        Action::UpdatePatchFindings { place, findings, .. } => Some((place, findings)),
+        _ => None,
+    });
+    open.flat_map(|(place, findings)| findings.iter().map(move |(id, _)| (place.as_str(), id))).collect()
 }
 
 fn label(count: usize) -> Arc<str> {
@@ -73,9 +86,9 @@ fn label(count: usize) -> Arc<str> {
     }
 }
 
-fn hash_of(update: &PatchUpdate) -> String {
-    let PatchUpdate { note, user_fields, resolve, .. } = update;
-    short_hash(&format!("{note:?}\n{user_fields:?}\n{resolve}"))
+fn hash_of(wish: &PatchWish) -> String {
+    let PatchWish { updated_at, words, resolve, .. } = wish;
+    short_hash(&format!("{updated_at}\n{words:?}\n{resolve}"))
 }
 
 /// The nodes that are VMs of ours.
@@ -104,13 +117,18 @@ fn linked(scene: &Scene<'_, '_>, at: usize, sink: &Sink<'_>) -> BTreeMap<NodeId,
 
 /// What is remembered of findings that nobody has to look at any more is forgotten.
 fn forget(scene: &Scene<'_, '_>, sinks: &[Option<Sink<'_>>], plan: &mut Plan) {
+    let mut listings: HashMap<&str, (Timestamp, HashSet<&str>)> = HashMap::new();
+    for sink in sinks.iter().flatten() {
+        let listed = &sink.hub.patch_manager;
+        if let (Some(value), Some(as_of)) = (&listed.value, listed.as_of) {
+            let ids = || value.iter().map(|finding| finding.id.as_str()).collect();
+            listings.entry(sink.nodes.as_str()).or_insert_with(|| (as_of, ids()));
+        }
+    }
     for (holder, owned) in &scene.memory.owned {
         let Some(update) = owned.get(UPDATE).filter(|_| holder.kind == OwnedKind::Finding) else { continue };
-        let sink = sinks.iter().flatten().find(|sink| sink.nodes.as_str() == &*holder.place);
-        let Some(listed) = sink.map(|sink| &sink.hub.patch_manager) else { continue };
-        let is_shown = listed.as_of.is_some_and(|as_of| as_of.duration_since(update.written) >= SETTLES);
-        let mut findings = listed.value.iter().flat_map(|all| all.iter());
-        if is_shown && !findings.any(|finding| finding.id.as_str() == &*holder.object) {
+        let Some((as_of, ids)) = listings.get(&*holder.place) else { continue };
+        if as_of.duration_since(update.written) >= SETTLES && !ids.contains(&*holder.object) {
             plan.housekeeping.push(OwnedChange { holder: holder.clone(), name: UPDATE.into(), owned: None });
         }
     }

@@ -32,8 +32,9 @@ impl Sights<'_, '_, '_> {
         let Some(spot) = subject::spot(object) else { return Sight::Unknown };
         let of_vcenter = |(part, _): &&(&Part, _)| part.uuid() == Some(spot.1);
         let Some((part, stale)) = self.scene.parts.iter().find(of_vcenter) else {
-            // Its vCenter is not in the configuration any more, if all that are have told who they are.
-            return if self.all_current() { Sight::Seen } else { Sight::Unknown };
+            // Its vCenter is not in the configuration any more, if all that are have told who they are. What was there may be fixed
+            // or not: nobody looks.
+            return if self.all_current() { self.gone(object) } else { Sight::Unknown };
         };
         if stale.is_some() || self.twins.contains(&spot.1) || self.gathered.blind.contains(&spot) {
             return Sight::Unknown;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mappings::findings::life::{Others, Record};
-use mappings::findings::{FindingId, Owner, Target};
+use mappings::findings::{FindingId, Owner};
 
+use super::reach::place;
 use crate::aws::Place;
 use crate::fleet::Part;
 
@@ -30,9 +31,8 @@ pub(crate) struct Strangers {
     pub unusable: Vec<(Place, FindingId, &'static str)>,
 }
 
-fn place(target: &Target) -> Place {
-    Place::new(target.account.as_str(), target.region.as_str())
-}
+/// How many, and of which vCenters.
+type About = (usize, BTreeSet<Arc<str>>);
 
 /// What there is, but for what is remembered as ours.
 pub(crate) fn of<'p>(
@@ -42,7 +42,7 @@ pub(crate) fn of<'p>(
 ) -> Strangers {
     let seen: BTreeMap<String, Arc<str>> =
         parts.filter_map(|part| Some((part.uuid()?.to_string(), part.name().as_str().into()))).collect();
-    let mut foreign: BTreeMap<(Place, Option<Owner>), (usize, BTreeSet<Arc<str>>)> = BTreeMap::new();
+    let mut foreign: BTreeMap<(Place, Option<Owner>), About> = BTreeMap::new();
     for (_, stranger) in others.strangers(records) {
         let vcenter = stranger.vcenter.as_ref().and_then(|vcenter| seen.get(vcenter.as_str()));
         let Some(vcenter) = vcenter else { continue };

@@ -1,5 +1,7 @@
 //! What a plan says of findings as a whole.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use mappings::findings::Target;
 use mappings::findings::life::{Foreign, Others, Record, Refused};
@@ -67,6 +69,8 @@ impl HubPlan {
 pub struct FindingsPlan {
     /// By account and Region.
     pub hubs: Vec<HubPlan>,
+    /// Accounts and Regions with open findings that no target reaches, and how many these are.
+    pub out_of_reach: BTreeMap<Place, usize>,
     /// What Security Hub permanently refuses.
     pub refused: Vec<Refused>,
     /// Problems that another installation tells already.

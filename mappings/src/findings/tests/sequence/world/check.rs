@@ -4,7 +4,7 @@ use super::*;
 
 impl World {
     /// Everything can be seen and reached again, and time goes on until nothing more is to be sent. Clocks stay as they are.
-    pub(super) fn heal(&mut self) {
+    pub(in super::super) fn heal(&mut self) {
         for vm in &mut self.vms {
             (vm.hidden, vm.nameless, vm.unreadable) = (false, false, [false; 4]);
             if vm.name == REFUSED {
@@ -24,7 +24,7 @@ impl World {
         panic!("it never comes to an end: {:?}", kinds(&self.plan()));
     }
 
-    pub(super) fn check(&self) {
+    pub(in super::super) fn check(&self) {
         let fresh =
             plan(&self.problems(), &Book::default(), seen, &self.owners[0], &self.policy(), self.now());
         let there = |vm: &Vm, rule: usize| vm.alive && vm.rules[rule].is_some() && !vm.accepted[rule];
