@@ -105,6 +105,10 @@ impl Reports for Aws {
 }
 
 impl SecurityHub for Aws {
+    fn in_region(&self, _: &str) -> Self {
+        self.clone()
+    }
+
     fn hub(&self) -> Answer<'_, HubState> {
         self.with("hub", |_| Box::pin(async { Ok(HubState::Enabled) }))
     }
