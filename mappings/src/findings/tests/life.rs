@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::life::{
     Call, ChangeKind, Closing, Outcome, Policy, Sight, State, WorkflowDue, WorkflowStatus, batches, closing,
-    settle,
+    settle, withdraw,
 };
 use super::super::{Folding, RecordState, Resolution, Severity, Status, Subject};
 use super::hub::Hub;
@@ -392,6 +392,45 @@ fn what_is_accepted_or_not_asked_for_has_not_passed() {
         assert_eq!(kinds(&plan), [ChangeKind::Reopen]);
         assert!(!plan.changes[0].record.content.product_fields.contains_key("vmbridge/resolution"));
     }
+}
+
+#[test]
+fn all_are_withdrawn_when_a_person_wants_none_any_more() {
+    let policy = Policy::default();
+    let owner: Owner = "0b0b0b0b".into();
+    let withdrawn = |book: &Book, now| withdraw(book.records.values(), &owner, &policy, now);
+    let mut book = created(&policy);
+    // What failed waits, but not for a clock that was ahead.
+    let ahead = start() + hours(365 * 24);
+    let failed = Outcome::Failed { code: "Throttling".into(), message: "later".into() };
+    let plan = withdrawn(&book, ahead);
+    outcome(&mut book, &plan, &failed, ahead);
+    let plan = withdrawn(&book, ahead);
+    assert_eq!((plan.changes.len(), plan.waiting, plan.next.is_some()), (0, 1, true));
+    let now = start() + hours(1);
+    let plan = withdrawn(&book, now);
+    assert_eq!(kinds(&plan), [ChangeKind::Resolve(Resolution::Withdrawn)]);
+    let finding = plan.changes[0].finding().unwrap();
+    assert!(finding.times.updated_at > ahead);
+    // Its problem may be there: it has not passed. And it may have been told by a former installation.
+    assert_eq!(finding.content.compliance.status, Status::NotAvailable);
+    assert_eq!(finding.content.record_state, RecordState::Archived);
+    assert_eq!(finding.content.product_fields["vmbridge/resolution"], "withdrawn");
+    assert_eq!(finding.content.product_fields["vmbridge/owner"], "0b0b0b0b");
+    accept(&mut book, &plan, now);
+    let plan = withdrawn(&book, now);
+    assert_eq!(kinds(&plan), [ChangeKind::Close]);
+    accept(&mut book, &plan, now);
+    assert!(withdrawn(&book, now).is_empty());
+    // What Security Hub never had is forgotten.
+    let mut book = Book::default();
+    let plan = planned(&one(), &book, &policy, now);
+    let refused = Outcome::Refused { code: "InvalidInput".into(), message: "no".into() };
+    outcome(&mut book, &plan, &refused, now);
+    let plan = withdrawn(&book, now);
+    assert_eq!((plan.forget.len(), plan.changes.len()), (1, 0));
+    accept(&mut book, &plan, now);
+    assert!(withdrawn(&book, now).is_empty());
 }
 
 #[test]

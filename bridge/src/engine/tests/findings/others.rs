@@ -1,7 +1,6 @@
 //! Findings of other installations, one of which this one may have been.
 
 use super::*;
-use crate::control::{FindingQuery, findings};
 
 fn owners(world: &World) -> Vec<String> {
     let owner = |seen: FindingSeen| seen.whole.unwrap().content.product_fields["vmbridge/owner"].clone();
@@ -94,4 +93,44 @@ async fn what_nobody_asks_for_any_more_has_not_been_fixed() {
     let content = seen.whole.unwrap().content;
     assert_eq!(content.product_fields["vmbridge/resolution"], "not-asked");
     assert_eq!(content.compliance.status, Status::NotAvailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_former_installation_told_can_be_withdrawn() {
+    let world = told(2, full()).await;
+    world.ping([1], Ping::ConnectionLost).await;
+    let former = world.engine_on(Disk::of("0a0a0a0a", &[])).await;
+    settle(&former).await;
+    drop(former);
+    let mut world = World { cloud: SharedCloud::new(), ..world };
+    world.policy = policy(&world, FindingsSettings { mode: Mode::Observe, ..full() });
+    world.go_on(SOON).await;
+    let engine = world.engine_on(Disk::of("0b0b0b0b", &["0a0a0a0a"])).await;
+    engine.compare_findings().await.unwrap();
+    assert_eq!(engine.look(|view| findings(view, &FindingQuery::default())).unwrap().open, 1);
+    engine.withdraw_findings(true);
+    settle(&engine).await;
+    let seen = world.only();
+    assert_eq!((seen.state, seen.workflow), (Some(RecordState::Archived), Some(WorkflowStatus::Resolved)));
+    let content = seen.whole.unwrap().content;
+    assert_eq!(content.product_fields["vmbridge/owner"], "0b0b0b0b");
+    assert_eq!(content.compliance.status, Status::NotAvailable, "its problem is there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_tell_where_none_is_sent_any_more_does_not_matter() {
+    let world = told(1, full()).await;
+    world.ping([1], Ping::ConnectionLost).await;
+    let other = world.engine_on(Disk::of("0a0a0a0a", &[])).await;
+    settle(&other).await;
+    let mut world = World { cloud: SharedCloud::new(), ..world };
+    world.go_on(SOON).await;
+    let engine = world.engine_on(Disk::of("0b0b0b0b", &[])).await;
+    settle(&engine).await;
+    let found = || engine.look(|view| findings(view, &FindingQuery::default())).unwrap();
+    assert_eq!((found().open, found().foreign.len()), (0, 1));
+    world.target.findings_region = Some("eu-west-1".to_owned());
+    world.observe().await;
+    settle(&engine).await;
+    assert_eq!((found().open, found().foreign.len()), (1, 0));
 }
