@@ -6,11 +6,13 @@
 //! killed, is looked for before anything else is done to the same object. Failures end in the journal and in the next plan,
 //! never in the engine.
 
+mod act;
 mod assembly;
 mod doubts;
 mod enrol;
 mod guest;
 mod hands;
+mod people;
 mod records;
 mod report;
 mod snapshot;
@@ -19,16 +21,15 @@ mod tests;
 mod vsphere;
 mod vsphere_guests;
 mod vsphere_snapshots;
+mod work;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use metrics::counter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -45,21 +46,16 @@ pub(crate) use snapshot::{record_id, settle as settle_record};
 pub use vsphere::VsphereHands;
 pub(crate) use vsphere_snapshots::{task_id, trouble_of};
 
-use crate::aws::{NodeId, Place};
+use self::work::Work;
 use crate::clock::Clock;
 use crate::cloud::SharedCloud;
 use crate::config::Mode;
-use crate::enrol::{Enrolment, Event, Problem, Stage};
+use crate::enrol::{Enrolment, Event, Stage};
 use crate::fleet::SharedFleet;
-use crate::memory::{Memory, Open};
-use crate::plan::{Action, Capability, EnrolStep, Plan, Planned, Policy, PortWanted, View};
-use crate::store::{
-    Approval, Conclusion, Entry, EntryId, Failing, Failure, FailureChange, Holder, Identity, Outcome,
-    Refusal, Step, Store, StoreError, VmId,
-};
+use crate::memory::Memory;
+use crate::plan::{Action, Capability, Plan, Planned, Policy, PortWanted, View};
+use crate::store::{Identity, Step, Store, StoreError, VmId};
 
-/// Holders worked on at the same time. Their lanes set the pace; more would only wait there with their intents written.
-const WORKERS: usize = 16;
 /// Without any news a cycle comes after this time, for what only time changes: failures, approvals, the age of data.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// The shortest pause between two plans. Each step of an enrolment waits for one.
@@ -73,11 +69,6 @@ const PLANNING_SHARE_WITH_TASKS: u32 = 4;
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Looks in vain before an end is left to the next time.
 const LOOKS_IN_VAIN: u32 = 5;
-/// The first pause after a failure; it doubles with each further one.
-const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
-/// The first pause after a failure that passes by itself.
-const SHORT_PAUSE: SignedDuration = SignedDuration::from_secs(5);
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// The engine. Clones share it.
 pub struct Engine<S = Store>(Arc<Inner<S>>);
@@ -358,28 +349,6 @@ impl<S: Records> Engine<S> {
         unseen
     }
 
-    /// Allows the changes that the guard holds under this id. Gives how many they are; nothing if there is no such id.
-    ///
-    /// # Errors
-    /// When it cannot be written down.
-    pub async fn approve(&self, id: &str) -> Result<Option<usize>, StoreError> {
-        let plan = self.plan();
-        let Some(held) = plan.held.into_iter().find(|held| held.id == id) else { return Ok(None) };
-        let now = self.0.clock.now();
-        let lifetime =
-            SignedDuration::try_from(self.policy().guard.approval_lifetime).unwrap_or(SignedDuration::MAX);
-        let approval = Approval {
-            plan: held.id,
-            changes: held.fingerprints,
-            approved: now,
-            expires: now.checked_add(lifetime).unwrap_or(Timestamp::MAX),
-        };
-        self.0.store.approve(&approval).await?;
-        self.0.memory().approve(&approval);
-        self.0.wake.notify_one();
-        Ok(Some(approval.changes.len()))
-    }
-
     /// What was seen of a program in a guest.
     ///
     /// # Errors
@@ -411,32 +380,6 @@ impl<S: Records> Engine<S> {
         self.0.wake.notify_one();
     }
 
-    /// Does only what belongs to this capability from now on: a command that was asked for one thing does no other.
-    pub fn only(&self, capability: Capability) {
-        let _ = self.0.only.set(capability);
-    }
-
-    /// Enrols these VMs although the capability is only observed.
-    pub fn ask(&self, vms: impl IntoIterator<Item = VmId>) {
-        self.0.memory().asked.extend(vms);
-        self.0.wake.notify_one();
-    }
-
-    /// Compares what is remembered of findings with what was last read of them, as the next plan with reports would.
-    ///
-    /// # Errors
-    /// When it cannot be written down.
-    pub(crate) async fn compare_findings(&self) -> Result<(), StoreError> {
-        let plan = self.plan();
-        self.0.record_findings(&plan).await
-    }
-
-    /// Begins to close all findings that are open, or goes on to act as the policy says.
-    pub(crate) fn withdraw_findings(&self, begin: bool) {
-        self.0.memory().withdrawing = begin;
-        self.0.wake.notify_one();
-    }
-
     /// Enrolments that wait for a program in a guest, or for AWS to show their node.
     #[must_use]
     pub fn waiting_enrolments(&self) -> Vec<(VmId, Enrolment)> {
@@ -446,208 +389,11 @@ impl<S: Records> Engine<S> {
         waiting.map(|(vm, enrolment)| (vm.clone(), enrolment.clone())).collect()
     }
 
-    /// What tells whether users and passwords of `[[credentials]]` are others now.
-    pub fn set_keys(&self, keys: CredentialKeys) {
-        let mut memory = self.0.memory();
-        if memory.keys != keys {
-            memory.keys = keys;
-            drop(memory);
-            self.0.wake.notify_one();
-        }
-    }
-
-    /// Takes a person's word on who is what.
-    ///
-    /// # Errors
-    /// When it cannot be written down.
-    pub async fn link(&self, identity: Identity) -> Result<(), StoreError> {
-        let _deciding = self.0.deciding.lock().await;
-        self.0.store.put_identities(std::slice::from_ref(&identity)).await?;
-        self.0.memory().put_identity(identity);
-        self.0.wake.notify_one();
-        Ok(())
-    }
-
-    /// Forgets who a node is and is not.
-    ///
-    /// # Errors
-    /// When it cannot be written down.
-    pub async fn forget(&self, place: &Place, node: &NodeId) -> Result<(), StoreError> {
-        let _deciding = self.0.deciding.lock().await;
-        self.0.store.forget_identities(place, node).await?;
-        self.0.memory().identities.remove(&(place.clone(), node.clone()));
-        self.0.wake.notify_one();
-        Ok(())
-    }
-
-    /// Tries at once what failed: all of it, or what concerns these objects. Gives how many failures were dropped.
-    ///
-    /// # Errors
-    /// When it cannot be written down.
-    pub async fn retry(&self, objects: Option<&HashSet<String>>) -> Result<usize, StoreError> {
-        let failing: Vec<Failing> = self
-            .0
-            .memory()
-            .failures
-            .keys()
-            .filter(|failing| objects.is_none_or(|objects| objects.contains(&*failing.object)))
-            .cloned()
-            .collect();
-        for failing in &failing {
-            let change = FailureChange { failing: failing.clone(), failure: None };
-            self.0.store.put_failure(&change).await?;
-            self.0.memory().put_failure(change);
-        }
-        let is_asked = |vm: &VmId| objects.is_none_or(|objects| objects.contains(&*vm.vm));
-        let now = self.0.clock.now();
-        let (failed, refusing): (Vec<(VmId, Option<Enrolment>)>, Vec<VmId>) = {
-            let memory = self.0.memory();
-            let at_rest = |stage: Stage| matches!(stage, Stage::Failed { .. } | Stage::Quarantined);
-            let failed = memory.enrolments.iter().filter(|(vm, one)| at_rest(one.stage) && is_asked(vm));
-            let failed = failed.map(|(vm, one)| (vm.clone(), one.forgiven(now))).collect();
-            (failed, memory.refusals.keys().filter(|vm| is_asked(vm)).cloned().collect())
-        };
-        for (vm, enrolment) in &failed {
-            let step =
-                Step { vm: vm.clone(), enrolment: enrolment.clone(), identity: None, owned: Vec::new() };
-            self.0.store.put_steps(std::slice::from_ref(&step)).await?;
-            self.0.memory().put_step(step);
-        }
-        for vm in &refusing {
-            self.0.store.forget_refusals(vm).await?;
-            self.0.memory().refusals.remove(vm);
-        }
-        self.0.wake.notify_one();
-        Ok(failing.len() + failed.len() + refusing.len())
-    }
-
-    /// Makes this machine the one that the state belongs to.
-    ///
-    /// # Errors
-    /// When it cannot be written down.
-    pub async fn claim(&self) -> Result<(), StoreError> {
-        self.0.store.claim().await?;
-        self.0.memory().copied = false;
-        self.0.wake.notify_one();
-        Ok(())
-    }
-
     /// What the store and the plan know is dropped; the database is closed when the last clone is gone.
     #[must_use]
     pub fn into_store(self) -> Option<S> {
         Arc::into_inner(self.0).map(|inner| inner.store)
     }
-}
-
-/// What waits and what is under way.
-#[derive(Default)]
-struct Work {
-    queue: VecDeque<(Holder, Vec<Planned>)>,
-    running: HashSet<Holder>,
-    tasks: JoinSet<Holder>,
-    /// When the last plan asks for another one.
-    next: Option<Timestamp>,
-    doubts: doubts::Doubts,
-    /// What is to be reported, as of the last time that all of it was gone through.
-    reports: report::Turn,
-}
-
-impl Work {
-    /// Puts what a new plan says in the place of what waited.
-    fn replace<'a>(&mut self, doable: impl Iterator<Item = &'a Planned>) {
-        let mut order: Vec<Holder> = Vec::new();
-        let mut by_holder: HashMap<Holder, Vec<Planned>> = HashMap::new();
-        for planned in doable {
-            let holder = planned.action.holder();
-            if self.running.contains(&holder) {
-                continue;
-            }
-            let actions = by_holder.entry(holder.clone()).or_default();
-            if actions.is_empty() {
-                order.push(holder);
-            }
-            actions.push(planned.clone());
-        }
-        // A plan goes through the fleet in no particular order; what is done has one, so that it can be done again for a test.
-        order.sort_unstable();
-        self.queue = order
-            .into_iter()
-            .filter_map(|holder| by_holder.remove(&holder).map(|actions| (holder, actions)))
-            .collect();
-    }
-
-    /// Starts what there is room for.
-    fn start<S: Records>(&mut self, engine: &Engine<S>) {
-        while self.tasks.len() < WORKERS
-            && let Some((holder, actions)) = self.queue.pop_front()
-        {
-            self.running.insert(holder.clone());
-            let engine = engine.clone();
-            self.tasks.spawn(async move {
-                for planned in actions {
-                    // What follows builds on what came before.
-                    if !engine.0.execute(planned).await {
-                        break;
-                    }
-                }
-                holder
-            });
-        }
-        let (waiting, running) =
-            (self.queue.iter().map(|(_, actions)| actions.len()).sum(), self.tasks.len());
-        engine.0.progress.send_if_modified(|progress| {
-            let changed = (progress.waiting, progress.running) != (waiting, running);
-            (progress.waiting, progress.running) = (waiting, running);
-            changed
-        });
-    }
-
-    /// Goes on with the queue until `until`.
-    async fn drain<S: Records>(&mut self, engine: &Engine<S>, until: impl Future<Output = ()>) {
-        let mut until = std::pin::pin!(until);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut until => return,
-                Some(ended) = self.tasks.join_next() => {
-                    self.ended(ended);
-                    self.start(engine);
-                    // The next plan may go on where this one was waiting for its own writes.
-                    if self.queue.is_empty() && self.tasks.is_empty() {
-                        engine.0.wake.notify_one();
-                    }
-                }
-            }
-        }
-    }
-
-    /// Works until the queue is empty and nothing is under way.
-    async fn finish<S: Records>(&mut self, engine: &Engine<S>) {
-        self.start(engine);
-        while let Some(ended) = self.tasks.join_next().await {
-            self.ended(ended);
-            self.start(engine);
-        }
-    }
-
-    fn ended(&mut self, ended: Result<Holder, tokio::task::JoinError>) {
-        match ended {
-            Ok(holder) => {
-                self.running.remove(&holder);
-            }
-            // Its intent stays open, so its object stays reserved until it is found out what happened.
-            Err(error) => tracing::error!(%error, "a worker failed"),
-        }
-    }
-}
-
-/// What failed once more, and when it is tried again.
-fn failure(known: Option<&Failure>, transient: bool, reason: String, ended: Timestamp) -> Failure {
-    let failures = known.map_or(0, |known| known.failures).saturating_add(1);
-    let first = if transient { SHORT_PAUSE } else { FIRST_PAUSE };
-    let pause = first.saturating_mul(2_i32.saturating_pow(failures.saturating_sub(1).min(12)));
-    let retry_at = ended.checked_add(pause.min(LONGEST_PAUSE)).unwrap_or(Timestamp::MAX);
-    Failure { failures, since: known.map_or(ended, |known| known.since), retry_at, reason }
 }
 
 impl<S: Records> Inner<S> {
@@ -726,319 +472,5 @@ impl<S: Records> Inner<S> {
             }
             memory.store_error = text;
         }
-    }
-
-    /// Does one action: intent, effect, outcome. Says whether what follows on the same object may be done.
-    async fn execute(&self, planned: Planned) -> bool {
-        let Planned { action, fingerprint, .. } = planned;
-        let holder = action.holder();
-        let intended = self.clock.now();
-        let entry = Entry {
-            id: EntryId(0),
-            plan: fingerprint,
-            capability: action.capability().word().to_owned(),
-            kind: action.kind().word().to_owned(),
-            place: holder.place.to_string(),
-            object: holder.object.to_string(),
-            label: action.label().to_string(),
-            intent: serde_json::json!(action),
-            intended,
-            outcome: None,
-            ended: None,
-            duration_micros: None,
-            error: None,
-        };
-        // Until it is known to be under way, nobody else may change the record that it goes on from.
-        let keeping = match action {
-            Action::Snapshot { .. } | Action::ImportFindings { .. } | Action::CloseFindings { .. } => {
-                Some(self.keeping.lock().await)
-            }
-            _ => None,
-        };
-        if !self.is_current(&action) {
-            return false;
-        }
-        if let Err(error) = self.put_intended(&action, intended).await {
-            self.store_is(Some(&error));
-            return false;
-        }
-        let id = match self.store.begin(&entry).await {
-            Ok(id) => id,
-            Err(error) => {
-                self.store_is(Some(&error));
-                return false;
-            }
-        };
-        {
-            let _keeping = keeping;
-            let mut memory = self.memory();
-            memory.put_recent(&action, intended);
-            memory.open.insert(id, Open { action: action.clone(), latest: intended, running: true });
-        }
-        let began = Instant::now();
-        let result = self.hands.perform(&action).await;
-        let duration = began.elapsed();
-        match result {
-            Ok(gain) => self.conclude(id, &action, Outcome::Done, Ok(gain), duration).await,
-            Err(error) if error.may_have_taken_place => {
-                tracing::warn!(
-                    object = %holder.object, kind = action.kind().word(), error = error.reason,
-                    "the answer was lost; it is being found out whether it was done"
-                );
-                self.lost(id);
-                self.wake.notify_one();
-                false
-            }
-            Err(error) => self.conclude(id, &action, Outcome::Failed, Err(error), duration).await,
-        }
-    }
-
-    /// How an action ended is not known.
-    fn lost(&self, id: EntryId) {
-        if let Some(open) = self.memory().open.get_mut(&id) {
-            open.running = false;
-            open.latest = self.clock.now();
-        }
-    }
-
-    /// Writes how an action ended. Says whether it was done and that is written.
-    async fn conclude(
-        &self,
-        id: EntryId,
-        action: &Action,
-        outcome: Outcome,
-        result: Result<Gain, EffectError>,
-        duration: Duration,
-    ) -> bool {
-        let ended = self.clock.now();
-        let holder = action.holder();
-        let failing = Failing {
-            capability: action.capability().word().into(),
-            place: holder.place.clone(),
-            object: holder.object.clone(),
-        };
-        let done = matches!(outcome, Outcome::Done | Outcome::FoundDone);
-        let known = self.memory().failures.get(&failing).cloned();
-        let _keeping = match action {
-            Action::Snapshot { .. } | Action::ImportFindings { .. } | Action::CloseFindings { .. } => {
-                Some(self.keeping.lock().await)
-            }
-            _ => None,
-        };
-        let protection = self.protection_of(action, outcome, &result, ended);
-        let (step, refusal) = self.step_of(action, outcome, &result, ended);
-        let findings = report::findings_of(action, outcome, &result, ended);
-        let patches = report::patches_of(action, outcome, &result, &self.memory(), ended);
-        let error = result.err();
-        let failure = match (&error, known) {
-            // The enrolment, the snapshot or each finding itself says when it is tried again.
-            (Some(_), None) if step.is_some() || protection.is_some() || !findings.is_empty() => None,
-            (Some(_), Some(_)) if step.is_some() || protection.is_some() || !findings.is_empty() => {
-                Some(FailureChange { failing, failure: None })
-            }
-            (Some(error), known) => {
-                let failure = failure(known.as_ref(), error.transient, error.reason.clone(), ended);
-                Some(FailureChange { failing, failure: Some(failure) })
-            }
-            (None, Some(_)) if done => Some(FailureChange { failing, failure: None }),
-            (None, _) => None,
-        };
-        let (owned, failures) = patches.unwrap_or_else(|| {
-            (if done { action.owns(ended) } else { Vec::new() }, failure.into_iter().collect())
-        });
-        let reason = error.map(|error| error.reason);
-        match &reason {
-            Some(reason) => tracing::warn!(
-                object = %holder.object, name = %action.label(), kind = action.kind().word(), error = reason, "failed"
-            ),
-            None => tracing::info!(
-                object = %holder.object, name = %action.label(), kind = action.kind().word(), outcome = outcome.word(),
-                "ended"
-            ),
-        }
-        counter!("vmbridge_actions_total", "kind" => action.kind().word(), "outcome" => outcome.word())
-            .increment(1);
-        let conclusion = Conclusion {
-            outcome,
-            ended,
-            duration,
-            error: reason,
-            owned,
-            failures,
-            step,
-            refusal,
-            protection,
-            findings,
-        };
-        let written = self.store.conclude(id, &conclusion).await;
-        self.store_is(written.as_ref().err());
-        {
-            if written.is_err() {
-                // The disk says that it is open, so it is: it is looked for again when the store works again.
-                self.lost(id);
-            } else {
-                let mut memory = self.memory();
-                memory.open.remove(&id);
-                conclusion.owned.into_iter().for_each(|change| memory.put_owned(change));
-                conclusion.failures.into_iter().for_each(|change| memory.put_failure(change));
-                if let Some(step) = conclusion.step {
-                    memory.put_step(step);
-                    // What comes next need not wait for what else is under way.
-                    self.wake.notify_one();
-                }
-                conclusion.refusal.into_iter().for_each(|refusal| memory.put_refusal(refusal));
-                if let Some(protection) = conclusion.protection {
-                    memory.put_protection(protection);
-                    self.wake.notify_one();
-                }
-                conclusion.findings.into_iter().for_each(|change| memory.put_finding(change));
-            }
-        }
-        self.progress.send_modify(|progress| {
-            if done {
-                progress.done += 1;
-            } else if outcome == Outcome::Failed {
-                progress.failed += 1;
-            }
-        });
-        done && written.is_ok()
-    }
-
-    /// What an action that ended makes of an enrolment.
-    fn step_of(
-        &self,
-        action: &Action,
-        outcome: Outcome,
-        result: &Result<Gain, EffectError>,
-        ended: Timestamp,
-    ) -> (Option<Step>, Option<Refusal>) {
-        if let Action::DeregisterNode { vm, node, .. } = action
-            && result.is_ok()
-            && outcome != Outcome::FoundNotDone
-        {
-            // One whose place another node has taken leaves that one behind.
-            let left =
-                self.memory().enrolments.get(vm).filter(|one| one.node.as_ref() != Some(node)).cloned();
-            let enrolment = left.map(|enrolment| Enrolment { former: None, ..enrolment });
-            let step = Step { vm: vm.clone(), enrolment, identity: None, owned: Vec::new() };
-            return (Some(step), None);
-        }
-        let Action::Enrol { vm, step, enrolment } = action else { return (None, None) };
-        let becomes = |enrolment: Option<Enrolment>| {
-            Some(Step { vm: vm.clone(), enrolment, identity: None, owned: Vec::new() })
-        };
-        let event = match (result, step) {
-            (Ok(_), _) if outcome == Outcome::FoundNotDone => return (None, None),
-            (Ok(Gain::Started { directory, process }), EnrolStep::Prepare | EnrolStep::Register) => {
-                Event::Started { directory: directory.clone(), process: *process }
-            }
-            (Ok(Gain::Activation(activation)), EnrolStep::Activate { tags, .. }) => {
-                Event::Activated { activation: activation.clone(), tags: tags.clone() }
-            }
-            (Ok(_), EnrolStep::Withdraw) => Event::Withdrawn,
-            (Ok(_), EnrolStep::Clean) => Event::Cleaned,
-            (Ok(_), _) => return (None, None),
-            // An activation must not stay: it is tried again for as long as it takes.
-            (Err(_), EnrolStep::Withdraw) => return (None, None),
-            // It is tried again as it is.
-            (Err(error), _) if error.transient && error.problem.is_none() => return (None, None),
-            // Nothing was left anywhere; another account may be accepted.
-            (Err(EffectError { refused: Some(fingerprint), .. }), EnrolStep::Prepare) => {
-                let refusal = Refusal {
-                    vm: vm.clone(),
-                    credentials: enrolment.credentials.clone(),
-                    fingerprint: fingerprint.clone(),
-                    since: ended,
-                };
-                return (becomes(enrolment.forgiven(ended)), Some(refusal));
-            }
-            (Err(error), _) => Event::Failed(match &error.problem {
-                Some(problem) => (**problem).clone(),
-                None => Problem::passing("refused", error.reason.as_str()),
-            }),
-        };
-        let limits = self.policy.read().unwrap_or_else(PoisonError::into_inner).enrol.limits;
-        (becomes(Some(enrolment.after(event, &limits, ended))), None)
-    }
-
-    /// Finds out how ended what has no outcome. Gives the number of actions that could not be looked for.
-    async fn resolve(&self) -> usize {
-        let mut unseen = 0;
-        let open: BTreeMap<EntryId, Open> = {
-            let memory = self.memory();
-            memory
-                .open
-                .iter()
-                .filter(|(_, open)| !open.running)
-                .map(|(id, open)| (*id, open.clone()))
-                .collect()
-        };
-        self.tell_open();
-        for (id, Open { action, latest, .. }) in open {
-            let now = self.clock.now();
-            let age = now.duration_since(latest);
-            let settle = SignedDuration::try_from(self.hands.settle(&action)).unwrap_or(SignedDuration::MAX);
-            // A reading that lags behind may show the time before an earlier change of ours, which can look like this one.
-            let quiet = self
-                .memory()
-                .owned_by(&action.holder())
-                .is_none_or(|owned| owned.values().all(|owned| now.duration_since(owned.written) >= settle));
-            let found = match self.hands.trace(&action).await {
-                // Its effect may still come to light.
-                Ok(Trace::NotThere) if age < settle => continue,
-                Ok(Trace::NotThere) => self.part_there(&action).await,
-                found => found.map(|found| (found, None)),
-            };
-            let (outcome, part, gain) = match found {
-                Ok((Trace::There(gain), part)) if quiet || age >= settle => (Outcome::FoundDone, part, gain),
-                Ok((Trace::There(_), _)) => continue,
-                Ok((Trace::NotThere | Trace::Gone, _)) => (Outcome::FoundNotDone, None, Gain::Nothing),
-                Err(error) => {
-                    tracing::debug!(error = error.reason, "how an action ended cannot be found out yet");
-                    unseen += 1;
-                    continue;
-                }
-            };
-            let done = part.as_ref().unwrap_or(&action);
-            let _ = self.conclude(id, done, outcome, Ok(gain), Duration::ZERO).await;
-        }
-        self.tell_open();
-        unseen
-    }
-
-    /// How many actions have no outcome, and are not being done.
-    fn count_open(&self) -> usize {
-        self.memory().open.values().filter(|open| !open.running).count()
-    }
-
-    /// Tells how many actions have no outcome yet.
-    fn tell_open(&self) {
-        let open = self.count_open();
-        self.progress.send_if_modified(|progress| {
-            let changed = progress.open != open;
-            progress.open = open;
-            changed
-        });
-    }
-
-    /// Looks at each tag of an action that is not there as a whole. A call changes all of its tags or none, so where one is
-    /// as it should be, it was done, and somebody else has changed the others since. What is left of it is ours: taken for
-    /// another's, it would stay on the node for ever.
-    async fn part_there(&self, action: &Action) -> Result<(Trace, Option<Action>), EffectError> {
-        let keys = action.tag_keys();
-        let mut there = Vec::new();
-        if keys.len() > 1 {
-            for key in keys {
-                match self.hands.trace(&action.only(std::slice::from_ref(&key))).await? {
-                    Trace::There(_) => there.push(key),
-                    Trace::NotThere => {}
-                    Trace::Gone => return Ok((Trace::Gone, None)),
-                }
-            }
-        }
-        if there.is_empty() {
-            return Ok((Trace::NotThere, None));
-        }
-        Ok((Trace::There(Gain::Nothing), Some(action.only(&there))))
     }
 }

@@ -403,7 +403,7 @@ pub(super) fn patches_of(
             (Ok(_), Some(Told::Failed { code, message })) => Some((true, format!("{code}: {message}"))),
             (Err(error), _) => Some((error.transient, error.reason.clone())),
         };
-        let failure = failure.map(|(transient, reason)| super::failure(known, transient, reason, ended));
+        let failure = failure.map(|(transient, reason)| super::act::failure(known, transient, reason, ended));
         if failure.is_some() || known.is_some() {
             failures.push(FailureChange { failing, failure });
         }

@@ -13,16 +13,20 @@ mod snapshots;
 use std::collections::BTreeMap;
 
 use mappings::tags::{Kind, RuleSet, RuleSpec};
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::aws::fake_reports::FakeReports;
 use crate::aws::{Lanes, Services, Speed, TargetName};
+use crate::aws::{NodeId, Place};
 use crate::config::{AwsTarget, Guard, Mode, WritebackSettings};
+use crate::enrol::Enrolment;
 use crate::fleet::testing::{TestVcenter, TestVm};
 use crate::lane::LaneLimits;
 use crate::observe::aws::Watcher;
 use crate::observe::findings::HubPace;
 use crate::plan::TargetPolicy;
+use crate::store::{Approval, Conclusion, Entry, EntryId, Failing, Holder, Outcome};
 use aws::{FAULTS, FakeAws, Fault};
 use guests::FakeGuests;
 
