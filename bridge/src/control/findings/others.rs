@@ -8,7 +8,7 @@ use mappings::findings::life::adopt;
 
 use super::{ForeignFindings, UnusableFinding};
 use crate::aws::Place;
-use crate::plan::{View, reach, strangers};
+use crate::plan::{TargetPolicy, View, reach, strangers};
 
 /// What there is of them. A daemon knows that from its last comparison; else it is in what was just read.
 pub(super) fn told(view: &View<'_>) -> (Vec<ForeignFindings>, Vec<UnusableFinding>) {
@@ -21,10 +21,12 @@ pub(super) fn told(view: &View<'_>) -> (Vec<ForeignFindings>, Vec<UnusableFindin
     }
     let mut strangers = strangers::of(&others, &view.memory.findings.records, view.fleet.parts());
     // Where no target sends findings any more nobody reads what became of those of others.
-    let places: BTreeSet<&Place> =
-        view.cloud.targets().filter_map(|(_, target)| target.hub.place.as_ref()).collect();
-    strangers.foreign.retain(|one| places.contains(&one.place));
-    strangers.unusable.retain(|(place, ..)| places.contains(place));
+    let place_of = |target: &TargetPolicy| view.cloud.target(&target.name)?.hub.place.as_ref();
+    let places: Option<BTreeSet<&Place>> = view.policy.targets.iter().map(place_of).collect();
+    if let Some(places) = places.filter(|places| !places.is_empty()) {
+        strangers.foreign.retain(|one| places.contains(&one.place));
+        strangers.unusable.retain(|(place, ..)| places.contains(place));
+    }
     let foreign = strangers.foreign.iter().map(|one| ForeignFindings {
         place: one.place.to_string(),
         installation: one.installation.as_ref().map(Owner::to_string),

@@ -129,7 +129,8 @@ impl Book {
             match self.records.get_mut(&id) {
                 Some(known) if known.is_as_shown(&record) => known.confirm(&record, read),
                 // It has not come to light yet.
-                Some(known) if known.updated_at > record.updated_at => {}
+                Some(known)
+                    if known.updated_at > record.updated_at && !known.never_came(&record, read, now) => {}
                 _ => {
                     // An archived one is forgotten 30 days after its last update, and it is there still.
                     if record.state != State::Open {
@@ -148,10 +149,20 @@ impl Record {
     /// Whether what is shown is what was sent last, by the hash that it carries. Its fields need not be the same letter for letter:
     /// were Security Hub to write one of them in another way, everything would be sent again after every reading.
     fn is_as_shown(&self, shown: &Self) -> bool {
-        shown.content.seal() == Some(self.hash.as_str())
-            && (shown.state == State::Open) == (self.state == State::Open)
+        self.says_what(shown)
             && shown.updated_at >= self.updated_at
             && shown.updated_at.duration_since(self.updated_at) < PRECISION
+    }
+
+    fn says_what(&self, shown: &Self) -> bool {
+        shown.content.seal() == Some(self.hash.as_str())
+            && (shown.state == State::Open) == (self.state == State::Open)
+    }
+
+    /// Whether something else is shown, although the last attempt is so long ago that it would be shown. What is shown is what is
+    /// there then; the end of anything else may be refused for what it says.
+    fn never_came(&self, shown: &Self, read: Timestamp, now: Timestamp) -> bool {
+        !self.says_what(shown) && past(self.updated_at, now).is_none_or(|at| later(at, LAG) < read)
     }
 
     /// Security Hub has it.

@@ -25,6 +25,30 @@ fn planned_as(problems: &[Problem], book: &Book, owner: &Owner, now: Timestamp) 
 }
 
 #[test]
+fn what_is_shown_is_what_there_is_when_the_last_attempt_never_came() {
+    let policy = Policy::default();
+    let (mut hub, mut book) = (Hub::default(), Book::default());
+    let plan = planned(&one(), &book, &policy, start());
+    hub.import(&plan.changes[0].finding().unwrap());
+    outcome(&mut book, &plan, &Outcome::Lost, start());
+    // Before that is known, it is to say something that is refused, whatever else it says.
+    let now = start() + hours(1);
+    let worse = [problem("b", Severity::Critical)];
+    let plan = planned(&worse, &book, &policy, now);
+    let refused = Outcome::Refused { code: "InvalidInput".into(), message: "no".into() };
+    outcome(&mut book, &plan, &refused, now);
+    let told = only(&book).hash.clone();
+    hub.now = now + hours(2);
+    read_as(&mut book, &hub.listed(), &[owner()], hub.now);
+    let record = only(&book);
+    assert!(!record.in_doubt && record.hash != told && record.failure.is_none());
+    assert_eq!(*record.content, hub.only().finding.content);
+    // It is over, as what was taken.
+    let plan = planned(&[], &book, &policy, hub.now);
+    assert_eq!(plan.changes[0].record.content.title, hub.only().finding.content.title);
+}
+
+#[test]
 fn a_lost_store_is_rebuilt_and_nothing_is_sent() {
     let policy = Policy { folding: Folding::Full, ..Policy::default() };
     let problems: Vec<Problem> =
@@ -116,7 +140,7 @@ fn what_another_installation_tells_is_left_alone_and_named() {
     assert_eq!((plan.changes.len(), plan.foreign.len()), (0, 1));
     assert_eq!((&plan.foreign[0].owner, &plan.foreign[0].object), (&Some(other.clone()), &subject().object));
     let (_, stranger) = book.others.strangers(&book.records).next().unwrap();
-    assert_eq!(stranger.vcenter.as_ref().map(super::super::ids::VcenterId::as_str), Some(VCENTER));
+    assert_eq!(stranger.vcenter.as_ref().map(super::super::VcenterId::as_str), Some(VCENTER));
     // What was shown of another place stays known, what was shown of this one before does not.
     let elsewhere = Target { region: "us-east-1".into(), ..target() };
     book.reconcile(adopt(&[], &elsewhere, &[owner()]), &elsewhere, start(), start());
