@@ -917,7 +917,7 @@ def main():
     parser.add_argument("--idle", type=int, default=600, help="seconds of idleness with tag sync (default %(default)s)")
     parser.add_argument("--guests", type=int, default=200, help="guests to enrol (default %(default)s)")
     parser.add_argument("--protected", type=int, default=1_000, help="VMs to take snapshots of (default %(default)s)")
-    parser.add_argument("--reported", type=int, default=5_000, help="VMs to make findings of (default %(default)s)")
+    parser.add_argument("--reported", type=int, default=5_600, help="VMs to make findings of (default %(default)s)")
     parser.add_argument("--kills", type=int, default=100)
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

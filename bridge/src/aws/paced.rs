@@ -42,9 +42,13 @@ pub(super) struct Published {
     pub burst: f64,
 }
 
+/// The part of a published burst that is used. Calls that waited for their connections arrive together with later ones, and what AWS
+/// refuses has to be sent again.
+const PART_OF_BURST: f64 = 5.0 / 6.0;
+
 impl Published {
     fn with(self, configured: LaneLimits) -> LaneLimits {
-        LaneLimits { rate: self.rate, burst: self.burst, ..configured }
+        LaneLimits { rate: self.rate, burst: self.burst * PART_OF_BURST, ..configured }
     }
 }
 

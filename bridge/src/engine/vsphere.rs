@@ -307,3 +307,35 @@ pub(super) fn read_error(error: &Error) -> EffectError {
     let transient = matches!(error.classify(), Verdict::Transient { .. });
     EffectError { transient, ..EffectError::not_now(error.line()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Time stands still unless nothing else can be done, so that what has passed is what was waited for.
+    #[tokio::test(start_paused = true)]
+    async fn a_task_does_not_wait_for_the_pace_of_attributes() {
+        let settings = WritebackSettings {
+            mode: crate::config::Mode::Enforce,
+            adopt: false,
+            writes_per_second: 1,
+            concurrency: 1,
+        };
+        let hands = VsphereHands::new(SharedFleet::new(), &settings);
+        let uuid: VcenterUuid = "73061e7d-6c54-ad54-e98c-72b57a919ce6".parse().unwrap();
+        let began = tokio::time::Instant::now();
+        for _ in 0..3 {
+            hands.lane(uuid, Purpose::Attribute).admit().await.passed();
+        }
+        assert!(began.elapsed() >= std::time::Duration::from_millis(1_900), "{:?}", began.elapsed());
+        let began = tokio::time::Instant::now();
+        for _ in 0..20 {
+            hands.lane(uuid, Purpose::Task).admit().await.passed();
+        }
+        assert_eq!(began.elapsed(), std::time::Duration::ZERO);
+        // Another pace of attributes leaves what is known of the other lane.
+        hands.set_pace(&WritebackSettings { writes_per_second: 100, ..settings });
+        hands.lane(uuid, Purpose::Task).admit().await.passed();
+        assert!(began.elapsed() > std::time::Duration::ZERO);
+    }
+}
