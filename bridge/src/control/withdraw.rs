@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::desk::{Desk, json};
 use super::{Refusal, findings};
 use crate::config::Mode;
+use crate::engine::Engine;
 use crate::plan::reach::Reach;
 use crate::plan::withdraw::left;
 
@@ -33,6 +34,23 @@ pub struct WithdrawnDocument {
     pub problems: Vec<String>,
 }
 
+/// Findings are withdrawn for as long as this lives: whoever interrupts the command, whose answer is dropped then, must not find
+/// them closed at some later time, when the capability is only observed for a while.
+struct Withdrawing<'e>(&'e Engine);
+
+impl<'e> Withdrawing<'e> {
+    fn begin(engine: &'e Engine) -> Self {
+        engine.withdraw_findings(true);
+        Self(engine)
+    }
+}
+
+impl Drop for Withdrawing<'_> {
+    fn drop(&mut self) {
+        self.0.withdraw_findings(false);
+    }
+}
+
 impl Desk {
     /// Closes all findings that are open, as far as targets reach.
     pub(super) async fn withdraw(&self) -> Result<Value, Refusal> {
@@ -47,7 +65,7 @@ impl Desk {
         let left =
             || self.engine.look(|view| left(&view.memory.findings, &Reach::of(view.policy, view.cloud)));
         let (before, _) = left();
-        self.engine.withdraw_findings(true);
+        let withdrawing = Withdrawing::begin(&self.engine);
         let began = tokio::time::Instant::now();
         loop {
             match self.hands {
@@ -59,7 +77,7 @@ impl Desk {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        self.engine.withdraw_findings(false);
+        drop(withdrawing);
         let (after, out_of_reach) = left();
         let problems = self.engine.look(|view| {
             let mut problems = view.plan_without_reports().problems;
