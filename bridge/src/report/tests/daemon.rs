@@ -141,3 +141,24 @@ async fn a_service_that_checks_nothing_says_so() {
     assert!(report.sources.iter().any(|source| source.what.as_deref() == Some(Place::new("111122223333", "eu-central-1").as_str())));
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn a_withdrawal_of_findings_ends_with_the_command_that_asked_for_it() {
+    let daemon = Daemon::start(false).await;
+    let is_withdrawing = || daemon.engine.look(|view| view.memory.withdrawing);
+    let becomes = async |wanted: bool| {
+        let changed = async {
+            while is_withdrawing() != wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), changed).await.unwrap();
+    };
+    // The engine of this test does not run, so that the command would wait for an hour.
+    let client = daemon.client().await;
+    tokio::select! {
+        answer = client.ask::<serde_json::Value>(&Request::WithdrawFindings) => panic!("{answer:?}"),
+        () = becomes(true) => {}
+    }
+    becomes(false).await;
+}
